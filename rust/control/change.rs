@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Requests that change something. A refused one changes nothing, and says what to do.
+
+use core::net::{
+    Ipv4Addr,
+    SocketAddrV4, //
+};
+
+use kernel::prelude::*;
+
+use crate::{
+    bindings as uapi,
+    flow::observe::Points,
+    linux::netlink::{
+        Outcome,
+        Refusal,
+        Request, //
+    },
+    namespace::Namespace,
+    settings::Settings,
+};
+
+/// The port of collectors, unless given.
+const DEFAULT_PORT: u16 = 2055;
+
+/// Gives a text to a refusal that has none.
+fn explain(refusal: impl Into<Refusal>) -> Refusal {
+    let refusal = refusal.into();
+    if refusal.has_text() {
+        return refusal;
+    }
+    let error = refusal.error();
+    let text = match error {
+        EBUSY => c"max-flows can change only while the exporter is disabled",
+        EALREADY => c"the exporter is enabled in this namespace: disable it first",
+        ENODATA => c"the exporter is not enabled in this namespace",
+        ENOMEM => c"not enough memory: ask for fewer flows with max-flows",
+        EEXIST => c"this collector was added before",
+        ENOENT => c"no such collector",
+        ENOSPC => c"there are 16 collectors, no more are possible: remove one",
+        _ => return error.into(),
+    };
+    Refusal::new(error, text)
+}
+
+/// Changes the settings that a request gives.
+fn change(settings: &mut Settings, request: &Request<'_>) {
+    fn set<T>(setting: &mut T, given: Option<T>) {
+        if let Some(value) = given {
+            *setting = value;
+        }
+    }
+    let u32 = |kind| request.u32(kind);
+    let u8 = |kind| request.u8(kind);
+    let is = |kind, value| request.u32(kind).map(|given| given == value);
+
+    set(&mut settings.max_flows, u32(uapi::NETFLOW_A_INFO_MAX_FLOWS));
+    set(
+        &mut settings.active_timeout,
+        u32(uapi::NETFLOW_A_INFO_ACTIVE_TIMEOUT),
+    );
+    set(
+        &mut settings.inactive_timeout,
+        u32(uapi::NETFLOW_A_INFO_INACTIVE_TIMEOUT),
+    );
+    set(
+        &mut settings.strict,
+        is(
+            uapi::NETFLOW_A_INFO_EXPIRY,
+            uapi::netflow_expiry_NETFLOW_EXPIRY_STRICT,
+        ),
+    );
+    set(
+        &mut settings.observe,
+        u32(uapi::NETFLOW_A_INFO_OBSERVE).map(Points::from_bits),
+    );
+    set(
+        &mut settings.engine_type,
+        u8(uapi::NETFLOW_A_INFO_ENGINE_TYPE),
+    );
+    set(&mut settings.engine_id, u8(uapi::NETFLOW_A_INFO_ENGINE_ID));
+    set(
+        &mut settings.icmp_zero,
+        is(
+            uapi::NETFLOW_A_INFO_ICMP_PORTS,
+            uapi::netflow_icmp_ports_NETFLOW_ICMP_PORTS_ZERO,
+        ),
+    );
+    set(
+        &mut settings.count_own,
+        u8(uapi::NETFLOW_A_INFO_COUNT_OWN).map(|given| given != 0),
+    );
+}
+
+/// Enables the exporter.
+pub(super) fn enable(request: &Request<'_>) -> Outcome {
+    let namespace = request.state::<Namespace>()?;
+    namespace
+        .enable(|settings| change(settings, request))
+        .map_err(explain)
+}
+
+/// Changes settings.
+pub(super) fn set(request: &Request<'_>) -> Outcome {
+    let namespace = request.state::<Namespace>()?;
+    namespace
+        .set(|settings| change(settings, request))
+        .map_err(explain)
+}
+
+/// Gives an interface a number.
+pub(super) fn set_iface(request: &Request<'_>) -> Outcome {
+    let nest = request
+        .nest(uapi::NETFLOW_A_INFO_IFACE)
+        .ok_or(Refusal::new(EINVAL, c"no interface given"))?;
+    let get = |kind| nest.get(kind).and_then(|attribute| attribute.u32());
+    let index = get(uapi::NETFLOW_A_IFACE_IFINDEX)
+        .ok_or(Refusal::new(EINVAL, c"the interface has no index"))?;
+    let number = get(uapi::NETFLOW_A_IFACE_NUMBER)
+        .ok_or(Refusal::new(EINVAL, c"no number given: 0 takes it away"))?;
+    let namespace = request.state::<Namespace>()?;
+    namespace
+        .set_iface(index, number)
+        .map_err(|error| match error {
+            ENOSPC => Refusal::new(ENOSPC, c"64 interfaces have numbers: take one away"),
+            error => explain(error),
+        })
+}
+
+/// Disables the exporter.
+pub(super) fn disable(request: &Request<'_>) -> Outcome {
+    request.state::<Namespace>()?.disable().map_err(explain)
+}
+
+/// Exports all flows.
+pub(super) fn flush(request: &Request<'_>) -> Outcome {
+    request.state::<Namespace>()?.flush().map_err(explain)
+}
+
+/// Adds a collector.
+pub(super) fn add_collector(request: &Request<'_>) -> Outcome {
+    let address = collector(request)?;
+    let namespace = request.state::<Namespace>()?;
+    namespace.add_collector(address).map_err(explain)
+}
+
+/// Removes a collector.
+pub(super) fn remove_collector(request: &Request<'_>) -> Outcome {
+    let address = collector(request)?;
+    let namespace = request.state::<Namespace>()?;
+    namespace.remove_collector(address).map_err(explain)
+}
+
+/// The collector that a request names.
+fn collector(request: &Request<'_>) -> Outcome<SocketAddrV4> {
+    let nest = request
+        .nest(uapi::NETFLOW_A_INFO_COLLECTOR)
+        .ok_or(Refusal::new(EINVAL, c"no collector given"))?;
+    let address = nest
+        .get(uapi::NETFLOW_A_COLLECTOR_ADDRESS)
+        .ok_or(Refusal::new(EINVAL, c"the collector has no address"))?;
+    let address = match *address.bytes() {
+        [a, b, c, d] => Ipv4Addr::new(a, b, c, d),
+        _ => {
+            return Err(Refusal::new(
+                EAFNOSUPPORT,
+                c"the collector's address must be an IPv4 address of four bytes",
+            ))
+        }
+    };
+    if address.is_unspecified() || address.is_multicast() || address.is_broadcast() {
+        return Err(Refusal::new(
+            EINVAL,
+            c"the collector's address must be that of one host",
+        ));
+    }
+    let port = match nest.get(uapi::NETFLOW_A_COLLECTOR_PORT) {
+        Some(port) => port.u16().ok_or(EINVAL)?,
+        None => DEFAULT_PORT,
+    };
+    Ok(SocketAddrV4::new(address, port))
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The dump of the flows.
+
+use kernel::prelude::*;
+
+use crate::{
+    bindings as uapi,
+    flow::{
+        bucket::SLOTS,
+        key::Address,
+        record::Flow, //
+    },
+    linux::netlink::{
+        Dump,
+        Message,
+        Outcome, //
+    },
+    namespace::Namespace,
+};
+
+/// Appends the flows of as many buckets as fit. The cursor is the next bucket: the flows of a bucket
+/// are dumped together, so none that stays is missed or repeated while others come and go.
+pub(super) fn dump(dump: &mut Dump<'_>) -> Outcome {
+    let (meter, generation) = dump.request().state::<Namespace>()?.meter();
+    dump.set_generation(generation);
+    let Some(meter) = meter else {
+        return Ok(());
+    };
+    let cache = meter.cache();
+    let mut flows = [const { None }; SLOTS];
+    for bucket in dump.cursor()..cache.buckets() {
+        cache.snapshot(bucket, &mut flows);
+        let appended = dump.all_or_none(|dump| {
+            flows
+                .iter_mut()
+                .filter_map(Option::take)
+                .try_for_each(|flow| dump.message(|message| put(message, &flow)))
+        });
+        // `EMSGSIZE` ends this part, and the rest goes into the next one.
+        appended?;
+        dump.set_cursor(bucket + 1);
+    }
+    Ok(())
+}
+
+fn put<A: Address>(message: &mut Message<'_>, flow: &Flow<A>) -> Result {
+    let (key, route) = (&flow.key, &flow.route);
+    message.put_bytes(uapi::NETFLOW_A_FLOW_SRC_ADDR, key.src().octets().as_ref())?;
+    message.put_bytes(uapi::NETFLOW_A_FLOW_DST_ADDR, key.dst().octets().as_ref())?;
+    message.put_bytes(
+        uapi::NETFLOW_A_FLOW_NEXT_HOP,
+        route.next_hop.octets().as_ref(),
+    )?;
+    message.put_u32(uapi::NETFLOW_A_FLOW_INPUT, key.input())?;
+    message.put_u32(uapi::NETFLOW_A_FLOW_OUTPUT, route.output)?;
+    message.put_uint(uapi::NETFLOW_A_FLOW_PACKETS, flow.packets)?;
+    message.put_uint(uapi::NETFLOW_A_FLOW_BYTES, flow.bytes)?;
+    message.put_u32(uapi::NETFLOW_A_FLOW_FIRST, flow.first.as_millis())?;
+    message.put_u32(uapi::NETFLOW_A_FLOW_LAST, flow.last.as_millis())?;
+    message.put_u16(uapi::NETFLOW_A_FLOW_SRC_PORT, key.src_port())?;
+    message.put_u16(uapi::NETFLOW_A_FLOW_DST_PORT, key.dst_port())?;
+    message.put_u8(uapi::NETFLOW_A_FLOW_TCP_FLAGS, flow.tcp_flags)?;
+    message.put_u8(uapi::NETFLOW_A_FLOW_PROTO, key.proto())?;
+    message.put_u8(uapi::NETFLOW_A_FLOW_TOS, key.tos())?;
+    message.put_u8(uapi::NETFLOW_A_FLOW_SRC_MASK, route.src_mask)?;
+    message.put_u8(uapi::NETFLOW_A_FLOW_DST_MASK, route.dst_mask)
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The state of the exporter.
+
+use kernel::prelude::*;
+
+use crate::{
+    bindings as uapi,
+    export::sender::{
+        Collector,
+        Sender, //
+    },
+    flow::{
+        expiry::Reason,
+        ledger::{
+            Ledger,
+            Totals, //
+        },
+    },
+    linux::{
+        clock::Clock,
+        netlink::{
+            Message,
+            Outcome,
+            Request, //
+        }, //
+    },
+    namespace::{
+        Namespace,
+        Report, //
+    },
+    settings::Settings,
+};
+
+/// Replies with state, settings, ledger and collectors.
+pub(super) fn get(request: &Request<'_>) -> Outcome {
+    let namespace = request.state::<Namespace>()?;
+    request.reply(|message| namespace.report(|report| put(message, report)))
+}
+
+fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
+    put_settings(message, &report.settings)?;
+    for (index, number) in report.switches.iter().flat_map(|s| s.ifaces()) {
+        message.put_nest(uapi::NETFLOW_A_INFO_IFACE, |nest| {
+            nest.put_u32(uapi::NETFLOW_A_IFACE_IFINDEX, index)?;
+            nest.put_u32(uapi::NETFLOW_A_IFACE_NUMBER, number)
+        })?;
+    }
+    message.put_u8(uapi::NETFLOW_A_INFO_ENABLED, report.enabled.into())?;
+    message.put_u32(uapi::NETFLOW_A_INFO_FLOWS_CACHED, report.cached)?;
+    message.put_uint(uapi::NETFLOW_A_INFO_FLOWS_CREATED, report.created)?;
+    message.put_nest(uapi::NETFLOW_A_INFO_PACKETS, |nest| {
+        put_ledger(nest, &report.ledger, |totals| totals.packets)
+    })?;
+    message.put_nest(uapi::NETFLOW_A_INFO_BYTES, |nest| {
+        put_ledger(nest, &report.ledger, |totals| totals.bytes)
+    })?;
+    message.put_nest(uapi::NETFLOW_A_INFO_EXPIRED, |nest| {
+        put_expired(nest, report.sender)
+    })?;
+    for collector in report.sender.iter().flat_map(|s| s.collectors()) {
+        message.put_nest(uapi::NETFLOW_A_INFO_COLLECTOR, |nest| {
+            put_collector(nest, collector)
+        })?;
+    }
+    message.put_u32(
+        uapi::NETFLOW_A_INFO_SYS_UPTIME,
+        Clock::new().uptime().as_millis(),
+    )?;
+    message.put_u32(
+        uapi::NETFLOW_A_INFO_FLOW_SEQUENCE,
+        report.sender.map_or(0, Sender::sequence),
+    )
+}
+
+fn put_settings(message: &mut Message<'_>, settings: &Settings) -> Result {
+    let expiry = match settings.strict {
+        false => uapi::netflow_expiry_NETFLOW_EXPIRY_LAZY,
+        true => uapi::netflow_expiry_NETFLOW_EXPIRY_STRICT,
+    };
+    let icmp_ports = match settings.icmp_zero {
+        false => uapi::netflow_icmp_ports_NETFLOW_ICMP_PORTS_TYPE_CODE,
+        true => uapi::netflow_icmp_ports_NETFLOW_ICMP_PORTS_ZERO,
+    };
+    let values = [
+        (uapi::NETFLOW_A_INFO_MAX_FLOWS, settings.max_flows),
+        (uapi::NETFLOW_A_INFO_ACTIVE_TIMEOUT, settings.active_timeout),
+        (
+            uapi::NETFLOW_A_INFO_INACTIVE_TIMEOUT,
+            settings.inactive_timeout,
+        ),
+        (uapi::NETFLOW_A_INFO_EXPIRY, expiry),
+        (uapi::NETFLOW_A_INFO_OBSERVE, settings.observe.bits()),
+        (uapi::NETFLOW_A_INFO_ICMP_PORTS, icmp_ports),
+    ];
+    for (kind, value) in values {
+        message.put_u32(kind, value)?;
+    }
+    message.put_u8(uapi::NETFLOW_A_INFO_ENGINE_TYPE, settings.engine_type)?;
+    message.put_u8(uapi::NETFLOW_A_INFO_ENGINE_ID, settings.engine_id)?;
+    message.put_u8(uapi::NETFLOW_A_INFO_COUNT_OWN, settings.count_own.into())
+}
+
+fn put_ledger(nest: &mut Message<'_>, ledger: &Ledger, of: fn(&Totals) -> u64) -> Result {
+    let accounts = [
+        (uapi::NETFLOW_A_LEDGER_SEEN, ledger.seen),
+        (uapi::NETFLOW_A_LEDGER_IGNORED, ledger.ignored()),
+        (uapi::NETFLOW_A_LEDGER_CACHED, ledger.cached),
+        (uapi::NETFLOW_A_LEDGER_PENDING, ledger.pending),
+        (uapi::NETFLOW_A_LEDGER_EXPORTED, ledger.exported),
+        (uapi::NETFLOW_A_LEDGER_LOST, ledger.lost()),
+        (uapi::NETFLOW_A_LEDGER_IGNORED_TRUNCATED, ledger.truncated),
+        (uapi::NETFLOW_A_LEDGER_IGNORED_MALFORMED, ledger.malformed),
+        (uapi::NETFLOW_A_LEDGER_IGNORED_OWN, ledger.own),
+        (uapi::NETFLOW_A_LEDGER_LOST_CACHE_FULL, ledger.cache_full),
+        (
+            uapi::NETFLOW_A_LEDGER_LOST_NO_COLLECTOR,
+            ledger.no_collector,
+        ),
+        (uapi::NETFLOW_A_LEDGER_LOST_SEND_FAILED, ledger.send_failed),
+    ];
+    accounts
+        .iter()
+        .try_for_each(|(kind, totals)| nest.put_uint(*kind, of(totals)))
+}
+
+fn put_expired(nest: &mut Message<'_>, sender: Option<&Sender>) -> Result {
+    let reasons = [
+        (uapi::NETFLOW_A_EXPIRED_INACTIVE, Reason::Inactive),
+        (uapi::NETFLOW_A_EXPIRED_ACTIVE, Reason::Active),
+        (uapi::NETFLOW_A_EXPIRED_FINISHED, Reason::Finished),
+        (uapi::NETFLOW_A_EXPIRED_OVERFLOW, Reason::Overflow),
+        (uapi::NETFLOW_A_EXPIRED_DISPLACED, Reason::Displaced),
+        (uapi::NETFLOW_A_EXPIRED_FLUSHED, Reason::Flushed),
+    ];
+    reasons.iter().try_for_each(|(kind, reason)| {
+        nest.put_uint(*kind, sender.map_or(0, |s| s.accounts().expired(*reason)))
+    })
+}
+
+fn put_collector(nest: &mut Message<'_>, collector: &Collector) -> Result {
+    let (ip, port) = (collector.address.ip(), collector.address.port());
+    nest.put_bytes(uapi::NETFLOW_A_COLLECTOR_ADDRESS, &ip.octets())?;
+    nest.put_u16(uapi::NETFLOW_A_COLLECTOR_PORT, port)?;
+    nest.put_uint(uapi::NETFLOW_A_COLLECTOR_DATAGRAMS, collector.datagrams)?;
+    nest.put_uint(uapi::NETFLOW_A_COLLECTOR_RECORDS, collector.records)?;
+    nest.put_uint(uapi::NETFLOW_A_COLLECTOR_ERRORS, collector.errors)
+}

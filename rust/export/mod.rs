@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How flows reach the collectors: datagram codecs, and the sender.
+
+pub(crate) mod sender;
+pub(crate) mod v5;

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! NetFlow version 5: a header of 24 bytes and up to 30 records of 48, all in network byte order.
+//!
+//! There is no RFC; the layout is Cisco's ("NetFlow Export Datagram Format", tables B-3 and B-4).
+
+use core::{
+    net::Ipv4Addr,
+    num::NonZeroU64, //
+};
+
+use zerocopy::{
+    byteorder::network_endian::{
+        U16,
+        U32, //
+    },
+    IntoBytes, //
+};
+use zerocopy_derive::{
+    FromBytes,
+    Immutable,
+    IntoBytes,
+    KnownLayout,
+    Unaligned, //
+};
+
+use crate::flow::{
+    clock::Uptime,
+    ledger::Totals,
+    record::Flow, //
+};
+
+/// Records in a datagram at most, as collectors expect it.
+pub(crate) const RECORDS_MAX: usize = 30;
+
+const VERSION: u16 = 5;
+const NSEC_PER_SEC: u64 = 1_000_000_000;
+
+/// The header of a datagram.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Default)]
+#[repr(C)]
+struct Header {
+    version: U16,
+    /// Records that follow.
+    count: U16,
+    /// Milliseconds since boot, when the datagram was made.
+    sys_uptime: U32,
+    /// The same moment, in seconds since 1970 ...
+    unix_secs: U32,
+    /// ... and nanoseconds.
+    unix_nsecs: U32,
+    /// Number of the first record since the exporter began.
+    flow_sequence: U32,
+    engine_type: u8,
+    engine_id: u8,
+    /// Zero: every packet is accounted.
+    sampling_interval: U16,
+}
+
+/// A flow record.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Default)]
+#[repr(C)]
+struct Record {
+    src_addr: [u8; 4],
+    dst_addr: [u8; 4],
+    next_hop: [u8; 4],
+    input: U16,
+    output: U16,
+    packets: U32,
+    octets: U32,
+    first: U32,
+    last: U32,
+    src_port: U16,
+    dst_port: U16,
+    pad1: u8,
+    tcp_flags: u8,
+    proto: u8,
+    tos: u8,
+    src_as: U16,
+    dst_as: U16,
+    src_mask: u8,
+    dst_mask: u8,
+    pad2: U16,
+}
+
+/// A datagram under construction.
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct Datagram {
+    header: Header,
+    records: [Record; RECORDS_MAX],
+}
+
+/// An interface index in 16 bits: 65535 stands for all that do not fit.
+fn interface(index: u32) -> U16 {
+    U16::new(u16::try_from(index).unwrap_or(u16::MAX))
+}
+
+/// How many records it takes to tell what a flow adds up to in 32-bit counters.
+fn records_for(totals: Totals) -> NonZeroU64 {
+    let most = totals.packets.max(totals.bytes);
+    NonZeroU64::MIN.saturating_add(most.saturating_sub(1) / u64::from(u32::MAX))
+}
+
+/// Part `i` of `n` of a sum: all parts add up to it, and differ by one at most.
+fn part(sum: u64, i: u64, n: NonZeroU64) -> u64 {
+    (sum / n).wrapping_add((i < sum % n).into())
+}
+
+/// What each record of a flow tells: one record, or several if its counters exceed 32 bits.
+pub(crate) fn shares(flow: &Flow<Ipv4Addr>) -> impl Iterator<Item = Totals> {
+    let totals = flow.totals();
+    let n = records_for(totals);
+    (0..n.get()).map(move |i| Totals {
+        packets: part(totals.packets, i, n),
+        bytes: part(totals.bytes, i, n),
+    })
+}
+
+impl Datagram {
+    /// A datagram without records.
+    pub(crate) fn new() -> Self {
+        Self {
+            header: Header {
+                version: U16::new(VERSION),
+                ..Header::default()
+            },
+            records: [Record::default(); RECORDS_MAX],
+        }
+    }
+
+    /// Records in it.
+    pub(crate) fn count(&self) -> u16 {
+        self.header.count.get()
+    }
+
+    /// Whether no further record fits in.
+    pub(crate) fn is_full(&self) -> bool {
+        usize::from(self.count()) >= RECORDS_MAX
+    }
+
+    /// What its records add up to.
+    pub(crate) fn totals(&self) -> Totals {
+        self.records.iter().take(usize::from(self.count())).fold(
+            Totals::default(),
+            |sum, record| {
+                sum + Totals {
+                    packets: record.packets.get().into(),
+                    bytes: record.octets.get().into(),
+                }
+            },
+        )
+    }
+
+    /// Appends a record of a flow that tells one of its [`shares`]. Does nothing if the datagram is
+    /// full.
+    pub(crate) fn push(&mut self, flow: &Flow<Ipv4Addr>, share: Totals) {
+        let count = self.count();
+        if let Some(record) = self.records.get_mut(usize::from(count)) {
+            *record = Record {
+                src_addr: flow.key.src().octets(),
+                dst_addr: flow.key.dst().octets(),
+                next_hop: flow.route.next_hop.octets(),
+                input: interface(flow.key.input()),
+                output: interface(flow.route.output),
+                // CAST: `records_for` made the share fit.
+                packets: U32::new(share.packets as u32),
+                octets: U32::new(share.bytes as u32),
+                first: U32::new(flow.first.as_millis()),
+                last: U32::new(flow.last.as_millis()),
+                src_port: U16::new(flow.key.src_port()),
+                dst_port: U16::new(flow.key.dst_port()),
+                tcp_flags: flow.tcp_flags,
+                proto: flow.key.proto(),
+                tos: flow.key.tos(),
+                src_mask: flow.route.src_mask,
+                dst_mask: flow.route.dst_mask,
+                ..Record::default()
+            };
+            self.header.count = U16::new(count.wrapping_add(1));
+        }
+    }
+
+    /// Sets what tells the exporters of one host apart.
+    pub(crate) fn set_engine(&mut self, kind: u8, id: u8) {
+        self.header.engine_type = kind;
+        self.header.engine_id = id;
+    }
+
+    /// Completes the header and returns the datagram as it is sent.
+    ///
+    /// `uptime` and `wall`, nanoseconds since 1970, must be of one moment, after the last packet of
+    /// each record. `sequence` is the number of the first record.
+    pub(crate) fn finish(&mut self, uptime: Uptime, wall: u64, sequence: u32) -> &[u8] {
+        self.header.sys_uptime = U32::new(uptime.as_millis());
+        // CAST: Seconds in 32 bits last until 2106; nanoseconds are less than 10^9.
+        self.header.unix_secs = U32::new((wall / NSEC_PER_SEC) as u32);
+        self.header.unix_nsecs = U32::new((wall % NSEC_PER_SEC) as u32);
+        self.header.flow_sequence = U32::new(sequence);
+        let records = size_of::<Record>().saturating_mul(self.count().into());
+        let len = size_of::<Header>().saturating_add(records);
+        self.as_bytes().get(..len).unwrap_or_default()
+    }
+
+    /// Forgets the records.
+    pub(crate) fn clear(&mut self) {
+        self.header.count = U16::new(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{
+        key::Key,
+        record::{
+            Counts,
+            Route, //
+        },
+    };
+    use proptest::prelude::*;
+
+    fn flow() -> Flow<Ipv4Addr> {
+        let (src, dst) = ([10, 1, 2, 3].into(), [192, 0, 2, 9].into());
+        let key = Key::new(src, dst, [0xc7, 0x38, 0x01, 0xbb], 3, 6, 0xb8);
+        let route = Route {
+            next_hop: Ipv4Addr::new(198, 51, 100, 1),
+            output: 0x0102,
+            src_mask: 8,
+            dst_mask: 24,
+        };
+        let counts = Counts {
+            packets: 7,
+            bytes: 0x1234,
+            tcp_flags: 0x1b,
+        };
+        let mut flow = Flow::new(key, route, counts, Uptime::from_millis(1000));
+        flow.last = Uptime::from_millis(2500);
+        flow
+    }
+
+    /// Byte for byte, by the offsets of Cisco's tables.
+    #[test]
+    fn layout() {
+        let mut datagram = Datagram::new();
+        datagram.push(&flow(), flow().totals());
+        datagram.set_engine(0x11, 0x22);
+        let wall = 0x6000_0000 * NSEC_PER_SEC + 0x0abc_def0;
+        let bytes = datagram.finish(Uptime::from_millis(0x01020304), wall, 0x0a0b0c0d);
+        let expected: [u8; 72] = [
+            0, 5, 0, 1, 1, 2, 3, 4, 0x60, 0, 0, 0, 0x0a, 0xbc, 0xde, 0xf0, 0x0a, 0x0b, 0x0c, 0x0d,
+            0x11, 0x22, 0, 0, // header
+            10, 1, 2, 3, 192, 0, 2, 9, 198, 51, 100, 1, 0, 3, 1, 2, // addresses, interfaces
+            0, 0, 0, 7, 0, 0, 0x12, 0x34, 0, 0, 0x03, 0xe8, 0, 0, 0x09,
+            0xc4, // counters, times
+            0xc7, 0x38, 0x01, 0xbb, 0, 0x1b, 6, 0xb8, 0, 0, 0, 0, 8, 24, 0,
+            0, // ports to masks
+        ];
+        assert_eq!(bytes, expected);
+    }
+
+    #[test]
+    fn thirty_records_fill_it() {
+        let mut datagram = Datagram::new();
+        for i in 0..RECORDS_MAX {
+            assert_eq!(usize::from(datagram.count()), i);
+            assert!(!datagram.is_full());
+            datagram.push(&flow(), flow().totals());
+        }
+        assert!(datagram.is_full());
+        datagram.push(&flow(), flow().totals());
+        assert_eq!(datagram.count(), 30);
+        let sum = datagram.totals();
+        assert_eq!((sum.packets, sum.bytes), (7 * 30, 0x1234 * 30));
+        assert_eq!(datagram.finish(Uptime::from_millis(0), 0, 0).len(), 1464);
+
+        datagram.clear();
+        assert_eq!(datagram.totals(), Totals::default());
+        assert_eq!(datagram.finish(Uptime::from_millis(0), 0, 0).len(), 24);
+    }
+
+    #[test]
+    fn interfaces_that_do_not_fit() {
+        assert_eq!(interface(65_535).get(), 65_535);
+        assert_eq!(interface(65_536).get(), 65_535);
+        assert_eq!(interface(1).get(), 1);
+    }
+
+    proptest! {
+        /// However much a flow counted, its records tell all of it, in 32 bits each.
+        #[test]
+        fn shares_add_up(packets in 1u64..1 << 40, bytes in 20u64..1 << 40) {
+            let flow = Flow { packets, bytes, ..flow() };
+            let shares: Vec<Totals> = shares(&flow).collect();
+            let sum = shares.iter().fold(Totals::default(), |a, &b| a + b);
+            prop_assert_eq!(sum, flow.totals());
+            let max = u64::from(u32::MAX);
+            prop_assert!(shares.iter().all(|s| s.packets <= max && s.bytes <= max));
+            prop_assert_eq!(shares.len() == 1, packets <= max && bytes <= max);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How flows leave the cache, and how they are looked at. Process context.
+
+use super::{
+    super::{
+        bucket::SLOTS,
+        clock::Uptime,
+        expiry::{
+            Policy,
+            Pressure,
+            Reason,
+            Verdict, //
+        },
+        key::Address,
+        ledger::Totals,
+        record::Flow, //
+    },
+    Cache, //
+};
+
+/// Flows that left a bucket, at most all of them, each with its reason.
+pub(crate) type Expired<A> = [Option<(Flow<A>, Reason)>; SLOTS];
+
+impl<A: Address> Cache<A> {
+    /// Buckets of the table.
+    pub(crate) fn buckets(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Flows in it.
+    pub(crate) fn cached(&self) -> u32 {
+        // CAST: At most `cells`.
+        self.cells
+            .saturating_sub(self.free.lock().handles.len() as u32)
+    }
+
+    /// What the flows in the waiting room add up to.
+    pub(crate) fn waiting(&self) -> Totals {
+        self.waiting.lock().totals
+    }
+
+    /// Flows in the waiting room.
+    pub(crate) fn waiting_flows(&self) -> usize {
+        self.waiting.lock().flows.len()
+    }
+
+    /// High if more than three quarters of the flows are there that may be, or hardly a cell is free.
+    pub(crate) fn pressure(&self) -> Pressure {
+        let free = self.free.lock();
+        let live = u64::from(self.live(&free));
+        let unused = free.handles.len() as u64;
+        if live.wrapping_mul(4) > u64::from(self.max).wrapping_mul(3)
+            || unused.wrapping_mul(32) < u64::from(self.cells)
+        {
+            Pressure::High
+        } else {
+            Pressure::Low
+        }
+    }
+
+    /// Takes a flow out of the waiting room.
+    pub(crate) fn next_waiting(&self) -> Option<Flow<A>> {
+        let mut waiting = self.waiting.lock();
+        let flow = waiting.flows.pop()?;
+        waiting.totals -= flow.totals();
+        Some(flow)
+    }
+
+    /// Changes the policy. What it changes for the flows in the cache shows when [`Self::expire`] has
+    /// looked into all buckets.
+    pub(crate) fn set_policy(&self, policy: Policy) {
+        self.policy.store(policy);
+    }
+
+    /// Takes out the flows of a bucket that have expired, into `expired`, which must be empty. Returns
+    /// whether there are any.
+    ///
+    /// A bucket in which nothing is due is only looked at, not into, as long as the pressure is low;
+    /// unless `closely`.
+    pub(crate) fn expire(
+        &self,
+        bucket: usize,
+        now: Uptime,
+        pressure: Pressure,
+        closely: bool,
+        expired: &mut Expired<A>,
+    ) -> bool {
+        let Some(line) = self.lines.get(bucket) else {
+            return false;
+        };
+        let mut bucket = line.bucket.lock();
+        let due = closely || pressure != Pressure::Low || !now.is_before(bucket.due);
+        if bucket.is_empty() || !due {
+            return false;
+        }
+
+        let policy = self.policy.load();
+        let mut due = now.plus(i32::MAX as u32);
+        let mut finished = 0;
+        let mut out = expired.iter_mut();
+        let mut handles = [const { None }; SLOTS];
+        let mut freed = handles.iter_mut();
+        bucket.take(
+            |handle| match policy.judge(self.slab.get(handle), now, pressure) {
+                Verdict::Expired(reason) => Some(reason),
+                Verdict::Keep(until) => {
+                    due = due.min(until);
+                    None
+                }
+            },
+            |handle, reason| {
+                let flow = *self.slab.get(&handle);
+                finished = u32::saturating_add(finished, flow.is_finished().into());
+                if let (Some(out), Some(freed)) = (out.next(), freed.next()) {
+                    *out = Some((flow, reason));
+                    *freed = Some(handle);
+                }
+            },
+        );
+        bucket.due = due;
+        drop(bucket);
+        let any = matches!(handles.first(), Some(Some(_)));
+        if any {
+            self.release(handles.into_iter().flatten(), finished);
+        }
+        any
+    }
+
+    /// Copies the flows of a bucket into `flows`, which must be empty.
+    pub(crate) fn snapshot(&self, bucket: usize, flows: &mut [Option<Flow<A>>; SLOTS]) {
+        let Some(line) = self.lines.get(bucket) else {
+            return;
+        };
+        let bucket = line.bucket.lock();
+        for (flow, handle) in flows.iter_mut().zip(bucket.iter()) {
+            *flow = Some(*self.slab.get(handle));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The time of flows: milliseconds since boot in 32 bits.
+//!
+//! NetFlow calls this clock SysUptime, and every time in a v5 datagram is a reading of it. It
+//! wraps after 49.7 days, so that readings are ordered by their distance, never by their value;
+//! that holds for distances below 24.8 days, which the limits on the timeouts ensure.
+
+/// A reading of SysUptime, in milliseconds modulo 2^32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Uptime(u32);
+
+impl Uptime {
+    /// From milliseconds since boot; what exceeds 32 bits is dropped.
+    #[inline]
+    pub(crate) const fn from_millis(millis: u64) -> Self {
+        // CAST: Modulo 2^32 is what SysUptime means.
+        Self(millis as u32)
+    }
+
+    /// Milliseconds modulo 2^32, as they stand in a v5 datagram.
+    #[inline]
+    pub(crate) const fn as_millis(self) -> u32 {
+        self.0
+    }
+
+    /// Milliseconds from `earlier` to this reading, 0 if it is not earlier.
+    ///
+    /// CPUs may account packets of one flow in another order than they read the clock, hence
+    /// "not earlier" does occur, by microseconds.
+    #[inline]
+    pub(crate) const fn since(self, earlier: Self) -> u32 {
+        if self.is_before(earlier) {
+            0
+        } else {
+            self.0.wrapping_sub(earlier.0)
+        }
+    }
+
+    /// This reading moved on by `millis`, which must be below 2^31.
+    #[inline]
+    pub(crate) const fn plus(self, millis: u32) -> Self {
+        Self(self.0.wrapping_add(millis))
+    }
+
+    /// Whether this reading is before `other`.
+    #[inline]
+    pub(crate) const fn is_before(self, other: Self) -> bool {
+        // CAST: The sign of the distance tells the order.
+        (self.0.wrapping_sub(other.0) as i32) < 0
+    }
+
+    /// The earlier of the two.
+    #[inline]
+    pub(crate) const fn min(self, other: Self) -> Self {
+        if other.is_before(self) {
+            other
+        } else {
+            self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_survives_the_wrap() {
+        let before = Uptime::from_millis(u64::from(u32::MAX) - 9);
+        let after = Uptime::from_millis(u64::from(u32::MAX) + 11);
+        assert_eq!(after.as_millis(), 10);
+        assert!(before.is_before(after));
+        assert!(!after.is_before(before));
+        assert_eq!(after.since(before), 20);
+        assert_eq!(before.since(after), 0);
+        assert_eq!(before.plus(20), after);
+        assert_eq!(after.min(before), before);
+        assert_eq!(before.min(after), before);
+    }
+
+    #[test]
+    fn a_reading_is_not_before_itself() {
+        let now = Uptime::from_millis(7);
+        assert!(!now.is_before(now));
+        assert_eq!(now.since(now), 0);
+    }
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ledger: where every packet that the hook was handed ended.
+//!
+//! ```text
+//! seen = ignored + cached + pending + exported + lost        at any quiet moment
+//! ```
+//!
+//! It holds for packets and for bytes. The packet path counts, for each packet, in which
+//! [`Entry`] it began; the export counts what it took out of the cache and what became of it.
+
+use core::ops::{
+    Add,
+    AddAssign,
+    Sub,
+    SubAssign, //
+};
+
+/// Packets on the wire, and their layer-3 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Packets.
+    pub(crate) packets: u64,
+    /// Bytes.
+    pub(crate) bytes: u64,
+}
+
+impl Add for Totals {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            packets: self.packets.wrapping_add(other.packets),
+            bytes: self.bytes.wrapping_add(other.bytes),
+        }
+    }
+}
+
+impl Sub for Totals {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            packets: self.packets.wrapping_sub(other.packets),
+            bytes: self.bytes.wrapping_sub(other.bytes),
+        }
+    }
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl SubAssign for Totals {
+    fn sub_assign(&mut self, other: Self) {
+        *self = *self - other;
+    }
+}
+
+/// How a packet enters the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// In a flow of the cache.
+    Cached,
+    /// Ignored: its IPv4 header is cut off.
+    Truncated,
+    /// Ignored: its IPv4 header contradicts itself.
+    Malformed,
+    /// Ignored: a datagram of the exporter itself.
+    Own,
+    /// Lost: a new flow found no room.
+    CacheFull,
+}
+
+impl Entry {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 5;
+}
+
+/// All accounts of the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ledger {
+    /// Handed to the hook.
+    pub(crate) seen: Totals,
+    /// Ignored: the IPv4 header is cut off.
+    pub(crate) truncated: Totals,
+    /// Ignored: the IPv4 header contradicts itself.
+    pub(crate) malformed: Totals,
+    /// Ignored: datagrams of the exporter itself.
+    pub(crate) own: Totals,
+    /// In flows of the cache.
+    pub(crate) cached: Totals,
+    /// In flows that left the cache and were not sent yet.
+    pub(crate) pending: Totals,
+    /// In records that a collector's socket accepted.
+    pub(crate) exported: Totals,
+    /// Lost: a new flow found no room.
+    pub(crate) cache_full: Totals,
+    /// Lost: there was no collector.
+    pub(crate) no_collector: Totals,
+    /// Lost: no collector's socket accepted the datagram.
+    pub(crate) send_failed: Totals,
+}
+
+impl Ledger {
+    /// Not accountable, for whatever reason.
+    pub(crate) fn ignored(&self) -> Totals {
+        self.truncated + self.malformed + self.own
+    }
+
+    /// Never exported, for whatever reason.
+    pub(crate) fn lost(&self) -> Totals {
+        self.cache_full + self.no_collector + self.send_failed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums() {
+        let t = |packets, bytes| Totals { packets, bytes };
+        let ledger = Ledger {
+            truncated: t(1, 10),
+            malformed: t(2, 20),
+            own: t(32, 320),
+            cache_full: t(4, 40),
+            no_collector: t(8, 80),
+            send_failed: t(16, 160),
+            ..Ledger::default()
+        };
+        assert_eq!(ledger.ignored(), t(35, 350));
+        assert_eq!(ledger.lost(), t(28, 280));
+        let mut sum = ledger.lost();
+        sum -= t(8, 80);
+        sum += t(1, 0);
+        assert_eq!(sum, t(21, 200));
+    }
+
+    #[test]
+    fn counters_wrap_rather_than_panic() {
+        let one = Totals {
+            packets: 1,
+            bytes: 1,
+        };
+        let max = Totals {
+            packets: u64::MAX,
+            bytes: u64::MAX,
+        };
+        assert_eq!(max + one, Totals::default());
+        assert_eq!(Totals::default() - one, max);
+    }
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a flow is, and where flows live until they expire.
+//!
+//! All but [`cache`] is plain Rust without calls into the kernel, and is tested on the host.
+
+pub(crate) mod bucket;
+pub(crate) mod cache;
+pub(crate) mod clock;
+pub(crate) mod expiry;
+pub(crate) mod key;
+pub(crate) mod ledger;
+pub(crate) mod observe;
+pub(crate) mod parse;
+pub(crate) mod record;
+pub(crate) mod slab;

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Preallocated cells, and handles that own them.
+//!
+//! A handle is to its cell what a `Box` is to its memory, in 24 bits: it cannot be copied, so whoever
+//! has it, has the cell. Who guards a handle by a lock thereby guards the cell, and no cell is
+//! ever in two places. Handles are made once, for all cells; a cell that is not in use is a handle
+//! in a list of free ones.
+//!
+//! This is the only file of the room with `unsafe` code.
+//!
+//! # Invariants
+//!
+//! - For each cell of a slab there is at most one handle.
+//! - A handle is used only with the slab that it was made with. Slab and handles are private to one
+//!   [cache](super::cache), which has one slab, so no handle can stray.
+
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData,
+    num::NonZeroU32,
+    ops::Deref, //
+};
+
+/// Bits of a handle that say which cell it owns.
+const INDEX_BITS: u32 = 24;
+const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
+
+/// The most cells that a slab can have.
+pub(crate) const CELLS_MAX: usize = INDEX_MASK as usize;
+
+/// Owns a cell of a slab. Carries eight bits of its holder, the tag, along.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Handle(NonZeroU32);
+
+impl Handle {
+    /// The same handle with another tag.
+    #[inline(always)]
+    pub(crate) fn with_tag(self, tag: u8) -> Self {
+        let index = self.0.get() & INDEX_MASK;
+        match NonZeroU32::new((u32::from(tag) << INDEX_BITS) | index) {
+            Some(bits) => Self(bits),
+            // Never: an index is not zero.
+            None => self,
+        }
+    }
+
+    /// The tag.
+    #[inline(always)]
+    pub(crate) fn tag(&self) -> u8 {
+        // CAST: Eight bits are left.
+        (self.0.get() >> INDEX_BITS) as u8
+    }
+
+    /// Position of the cell.
+    #[inline(always)]
+    fn index(&self) -> usize {
+        // Indices in handles count from 1.
+        ((self.0.get() & INDEX_MASK) as usize).wrapping_sub(1)
+    }
+}
+
+/// A cell of a slab, not accessible but by its handle.
+#[repr(transparent)]
+pub(crate) struct Cell<T>(UnsafeCell<T>);
+
+// SAFETY: A cell is accessed only by its handle: shared references to it come from shared ones to the
+// handle, exclusive references from exclusive ones.
+unsafe impl<T: Send + Sync> Sync for Cell<T> {}
+
+impl<T> Cell<T> {
+    /// A cell that holds `value`.
+    pub(crate) const fn new(value: T) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+}
+
+/// Cells of `T` in the memory `S`.
+pub(crate) struct Slab<T, S> {
+    cells: S,
+    _cells: PhantomData<T>,
+}
+
+impl<T, S: Deref<Target = [Cell<T>]>> Slab<T, S> {
+    /// A slab of the given cells, and the handles of its first [`CELLS_MAX`].
+    pub(crate) fn new(cells: S) -> (Self, impl Iterator<Item = Handle>) {
+        let count = cells.len().min(CELLS_MAX);
+        let slab = Self {
+            cells,
+            _cells: PhantomData,
+        };
+        // CAST: At most `CELLS_MAX`.
+        // INVARIANT: One handle for each cell.
+        let handles = (1..=count as u32).filter_map(|index| NonZeroU32::new(index).map(Handle));
+        (slab, handles)
+    }
+
+    /// The cell of `handle`.
+    #[inline(always)]
+    pub(crate) fn get<'a>(&'a self, handle: &'a Handle) -> &'a T {
+        // SAFETY: By the invariants, `handle` was made with this slab, so its index is in range.
+        let cell = unsafe { self.cells.get_unchecked(handle.index()) };
+        // SAFETY: By the invariants, this is the only handle, and while it is borrowed as shared
+        // nobody has exclusive access by it.
+        unsafe { &*cell.0.get() }
+    }
+
+    /// The cell of `handle`, to change.
+    #[inline(always)]
+    pub(crate) fn get_mut<'a>(&'a self, handle: &'a mut Handle) -> &'a mut T {
+        // SAFETY: As in `get`.
+        let cell = unsafe { self.cells.get_unchecked(handle.index()) };
+        // SAFETY: By the invariants, this is the only handle, and it is borrowed exclusively.
+        unsafe { &mut *cell.0.get() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slab(n: usize) -> (Slab<usize, Vec<Cell<usize>>>, Vec<Handle>) {
+        let (slab, handles) = Slab::new((0..n).map(Cell::new).collect::<Vec<_>>());
+        (slab, handles.collect())
+    }
+
+    #[test]
+    fn each_handle_has_its_own_cell() {
+        let (slab, mut handles) = slab(1000);
+        assert_eq!(handles.len(), 1000);
+        for (i, handle) in handles.iter_mut().enumerate() {
+            assert_eq!(*slab.get(handle), i);
+            *slab.get_mut(handle) += 5000;
+        }
+        for (i, handle) in handles.iter().enumerate() {
+            assert_eq!(*slab.get(handle), i + 5000);
+        }
+    }
+
+    #[test]
+    fn a_tag_does_not_change_the_cell() {
+        let (slab, handles) = slab(3);
+        for (i, mut handle) in handles.into_iter().enumerate() {
+            for tag in [0, 1, 0x80, 0xff] {
+                handle = handle.with_tag(tag);
+                assert_eq!(handle.tag(), tag);
+                assert_eq!(*slab.get(&handle), i);
+            }
+        }
+    }
+
+    #[test]
+    fn no_handle_takes_more_than_four_bytes() {
+        assert_eq!(size_of::<Option<Handle>>(), 4);
+    }
+}

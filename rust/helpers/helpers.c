@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0
+/* See helpers.h. */
+
+#include <linux/netdevice.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_bridge.h>
+#include <linux/percpu.h>
+#include <linux/sched.h>
+#include <linux/skbuff.h>
+#include <linux/spinlock.h>
+#include <linux/tcp.h>
+#include <linux/timekeeping.h>
+#include <linux/udp.h>
+#include <net/flow.h>
+#include <net/genetlink.h>
+#include <net/inet_dscp.h>
+#include <net/ip.h>
+#include <net/ip_fib.h>
+#include <net/l3mdev.h>
+#include <net/netns/generic.h>
+#include <net/route.h>
+#include <net/sock.h>
+
+#include "helpers.h"
+
+void netflow_spin_lock(struct spinlock *lock)
+{
+	spin_lock(lock);
+}
+
+void netflow_spin_unlock(struct spinlock *lock)
+{
+	spin_unlock(lock);
+}
+
+void netflow_spin_lock_bh(struct spinlock *lock)
+{
+	spin_lock_bh(lock);
+}
+
+void netflow_spin_unlock_bh(struct spinlock *lock)
+{
+	spin_unlock_bh(lock);
+}
+
+int netflow_spin_trylock_bh(struct spinlock *lock)
+{
+	return spin_trylock_bh(lock);
+}
+
+void netflow_packet_view(const struct sk_buff *skb, const struct nf_hook_state *state,
+			 struct packet_view *view)
+{
+	int offset = skb_network_offset(skb);
+
+	*view = (struct packet_view) {
+		.data = skb->data + offset,
+		.linear = skb_headlen(skb) - offset,
+		.len = skb->len - offset,
+		.input = ipv4_l3mdev_skb(IPCB(skb)->flags) ? IPCB(skb)->iif :
+			 state->in ? state->in->ifindex : 0,
+		.in_flags = state->in ? state->in->flags : 0,
+		.ipcb_flags = IPCB(skb)->flags,
+		.gso_size = skb_shinfo(skb)->gso_size,
+		.pkt_type = skb->pkt_type,
+		.bridged = nf_bridge_info_exists(skb),
+		.softirqs_off = softirq_count(),
+	};
+}
+
+int netflow_copy_headers(const struct sk_buff *skb, void *to, u32 len)
+{
+	return skb_copy_bits(skb, skb_network_offset(skb), to, len);
+}
+
+u16 netflow_gso_segs(const struct sk_buff *skb)
+{
+	return skb_shinfo(skb)->gso_segs;
+}
+
+/*
+ * Headers up to the payload of the inner packet, 0 if there is no tunnel. Whoever
+ * set the inner header is not trusted to have done so.
+ */
+u16 netflow_gso_tunnel_headers(const struct sk_buff *skb)
+{
+	int len = skb_inner_transport_header(skb) - skb_network_header(skb);
+	const struct tcphdr *tcp;
+	struct tcphdr buffer;
+
+	if (!skb->encapsulation || len < (int)sizeof(struct iphdr) || len > U16_MAX / 2)
+		return 0;
+	if (!(skb_shinfo(skb)->gso_type & (SKB_GSO_TCPV4 | SKB_GSO_TCPV6)))
+		return len + sizeof(struct udphdr);
+	tcp = skb_header_pointer(skb, skb_network_offset(skb) + len, sizeof(buffer), &buffer);
+	return tcp ? len + __tcp_hdrlen(tcp) : 0;
+}
+
+u32 netflow_mark(const struct sk_buff *skb)
+{
+	return skb->mark;
+}
+
+u32 netflow_output(const struct nf_hook_state *state)
+{
+	return state->out ? state->out->ifindex : 0;
+}
+
+/*
+ * ip_mc_output() runs the hook for a clone, to be received here, and for what goes
+ * out. The clone alone lacks the socket of its sender. (Without such a socket, as
+ * for IGMP and tunnels, the two look the same.)
+ */
+static bool is_group_copy(const struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	return state->sk && !state->sk->sk_kern_sock && !skb->sk && skb_rtable(skb) &&
+	       skb_rtable(skb)->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST);
+}
+
+void netflow_packet_facts(const struct sk_buff *skb, const struct nf_hook_state *state,
+			  struct packet_facts *facts)
+{
+	*facts = (struct packet_facts) {
+		.in_bridge = nf_bridge_info_exists(skb) && nf_bridge_in_prerouting(skb),
+#if IS_ENABLED(CONFIG_IP_VS)
+		.ipvs = skb->ipvs_property,
+#endif
+		.to_l3_master = state->out && netif_is_l3_master(state->out),
+		.to_here = skb_rtable(skb) && skb_rtable(skb)->rt_flags & RTCF_LOCAL,
+		.group_copy = is_group_copy(skb, state),
+	};
+}
+
+u32 netflow_l3mdev(const struct nf_hook_state *state)
+{
+	return l3mdev_master_ifindex_rcu(state->in ?: state->out);
+}
+
+__be32 netflow_skb_gateway(const struct sk_buff *skb)
+{
+	const struct rtable *rt = skb_rtable(skb);
+
+	return rt && rt->rt_uses_gateway && rt->rt_gw_family == AF_INET ? rt->rt_gw4 : 0;
+}
+
+int netflow_fib_lookup(struct net *net, const struct flow_query *query,
+		       struct fib_route *route)
+{
+	struct fib_result res = {};
+	struct flowi4 fl4 = {
+		.flowi4_iif = query->iif,
+		.flowi4_l3mdev = query->l3mdev,
+		.flowi4_mark = query->mark,
+		.flowi4_dscp = inet_dsfield_to_dscp(query->tos),
+		.flowi4_scope = RT_SCOPE_UNIVERSE,
+		.flowi4_proto = query->proto,
+		.flowi4_uid = sock_net_uid(net, NULL),
+		.saddr = query->saddr,
+		.daddr = query->daddr,
+		.fl4_sport = query->sport,
+		.fl4_dport = query->dport,
+	};
+	int err = fib_lookup(net, &fl4, &res, 0);
+
+	if (!err)
+		*route = (struct fib_route) {
+			.gateway = res.nhc && res.nhc->nhc_gw_family == AF_INET ?
+				   res.nhc->nhc_gw.ipv4 : 0,
+			.oif = res.nhc && res.nhc->nhc_dev ?
+			       res.nhc->nhc_dev->ifindex : 0,
+			.prefixlen = res.prefixlen,
+			.type = res.type,
+		};
+	return err;
+}
+
+/*
+ * Per-CPU pointers go through Rust as plain ones: gcc's named address space is
+ * taken off and put on again here.
+ */
+static u64 __percpu *percpu(u64 *counters)
+{
+	return (u64 __percpu __force *)(unsigned long)counters;
+}
+
+u64 *netflow_alloc_percpu_u64(size_t n)
+{
+	u64 __percpu *counters = __alloc_percpu_gfp(n * sizeof(u64), SMP_CACHE_BYTES,
+						    GFP_KERNEL_ACCOUNT);
+
+	return (u64 *)(unsigned long)counters;
+}
+
+void netflow_free_percpu_u64(u64 *counters)
+{
+	free_percpu(percpu(counters));
+}
+
+void netflow_this_cpu_add(u64 *counters, size_t i, u64 n)
+{
+	this_cpu_add(percpu(counters)[i], n);
+}
+
+void netflow_this_cpu_add_pair(u64 *counters, size_t i, u64 n, u64 m)
+{
+	this_cpu_add(percpu(counters)[i], n);
+	this_cpu_add(percpu(counters)[i + 1], m);
+}
+
+u64 netflow_percpu_sum(u64 *counters, size_t i)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(*per_cpu_ptr(percpu(counters) + i, cpu));
+	return sum;
+}
+
+void *netflow_net_generic(const struct net *net, unsigned int id)
+{
+	return net_generic(net, id);
+}
+
+u32 netflow_net_inum(const struct net *net)
+{
+	return net->ns.inum;
+}
+
+bool netflow_net_is_ours(const struct net *net)
+{
+	return net->user_ns == &init_user_ns;
+}
+
+void netflow_sock_receive_nothing(struct socket *sock)
+{
+	WRITE_ONCE(sock->sk->sk_rcvbuf, SOCK_MIN_RCVBUF);
+}
+
+void netflow_cond_resched(void)
+{
+	cond_resched();
+}
+
+u64 netflow_boottime_ns(void)
+{
+	return ktime_get_boottime_ns();
+}
+
+void netflow_clock_pair(s64 *boottime_ns, s64 *real_ns)
+{
+	ktime_t now = ktime_get();
+
+	*boottime_ns = ktime_to_ns(ktime_mono_to_any(now, TK_OFFS_BOOT));
+	*real_ns = ktime_to_ns(ktime_mono_to_real(now));
+}
+
+struct net *netflow_genl_info_net(const struct genl_info *info)
+{
+	return genl_info_net(info);
+}
+
+void *netflow_genlmsg_put(struct sk_buff *skb, const struct genl_info *info, int flags)
+{
+	return __genlmsg_iput(skb, info, flags);
+}
+
+int netflow_genlmsg_reply(struct sk_buff *skb, struct genl_info *info)
+{
+	return genlmsg_reply(skb, info);
+}
+
+const struct genl_info *netflow_genl_info_dump(struct netlink_callback *cb)
+{
+	return genl_info_dump(cb);
+}
+
+void netflow_genl_dump_check_consistent(struct netlink_callback *cb, void *hdr)
+{
+	genl_dump_check_consistent(cb, hdr);
+}
+
+struct nlattr *netflow_nla_nest_start(struct sk_buff *skb, int type)
+{
+	return nla_nest_start(skb, type);
+}
+
+void netflow_nla_nest_end(struct sk_buff *skb, struct nlattr *start)
+{
+	nla_nest_end(skb, start);
+}
+
+const void *netflow_nla_data(const struct nlattr *attr)
+{
+	return nla_data(attr);
+}
+
+int netflow_nla_len(const struct nlattr *attr)
+{
+	return nla_len(attr);
+}
+
+const struct nlattr *netflow_nla_find_nested(const struct nlattr *nest, int type)
+{
+	return nla_find_nested(nest, type);
+}
+
+const void *netflow_skb_tail(const struct sk_buff *skb)
+{
+	return skb_tail_pointer(skb);
+}
+
+void netflow_nlmsg_trim(struct sk_buff *skb, const void *mark)
+{
+	nlmsg_trim(skb, mark);
+}
+
+u32 netflow_skb_len(const struct sk_buff *skb)
+{
+	return skb->len;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What C has only as inline function or macro, for the abstractions in
+ * rust/linux: facts, no decisions.
+ */
+#ifndef _NETFLOW_HELPERS_H
+#define _NETFLOW_HELPERS_H
+
+#include <linux/types.h>
+
+struct fib_route;
+struct flow_query;
+struct genl_info;
+struct net;
+struct netlink_callback;
+struct nf_hook_state;
+struct nlattr;
+struct packet_facts;
+struct packet_view;
+struct sk_buff;
+struct socket;
+struct spinlock;
+
+/* What a hook reads of every packet, as it stands in the C structs. */
+struct packet_view {
+	const void *data;	/* network header */
+	u32 linear;		/* bytes at data that can be read there */
+	u32 len;		/* bytes from the network header to the end */
+	u32 input;		/* index of the device that received it, 0 if there is none */
+	u32 in_flags;		/* IFF_* of that device, 0 if there is none */
+	u16 ipcb_flags;		/* IPSKB_* */
+	u16 gso_size;
+	u8 pkt_type;		/* PACKET_* */
+	bool bridged;		/* comes from br_netfilter */
+	bool softirqs_off;
+};
+
+/* What more there is to know of a packet that goes out, or was bridged. */
+struct packet_facts {
+	bool in_bridge;		/* br_netfilter's own pass of PRE_ROUTING, not the one of IP */
+	bool ipvs;		/* was routed by IPVS */
+	bool to_l3_master;	/* goes out by the device of a VRF */
+	bool to_here;		/* its route is a local one */
+	bool group_copy;	/* copy of what is sent to a group, to be received here */
+};
+
+/* The fields of a struct flowi4 that a lookup depends on. */
+struct flow_query {
+	__be32 saddr;
+	__be32 daddr;
+	u32 iif;
+	u32 l3mdev;
+	u32 mark;
+	u8 tos;
+	u8 proto;
+	__be16 sport;
+	__be16 dport;
+};
+
+/* The fields of a struct fib_result that outlive the RCU read lock. */
+struct fib_route {
+	__be32 gateway;		/* 0 if there is none, or none of IPv4 */
+	u32 oif;
+	u8 prefixlen;
+	u8 type;		/* RTN_* */
+};
+
+void netflow_spin_lock(struct spinlock *lock);
+void netflow_spin_unlock(struct spinlock *lock);
+void netflow_spin_lock_bh(struct spinlock *lock);
+void netflow_spin_unlock_bh(struct spinlock *lock);
+int netflow_spin_trylock_bh(struct spinlock *lock);
+
+void netflow_packet_view(const struct sk_buff *skb, const struct nf_hook_state *state,
+			 struct packet_view *view);
+int netflow_copy_headers(const struct sk_buff *skb, void *to, u32 len);
+u16 netflow_gso_segs(const struct sk_buff *skb);
+u16 netflow_gso_tunnel_headers(const struct sk_buff *skb);
+u32 netflow_mark(const struct sk_buff *skb);
+u32 netflow_output(const struct nf_hook_state *state);
+void netflow_packet_facts(const struct sk_buff *skb, const struct nf_hook_state *state,
+			  struct packet_facts *facts);
+u32 netflow_l3mdev(const struct nf_hook_state *state);
+__be32 netflow_skb_gateway(const struct sk_buff *skb);
+int netflow_fib_lookup(struct net *net, const struct flow_query *query,
+		       struct fib_route *route);
+
+u64 *netflow_alloc_percpu_u64(size_t n);
+void netflow_free_percpu_u64(u64 *counters);
+void netflow_this_cpu_add(u64 *counters, size_t i, u64 n);
+void netflow_this_cpu_add_pair(u64 *counters, size_t i, u64 n, u64 m);
+u64 netflow_percpu_sum(u64 *counters, size_t i);
+
+void *netflow_net_generic(const struct net *net, unsigned int id);
+u32 netflow_net_inum(const struct net *net);
+bool netflow_net_is_ours(const struct net *net);
+
+void netflow_sock_receive_nothing(struct socket *sock);
+
+void netflow_cond_resched(void);
+u64 netflow_boottime_ns(void);
+void netflow_clock_pair(s64 *boottime_ns, s64 *real_ns);
+
+struct net *netflow_genl_info_net(const struct genl_info *info);
+void *netflow_genlmsg_put(struct sk_buff *skb, const struct genl_info *info, int flags);
+int netflow_genlmsg_reply(struct sk_buff *skb, struct genl_info *info);
+const struct genl_info *netflow_genl_info_dump(struct netlink_callback *cb);
+void netflow_genl_dump_check_consistent(struct netlink_callback *cb, void *hdr);
+struct nlattr *netflow_nla_nest_start(struct sk_buff *skb, int type);
+void netflow_nla_nest_end(struct sk_buff *skb, struct nlattr *start);
+const void *netflow_nla_data(const struct nlattr *attr);
+int netflow_nla_len(const struct nlattr *attr);
+const struct nlattr *netflow_nla_find_nested(const struct nlattr *nest, int type);
+const void *netflow_skb_tail(const struct sk_buff *skb);
+void netflow_nlmsg_trim(struct sk_buff *skb, const void *mark);
+u32 netflow_skb_len(const struct sk_buff *skb);
+
+#endif /* _NETFLOW_HELPERS_H */

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A spinlock for data that softirq and process context share.
+//!
+//! The kernel crate's `SpinLock` leaves softirqs on: one that interrupts the owner and wants the lock
+//! would wait for ever.
+//!
+//! C header: [`include/linux/spinlock.h`](srctree/include/linux/spinlock.h)
+
+use core::marker::PhantomData;
+
+use kernel::{
+    prelude::*,
+    sync::lock::{
+        Backend,
+        Guard,
+        Lock, //
+    },
+};
+
+use crate::bindings;
+
+/// A spinlock that keeps softirqs off this CPU while it is held.
+///
+/// Made with [`new_spinlock_bh!`]. May be taken in softirq and in process context, not in hard
+/// interrupts.
+pub(crate) type SpinLockBh<T> = Lock<T, SpinLockBhBackend>;
+
+/// That softirqs are off on this CPU, for `'a`.
+#[derive(Clone, Copy)]
+pub(crate) struct SoftirqsOff<'a>(PhantomData<(&'a (), *mut ())>);
+
+impl SoftirqsOff<'_> {
+    /// States it.
+    ///
+    /// # Safety
+    ///
+    /// Softirqs must be off on this CPU, and stay so for the lifetime of what is returned.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// The guard of a [`SpinLockBh`].
+pub(crate) type SpinLockBhGuard<'a, T> = Guard<'a, T, SpinLockBhBackend>;
+
+/// Takes the lock where softirqs may be known to be off, which makes it cheaper.
+#[inline(always)]
+pub(crate) fn lock_in<'a, T>(
+    lock: &'a SpinLockBh<T>,
+    softirqs: Option<SoftirqsOff<'_>>,
+) -> SpinLockBhGuard<'a, T> {
+    if softirqs.is_none() {
+        return lock.lock();
+    }
+    let state = core::ptr::from_ref(lock).cast_mut().cast();
+    // SAFETY: A `Lock` begins with its state (it is `repr(C)`), which is initialised. No softirq can
+    // interrupt the owner on this CPU, as they are off.
+    unsafe { bindings::netflow_spin_lock(state) };
+    // SAFETY: The lock was just taken, in the way that is stated.
+    unsafe { Guard::new(lock, Softirqs::WereOff) }
+}
+
+/// What unlocking does to softirqs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Softirqs {
+    /// Taking the lock has turned them off: on again.
+    TurnedOff,
+    /// They were off before, and stay so.
+    WereOff,
+}
+
+/// The backend of [`SpinLockBh`]: `spin_lock_bh()`.
+pub(crate) struct SpinLockBhBackend;
+
+// SAFETY: `spinlock_t` ensures mutual exclusion. `relock` is the default one, which turns softirqs off
+// and says so in the guard's state.
+unsafe impl Backend for SpinLockBhBackend {
+    type State = bindings::spinlock_t;
+    type GuardState = Softirqs;
+
+    #[inline]
+    unsafe fn init(ptr: *mut Self::State, name: *const c_char, key: *mut bindings::lock_class_key) {
+        // SAFETY: `ptr` is valid for writes, `name` and `key` for reads indefinitely, by the
+        // requirements of this function.
+        unsafe { bindings::__spin_lock_init(ptr, name, key) }
+    }
+
+    #[inline]
+    unsafe fn lock(ptr: *mut Self::State) -> Softirqs {
+        // SAFETY: `ptr` is valid and initialised by the requirements of this function.
+        unsafe { bindings::netflow_spin_lock_bh(ptr) };
+        Softirqs::TurnedOff
+    }
+
+    #[inline]
+    unsafe fn try_lock(ptr: *mut Self::State) -> Option<Softirqs> {
+        // SAFETY: `ptr` is valid and initialised by the requirements of this function.
+        let locked = unsafe { bindings::netflow_spin_trylock_bh(ptr) };
+        (locked != 0).then_some(Softirqs::TurnedOff)
+    }
+
+    #[inline]
+    unsafe fn unlock(ptr: *mut Self::State, softirqs: &Softirqs) {
+        // SAFETY: `ptr` is valid and the caller owns the lock by the requirements of this function;
+        // it is released as it was taken.
+        unsafe {
+            match softirqs {
+                Softirqs::TurnedOff => bindings::netflow_spin_unlock_bh(ptr),
+                Softirqs::WereOff => bindings::netflow_spin_unlock(ptr),
+            }
+        }
+    }
+
+    #[inline]
+    unsafe fn assert_is_held(ptr: *mut Self::State) {
+        // Without lockdep this is a call that does nothing, on the way of every packet.
+        if cfg!(CONFIG_LOCKDEP) {
+            // SAFETY: `ptr` is valid and initialised by the requirements of this function.
+            unsafe { bindings::spin_assert_is_held(ptr) }
+        }
+    }
+}
+
+/// Creates a [`SpinLockBh`] initialiser with a newly-created lock class.
+macro_rules! new_spinlock_bh {
+    ($inner:expr, $name:literal) => {
+        $crate::linux::lock::SpinLockBh::new(
+            $inner,
+            ::kernel::optional_name!($name),
+            ::kernel::static_lock_class!(),
+        )
+    };
+}
+pub(crate) use new_spinlock_bh;

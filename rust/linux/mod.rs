@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What this module needs of Linux and the kernel crate does not offer: one file for each noun.
+//!
+//! All `unsafe` code is here and in [`crate::bindings`], but for [`crate::flow::slab`]; the interfaces are
+//! safe. They are as narrow
+//! as their users need them: no general `sk_buff`, no general socket.
+
+pub(crate) mod clock;
+pub(crate) mod fib;
+pub(crate) mod hook;
+pub(crate) mod lock;
+pub(crate) mod netlink;
+pub(crate) mod netns;
+pub(crate) mod packet;
+pub(crate) mod percpu;
+pub(crate) mod shared;
+pub(crate) mod socket;
+pub(crate) mod tick;
+
+use crate::bindings;
+
+/// Random numbers that nobody can guess. Process context.
+pub(crate) fn random<const N: usize>() -> [u64; N] {
+    let mut numbers = [0; N];
+    // SAFETY: The array is valid for writes of its size, and any bytes are numbers.
+    unsafe { bindings::get_random_bytes(numbers.as_mut_ptr().cast(), size_of_val(&numbers)) };
+    numbers
+}
+
+/// Lets others run who want to. Process context, without locks that spin.
+#[inline]
+pub(crate) fn cond_resched() {
+    // SAFETY: No lock that spins is held, as the callers ensure; else the kernel complains.
+    unsafe { bindings::netflow_cond_resched() }
+}

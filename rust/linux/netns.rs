@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! State that belongs to a network namespace: made when the namespace is, gone before it is.
+//!
+//! C header: [`include/net/net_namespace.h`](srctree/include/net/net_namespace.h)
+
+use core::{
+    marker::PhantomData,
+    mem::size_of,
+    ptr::NonNull, //
+};
+
+use kernel::{
+    error::{
+        from_result,
+        to_result, //
+    },
+    prelude::*,
+    sync::{
+        atomic::{
+            AtomicFlag,
+            Full, //
+        },
+        Arc,
+        ArcBorrow, //
+    },
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    },
+};
+
+use crate::bindings;
+
+/// A network namespace.
+///
+/// # Invariants
+///
+/// Points to a valid namespace. Only [`PerNet`] hands it out: to the state of that namespace, which is
+/// stopped ([`State::stop`]) and dropped before the namespace is freed, and must not pass it to
+/// anything that outlives the stop.
+#[derive(Clone, Copy)]
+pub(crate) struct Netns(NonNull<bindings::net>);
+
+// SAFETY: What is done with a namespace is safe from any thread.
+unsafe impl Send for Netns {}
+// SAFETY: As above.
+unsafe impl Sync for Netns {}
+
+impl Netns {
+    /// For calls to C.
+    #[inline]
+    pub(super) fn as_ptr(self) -> *mut bindings::net {
+        self.0.as_ptr()
+    }
+
+    /// The inode number, by which people know it (`ls -l /proc/PID/ns/net`).
+    pub(crate) fn inode(self) -> u32 {
+        // SAFETY: Valid by the type invariant.
+        unsafe { bindings::netflow_net_inum(self.as_ptr()) }
+    }
+
+    /// Whether it belongs to the system: only its root, not just any user, can have made it.
+    pub(crate) fn is_of_system(self) -> bool {
+        // SAFETY: Valid by the type invariant.
+        unsafe { bindings::netflow_net_is_ours(self.as_ptr()) }
+    }
+
+    /// Whether this is the namespace that the system was booted in.
+    pub(crate) fn is_initial(self) -> bool {
+        core::ptr::eq(self.as_ptr(), &raw const bindings::init_net)
+    }
+}
+
+/// What a module keeps for each namespace.
+pub(crate) trait State: Sized + Send + Sync + 'static {
+    /// Where the states of this type are kept: always the same `static`.
+    fn pernet() -> &'static PerNet<Self>;
+
+    /// Makes the state of a namespace. Process context.
+    fn new(netns: Netns) -> Result<Arc<Self>>;
+
+    /// The namespace is about to go, or the module: stops everything that uses it. Its devices and
+    /// routes still work. Process context.
+    fn stop(&self);
+}
+
+/// The state of all namespaces, found by namespace. For a `static`.
+pub(crate) struct PerNet<T: State> {
+    ops: Opaque<bindings::pernet_operations>,
+    /// Written by the kernel when `ops` is registered, constant from then on.
+    id: Opaque<c_uint>,
+    registered: AtomicFlag,
+    _state: PhantomData<T>,
+}
+
+// SAFETY: `ops` and `id` are written only during registration, which happens once.
+unsafe impl<T: State> Sync for PerNet<T> {}
+
+impl<T: State> PerNet<T> {
+    /// Registered nowhere yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            ops: Opaque::zeroed(),
+            id: Opaque::zeroed(),
+            registered: AtomicFlag::new(false),
+            _state: PhantomData,
+        }
+    }
+
+    /// Makes the state of all namespaces that exist and of all to come. Process context.
+    ///
+    /// `EBUSY` if that was done before.
+    pub(crate) fn register(&'static self) -> Result<Registration<T>> {
+        if self.registered.xchg(true, Full) {
+            return Err(EBUSY);
+        }
+        // Registered as operations of a device, not of a subsystem, as those are stopped first: the
+        // last flows of a namespace leave it over its devices.
+        let ops = bindings::pernet_operations {
+            init: Some(Self::init),
+            pre_exit: Some(Self::pre_exit),
+            exit: Some(Self::exit),
+            id: self.id.get(),
+            size: size_of::<*mut c_void>(),
+            ..pin_init::zeroed()
+        };
+        // SAFETY: `ops` is not registered, so nobody else uses it.
+        unsafe { self.ops.get().write(ops) };
+        // SAFETY: `ops` is static, and it was just initialised.
+        to_result(unsafe { bindings::register_pernet_device(self.ops.get()) })?;
+        Ok(Registration { pernet: self })
+    }
+
+    /// The state of the namespace that a netlink request came from.
+    ///
+    /// # Safety
+    ///
+    /// `net` must be a valid namespace for `'a`, and this must stay registered for `'a`.
+    pub(super) unsafe fn get<'a>(&self, net: *const bindings::net) -> Option<ArcBorrow<'a, T>> {
+        // SAFETY: As this function requires.
+        let state = unsafe { *self.slot(net) };
+        if state.is_null() {
+            return None;
+        }
+        // SAFETY: `init` put it there with `into_foreign`; `exit` takes it when nobody is left who
+        // could ask.
+        Some(unsafe { Arc::borrow(state) })
+    }
+
+    /// Where the namespace keeps the pointer to its state.
+    ///
+    /// # Safety
+    ///
+    /// `net` must be valid, and this registered.
+    unsafe fn slot(&self, net: *const bindings::net) -> *mut *mut c_void {
+        // SAFETY: The number was written at registration and is constant since.
+        let id = unsafe { *self.id.get() };
+        // SAFETY: `net` is valid, and `id` a registered number, by the requirements of this function.
+        unsafe { bindings::netflow_net_generic(net, id) }.cast()
+    }
+
+    /// A namespace begins, or was there when the module came.
+    ///
+    /// # Safety
+    ///
+    /// To be called by the kernel only, on behalf of `T::pernet()`.
+    unsafe extern "C" fn init(net: *mut bindings::net) -> c_int {
+        from_result(|| {
+            let netns = Netns(NonNull::new(net).ok_or(EINVAL)?);
+            let state = T::new(netns)?;
+            // SAFETY: The kernel calls this after it has reserved the slot in a valid namespace, and
+            // nobody else uses the slot yet.
+            unsafe { *T::pernet().slot(net) = state.into_foreign() };
+            Ok(0)
+        })
+    }
+
+    /// A namespace, or the module, is about to go.
+    ///
+    /// # Safety
+    ///
+    /// As for `init`.
+    unsafe extern "C" fn pre_exit(net: *mut bindings::net) {
+        // SAFETY: The namespace is valid during the call, and still registered.
+        if let Some(state) = unsafe { T::pernet().get(net) } {
+            state.stop();
+        }
+    }
+
+    /// A namespace, or the module, goes.
+    ///
+    /// # Safety
+    ///
+    /// As for `init`.
+    unsafe extern "C" fn exit(net: *mut bindings::net) {
+        // SAFETY: The namespace is valid during the call, and still registered.
+        let slot = unsafe { T::pernet().slot(net) };
+        // SAFETY: Nobody else uses the slot any more: sockets hold a reference to their namespace,
+        // and the netlink family is unregistered before this is.
+        let state = unsafe { core::ptr::replace(slot, core::ptr::null_mut()) };
+        if !state.is_null() {
+            // SAFETY: It came from `into_foreign` in `init`, and was just taken out of the slot.
+            drop(unsafe { Arc::<T>::from_foreign(state) });
+        }
+    }
+}
+
+/// That a [`PerNet`] is registered.
+///
+/// Dropping it stops and drops the states of all namespaces. Whoever can ask for a state, as a netlink
+/// family, must be gone before.
+///
+/// # Invariants
+///
+/// `pernet` is registered.
+pub(crate) struct Registration<T: State> {
+    pernet: &'static PerNet<T>,
+}
+
+impl<T: State> Drop for Registration<T> {
+    fn drop(&mut self) {
+        // SAFETY: Registered by the type invariant.
+        unsafe { bindings::unregister_pernet_device(self.pernet.ops.get()) };
+    }
+}

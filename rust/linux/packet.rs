@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A packet on its way through netfilter, as a hook may look at it.
+//!
+//! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
+
+use core::{
+    marker::PhantomData,
+    mem::MaybeUninit,
+    net::Ipv4Addr,
+    ptr::NonNull,
+    slice, //
+};
+
+use super::lock::SoftirqsOff;
+use crate::{
+    bindings,
+    flow::{
+        observe::{
+            Facts,
+            Point, //
+        },
+        parse::Gso, //
+    },
+};
+
+/// A packet that a hook was handed. Lives only for the call, in which the RCU read lock is held.
+///
+/// # Invariants
+///
+/// `skb` and `state` are what netfilter handed to a hook at `point`, valid for `'a`. `view` was taken from them,
+/// and the packet does not change during `'a`. The RCU read lock is held for `'a`.
+pub(crate) struct Packet<'a> {
+    skb: NonNull<bindings::sk_buff>,
+    state: NonNull<bindings::nf_hook_state>,
+    point: Point,
+    view: bindings::packet_view,
+    _lifetime: PhantomData<&'a bindings::sk_buff>,
+}
+
+impl<'a> Packet<'a> {
+    /// Looks at a packet.
+    ///
+    /// # Safety
+    ///
+    /// Both must be what netfilter handed to a hook at `point`, valid for `'a`, and so must the RCU read lock be
+    /// held.
+    #[inline(always)]
+    pub(super) unsafe fn new(
+        skb: NonNull<bindings::sk_buff>,
+        state: NonNull<bindings::nf_hook_state>,
+        point: Point,
+    ) -> Self {
+        let mut view = MaybeUninit::uninit();
+        // SAFETY: Both are valid by the requirements of this function, and `view` takes what is
+        // written.
+        unsafe {
+            bindings::netflow_packet_view(skb.as_ptr(), state.as_ptr(), view.as_mut_ptr());
+        }
+        // INVARIANT: By the requirements of this function.
+        Self {
+            skb,
+            state,
+            point,
+            // SAFETY: It was just written, all of it.
+            view: unsafe { view.assume_init() },
+            _lifetime: PhantomData,
+        }
+    }
+
+    /// The bytes from the network header on: `N` of them, or all if the packet has fewer.
+    ///
+    /// They are read where they are if the kernel has them in one piece, else copied to `buffer`.
+    /// Empty if they cannot be read.
+    #[inline(always)]
+    pub(crate) fn headers<'b, const N: usize>(
+        &'b self,
+        buffer: &'b mut MaybeUninit<[u8; N]>,
+    ) -> &'b [u8] {
+        let wanted = N.min(self.view.len as usize);
+        if wanted <= self.view.linear as usize {
+            // SAFETY: `linear` bytes at `data` are readable by the type invariant, as long as the
+            // packet is borrowed.
+            unsafe { slice::from_raw_parts(self.view.data.cast(), wanted) }
+        } else {
+            let buffer = buffer.write([0; N]);
+            self.copy_headers(buffer.get_mut(..wanted).unwrap_or_default())
+        }
+    }
+
+    /// Copies the bytes from the network header on to `buffer`, from wherever they lie.
+    #[cold]
+    fn copy_headers<'b>(&self, buffer: &'b mut [u8]) -> &'b [u8] {
+        // CAST: A few bytes.
+        // SAFETY: `skb` is valid by the type invariant; the buffer takes as many bytes.
+        let err = unsafe {
+            bindings::netflow_copy_headers(
+                self.skb.as_ptr(),
+                buffer.as_mut_ptr().cast(),
+                buffer.len() as u32,
+            )
+        };
+        if err == 0 {
+            buffer
+        } else {
+            &[]
+        }
+    }
+
+    /// Bytes from the network header to the end.
+    #[inline]
+    pub(crate) fn len(&self) -> u32 {
+        self.view.len
+    }
+
+    /// The hook that the packet is in.
+    #[inline(always)]
+    pub(crate) fn point(&self) -> Point {
+        self.point
+    }
+
+    /// The proof that softirqs are off, if they are. They mostly are where packets are received; not
+    /// for a packet that comes back from NFQUEUE, or that waited for a multicast route.
+    #[inline(always)]
+    pub(crate) fn softirqs_off(&self) -> Option<SoftirqsOff<'a>> {
+        if !self.view.softirqs_off {
+            return None;
+        }
+        // SAFETY: They were found to be off by the CPU that runs this, and stay so while the hook runs.
+        Some(unsafe { SoftirqsOff::new() })
+    }
+
+    /// What tells how it came there.
+    #[inline(always)]
+    pub(crate) fn facts(&self) -> Facts {
+        let view = &self.view;
+        let has = |flag: u32| u32::from(view.ipcb_flags) & flag != 0;
+        let facts = Facts {
+            from_l3_slave: has(bindings::NETFLOW_IPSKB_L3SLAVE),
+            looped: view.in_flags & bindings::net_device_flags_IFF_LOOPBACK != 0
+                || u32::from(view.pkt_type) == bindings::PACKET_LOOPBACK,
+            routed: has(bindings::NETFLOW_IPSKB_FORWARDED),
+            bridged: view.bridged,
+            ..Facts::default()
+        };
+        match self.point {
+            Point::Prerouting | Point::Input | Point::Forward if !view.bridged => facts,
+            _ => self.more_facts(facts),
+        }
+    }
+
+    /// Adds what is known only of packets that go out, or were bridged.
+    fn more_facts(&self, facts: Facts) -> Facts {
+        let mut more = bindings::packet_facts::default();
+        // SAFETY: Both are valid by the type invariant, `more` is ours.
+        unsafe {
+            bindings::netflow_packet_facts(self.skb.as_ptr(), self.state.as_ptr(), &mut more)
+        };
+        Facts {
+            in_bridge: more.in_bridge,
+            ipvs: more.ipvs,
+            to_l3_master: more.to_l3_master,
+            to_here: more.to_here,
+            group_copy: more.group_copy,
+            ..facts
+        }
+    }
+
+    /// Index of the interface that the packet came in by: in a VRF the enslaved one. 0 if it comes from
+    /// here; but see [`crate::flow::observe::Way::is_local`], as the kernel may name one all the same.
+    #[inline]
+    pub(crate) fn input(&self) -> u32 {
+        self.view.input
+    }
+
+    /// Index of the interface that the packet goes out by, 0 if that is not known yet.
+    pub(crate) fn output(&self) -> u32 {
+        // SAFETY: `state` is valid by the type invariant.
+        unsafe { bindings::netflow_output(self.state.as_ptr()) }
+    }
+
+    /// Gateway of the route that the kernel has found for the packet, unspecified if there is none.
+    pub(crate) fn gateway(&self) -> Ipv4Addr {
+        // SAFETY: `skb` is valid and the RCU read lock held by the type invariant.
+        let gateway = unsafe { bindings::netflow_skb_gateway(self.skb.as_ptr()) };
+        Ipv4Addr::from(gateway.to_ne_bytes())
+    }
+
+    /// The packet's mark (fwmark).
+    pub(crate) fn mark(&self) -> u32 {
+        // SAFETY: `skb` is valid by the type invariant.
+        unsafe { bindings::netflow_mark(self.skb.as_ptr()) }
+    }
+
+    /// Whether the packet stands for several on the wire.
+    #[inline(always)]
+    pub(crate) fn gso(&self) -> Option<Gso> {
+        match self.view.gso_size {
+            0 => None,
+            size => Some(self.aggregate(size)),
+        }
+    }
+
+    #[cold]
+    fn aggregate(&self, size: u16) -> Gso {
+        let skb = self.skb.as_ptr();
+        // SAFETY: `skb` is valid by the type invariant.
+        let (segs, headers) = unsafe {
+            (
+                bindings::netflow_gso_segs(skb),
+                bindings::netflow_gso_tunnel_headers(skb),
+            )
+        };
+        Gso {
+            size,
+            segs,
+            headers,
+        }
+    }
+
+    /// Index of the VRF device (L3 master) that the packet's interface belongs to, 0 if none.
+    pub(crate) fn l3mdev(&self) -> u32 {
+        // SAFETY: `state` is valid and the RCU read lock held by the type invariant.
+        unsafe { bindings::netflow_l3mdev(self.state.as_ptr()) }
+    }
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A UDP socket of the kernel's own, to send datagrams from.
+//!
+//! C header: [`include/linux/net.h`](srctree/include/linux/net.h)
+
+use core::{
+    net::{
+        Ipv4Addr,
+        SocketAddrV4, //
+    },
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
+
+use kernel::{
+    error::to_result,
+    prelude::*, //
+};
+
+use super::netns::Netns;
+use crate::bindings;
+
+/// An IPv4 UDP socket in a network namespace.
+///
+/// It is not connected: the route is looked up for each datagram, so that a collector may be
+/// configured before there is a route to it. Nor does it keep its namespace alive.
+///
+/// # Invariants
+///
+/// `socket` is a valid UDP socket that this owns, bound to `port`.
+pub(crate) struct UdpSocket {
+    socket: NonNull<bindings::socket>,
+    port: u16,
+}
+
+// SAFETY: Kernel sockets may be used from any thread.
+unsafe impl Send for UdpSocket {}
+
+impl UdpSocket {
+    /// Makes a socket with a port of its own. Process context.
+    pub(crate) fn new(netns: Netns) -> Result<Self> {
+        let mut socket = ptr::null_mut();
+        // CAST: Constants that fit.
+        // SAFETY: The namespace is valid by the invariant of `Netns`, `socket` is ours.
+        to_result(unsafe {
+            bindings::sock_create_kern(
+                netns.as_ptr(),
+                bindings::AF_INET as c_int,
+                bindings::sock_type_SOCK_DGRAM as c_int,
+                bindings::IPPROTO_UDP as c_int,
+                &mut socket,
+            )
+        })?;
+        let socket = NonNull::new(socket).ok_or(EINVAL)?;
+        // SAFETY: The socket is valid, just made.
+        unsafe { bindings::netflow_sock_receive_nothing(socket.as_ptr()) };
+        // From here on, dropping it releases the socket.
+        let mut this = Self { socket, port: 0 };
+        let mut address = ipv4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+        // CAST: 16 bytes.
+        // SAFETY: The socket is valid, and the address of the length that is stated.
+        to_result(unsafe {
+            bindings::kernel_bind(
+                socket.as_ptr(),
+                (&raw mut address).cast(),
+                size_of_val(&address) as c_int,
+            )
+        })?;
+        // SAFETY: The socket is valid, and an IPv4 socket's address fits.
+        let len =
+            unsafe { bindings::kernel_getsockname(socket.as_ptr(), (&raw mut address).cast()) };
+        if len < 0 {
+            return Err(Error::from_errno(len));
+        }
+        // INVARIANT: That is what it is bound to.
+        this.port = u16::from_be(address.sin_port);
+        Ok(this)
+    }
+
+    /// The port that datagrams come from.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Sends a datagram, without waiting. Process context.
+    ///
+    /// `EAGAIN` if the send buffer is full, else what the network stack says, as `ENETUNREACH`
+    /// when there is no route.
+    pub(crate) fn send_to(&self, to: SocketAddrV4, datagram: &[u8]) -> Result {
+        let mut address = ipv4(to);
+        let mut message = bindings::msghdr {
+            msg_name: (&raw mut address).cast(),
+            // CAST: 16 bytes.
+            msg_namelen: size_of_val(&address) as c_int,
+            msg_flags: bindings::MSG_DONTWAIT,
+            ..Default::default()
+        };
+        let mut vector = bindings::kvec {
+            iov_base: datagram.as_ptr().cast_mut().cast(),
+            iov_len: datagram.len(),
+        };
+        // SAFETY: The socket is valid by the type invariant; all else outlives the call, which only
+        // reads the datagram.
+        let sent = unsafe {
+            bindings::kernel_sendmsg(
+                self.socket.as_ptr(),
+                &mut message,
+                &mut vector,
+                1,
+                datagram.len(),
+            )
+        };
+        if sent < 0 {
+            return Err(Error::from_errno(sent));
+        }
+        Ok(())
+    }
+}
+
+/// The address as C has it.
+fn ipv4(address: SocketAddrV4) -> bindings::sockaddr_in {
+    bindings::sockaddr_in {
+        // CAST: A constant that fits.
+        sin_family: bindings::AF_INET as bindings::__kernel_sa_family_t,
+        sin_port: address.port().to_be(),
+        sin_addr: bindings::in_addr {
+            s_addr: u32::from_ne_bytes(address.ip().octets()),
+        },
+        ..Default::default()
+    }
+}
+
+impl Drop for UdpSocket {
+    fn drop(&mut self) {
+        // SAFETY: The socket is ours by the type invariant.
+        unsafe { bindings::sock_release(self.socket.as_ptr()) };
+    }
+}

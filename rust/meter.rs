@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The metering process of a namespace: packets in, expired flows out.
+
+use core::{
+    mem::MaybeUninit,
+    net::{
+        Ipv4Addr,
+        SocketAddrV4, //
+    },
+};
+
+use kernel::{
+    prelude::*,
+    sync::Arc,
+    time::Msecs, //
+};
+
+use crate::{
+    exporter::Exporter,
+    flow::{
+        cache::{
+            Accounted,
+            Cache,
+            Expired, //
+        },
+        expiry::{
+            Pressure,
+            Reason, //
+        },
+        key::{
+            Key,
+            Secret, //
+        },
+        ledger::Entry,
+        observe::{
+            Point,
+            Way, //
+        },
+        parse::{
+            self,
+            Frame,
+            Unaccountable,
+            HEADERS_MAX,
+            IPPROTO_ICMP,
+            IPPROTO_UDP, //
+        },
+    },
+    linux::{
+        self,
+        clock::Clock,
+        fib,
+        hook::Observer,
+        netns::Netns,
+        packet::Packet,
+        tick::Ticked, //
+    },
+    settings::Settings,
+};
+
+/// Which flows to export.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sweep {
+    /// Those that have expired.
+    Due,
+    /// The same, after a change of the policy: what was known to be due does not hold.
+    Closely,
+    /// All.
+    All,
+}
+
+impl Sweep {
+    /// Milliseconds that sending may wait for room in send buffers, all datagrams together.
+    const fn patience(self) -> u32 {
+        match self {
+            Self::Due | Self::Closely => 200,
+            Self::All => 2000,
+        }
+    }
+}
+
+/// Accounts the packets of a namespace.
+#[pin_data]
+pub(crate) struct Meter {
+    netns: Netns,
+    clock: Clock,
+    exporter: Arc<Exporter>,
+    #[pin]
+    cache: Cache<Ipv4Addr>,
+}
+
+impl Meter {
+    /// Reserves the cache. Process context. `ENOMEM` if there is not enough memory.
+    pub(crate) fn new(
+        netns: Netns,
+        settings: &Settings,
+        exporter: Arc<Exporter>,
+    ) -> Result<Arc<Self>> {
+        let secret = Secret::new(linux::random());
+        let cache = Cache::new(settings.max_flows, settings.policy(), secret)?;
+        Arc::pin_init(
+            try_pin_init!(Self {
+                netns,
+                clock: Clock::new(),
+                exporter,
+                cache <- cache,
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    /// Its cache.
+    pub(crate) fn cache(&self) -> &Cache<Ipv4Addr> {
+        &self.cache
+    }
+
+    /// Puts settings in force; the flows in the cache are judged by them at once. Process context.
+    pub(crate) fn set(&self, settings: &Settings) {
+        self.cache.set_policy(settings.policy());
+        self.export(Sweep::Closely);
+    }
+
+    /// Exports flows. Process context; on return they are sent.
+    ///
+    /// Walks the whole table, bucket by bucket: the time that it takes is in reading the buckets in
+    /// order, as only those are looked into that have something due.
+    pub(crate) fn export(&self, sweep: Sweep) {
+        let mut sender = self.exporter.sender.lock();
+        sender.begin(sweep.patience());
+        // Those that come meanwhile wait for the next time, or the buckets would.
+        for _ in 0..self.cache.waiting_flows() {
+            let Some(flow) = self.cache.next_waiting() else {
+                break;
+            };
+            sender.export(&flow, Reason::Displaced);
+        }
+        let closely = sweep != Sweep::Due;
+        let pressure = || match sweep {
+            Sweep::Due | Sweep::Closely => self.cache.pressure(),
+            Sweep::All => Pressure::Flush,
+        };
+        let (mut now, mut level) = (self.clock.uptime(), pressure());
+        let mut expired: Expired<Ipv4Addr> = [const { None }; _];
+        for bucket in 0..self.cache.buckets() {
+            if self.cache.expire(bucket, now, level, closely, &mut expired) {
+                for (flow, reason) in expired.iter_mut().filter_map(Option::take) {
+                    sender.export(&flow, reason);
+                }
+                (now, level) = (self.clock.uptime(), pressure());
+            }
+            linux::cond_resched();
+        }
+        sender.send_rest();
+    }
+}
+
+impl Observer for Meter {
+    #[inline(always)]
+    fn observe(&self, packet: &Packet<'_>) {
+        let word = self.exporter.switches.word();
+        let point = packet.point();
+        let way = Way::of(point, &packet.facts());
+        if !way.counts(point, word.points()) {
+            return;
+        }
+
+        let mut buffer = MaybeUninit::uninit();
+        let frame = Frame {
+            headers: packet.headers::<HEADERS_MAX>(&mut buffer),
+            len: packet.len(),
+            input: match point {
+                // The kernel names an interface for some packets that it sends.
+                Point::Output | Point::Postrouting if way.is_local(point) => 0,
+                _ => self.exporter.switches.iface(word, packet.input()),
+            },
+            gso: packet.gso(),
+        };
+        let (mut key, counts) = match parse::ipv4(&frame) {
+            Ok(parsed) => parsed,
+            Err(reason) => {
+                let entry = match reason {
+                    Unaccountable::Truncated => Entry::Truncated,
+                    Unaccountable::Malformed => Entry::Malformed,
+                };
+                self.exporter.enter(entry, 1, frame.len);
+                return;
+            }
+        };
+        match key.proto() {
+            IPPROTO_UDP if !word.counts_own() && way.is_local(point) && self.is_own(&key) => {
+                self.exporter
+                    .enter(Entry::Own, counts.packets, counts.bytes);
+                return;
+            }
+            IPPROTO_ICMP if word.icmp_zero() => key.clear_ports(),
+            _ => {}
+        }
+        self.cache.account(
+            &key,
+            counts,
+            self.clock.uptime(),
+            packet.softirqs_off(),
+            || {
+                let mut route = fib::route(self.netns, packet, &key);
+                route.output = self.exporter.switches.iface(word, route.output);
+                route
+            },
+            |accounted| {
+                if accounted == Accounted::New {
+                    self.exporter.count_created();
+                }
+                self.exporter
+                    .enter(accounted.into(), counts.packets, counts.bytes);
+            },
+        );
+    }
+}
+
+impl Meter {
+    /// Whether a UDP datagram that was sent here is one of the exporter.
+    fn is_own(&self, key: &Key<Ipv4Addr>) -> bool {
+        let to = SocketAddrV4::new(key.dst(), key.dst_port());
+        self.exporter.switches.is_own(to, key.src_port())
+    }
+}
+
+impl Ticked for Meter {
+    const PERIOD: Msecs = 1000;
+
+    fn tick(&self) {
+        self.export(Sweep::Due);
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! NetFlow exporter: accounts the packets that pass a network namespace into flows, and sends
+//! them to collectors.
+//!
+//! ```text
+//!   netfilter hooks --> parse --> flow cache --> expiry --> datagrams --> UDP sockets
+//!        (softirq)                                (each second, process context)
+//! ```
+//!
+//! - [`linux`] wraps what the kernel offers; all `unsafe` code is there and in [`bindings`], but for
+//!   [`flow::slab`].
+//! - [`flow`] knows what a flow is, and keeps flows.
+//! - [`export`] turns flows into datagrams.
+//! - [`meter`] and [`exporter`] join them for a namespace, [`namespace`] starts and stops them.
+//! - [`control`] answers netlink requests.
+
+use kernel::prelude::*;
+
+mod bindings;
+mod control;
+mod export;
+mod exporter;
+mod flow;
+mod linux;
+mod meter;
+mod namespace;
+mod settings;
+mod switches;
+
+module! {
+    type: Netflow,
+    name: "netflow",
+    authors: ["The rust-netflow authors"],
+    description: "NetFlow exporter",
+    license: "GPL",
+    alias: ["net-pf-16-proto-16-family-netflow"],
+    params: {
+        enable: bool {
+            default: false,
+            description: "Enable the exporter in the initial network namespace",
+        },
+        max_flows: u32 {
+            default: 65536,
+            description: "Flows that a cache holds at most, unless given when it is enabled (1 to 8388608)",
+        },
+        active_timeout: u32 {
+            default: 1800,
+            description: "Seconds after which a flow that goes on is exported, unless given when enabled (1 to 604800)",
+        },
+        inactive_timeout: u32 {
+            default: 15,
+            description: "Seconds after which a flow is inactive, unless given when enabled (1 to active_timeout)",
+        },
+        uptime_offset: u32 {
+            default: 0,
+            description: "For tests only: milliseconds to add to SysUptime",
+        },
+    },
+}
+
+/// The module: what requests and packets find is there while this is.
+struct Netflow {
+    _family: linux::netlink::Registration<namespace::Namespace>,
+}
+
+impl kernel::Module for Netflow {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        settings::Settings::from_parameters()
+            .check()
+            .map_err(|text| {
+                pr_err!("cannot load: {}\n", text);
+                EINVAL
+            })?;
+        let namespaces = namespace::NAMESPACES
+            .register()
+            .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
+        Ok(Self {
+            _family: linux::netlink::Registration::new(namespaces)?,
+        })
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Settings that the packet path asks for, and that may change meanwhile.
+//!
+//! What is asked for each packet is one word, so that a packet sees all of it as of one moment. The
+//! tables behind it are looked into only if the word says that there is something in them.
+
+use core::net::SocketAddrV4;
+
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+};
+
+use crate::{
+    bindings,
+    flow::observe::Points,
+    linux::shared::Shared, //
+};
+
+/// Interfaces that can have a number of their own.
+pub(crate) const IFACES_MAX: usize = bindings::NETFLOW_MAX_IFACES as usize;
+/// Collectors that there can be.
+pub(crate) const COLLECTORS_MAX: usize = bindings::NETFLOW_MAX_COLLECTORS as usize;
+
+/// Bits of the word, above those of [`Points`].
+const ICMP_ZERO: u32 = 1 << 8;
+const COUNT_OWN: u32 = 1 << 9;
+const IFACES: u32 = 1 << 10;
+
+/// The word.
+#[derive(Clone, Copy)]
+pub(crate) struct Word(u32);
+
+impl Word {
+    /// Where packets are counted.
+    #[inline]
+    pub(crate) fn points(self) -> Points {
+        Points::from_bits(self.0)
+    }
+
+    /// Whether ICMP flows have no type and code.
+    #[inline]
+    pub(crate) fn icmp_zero(self) -> bool {
+        self.0 & ICMP_ZERO != 0
+    }
+
+    /// Whether the exporter's own datagrams are accounted.
+    #[inline]
+    pub(crate) fn counts_own(self) -> bool {
+        self.0 & COUNT_OWN != 0
+    }
+
+    /// Whether an interface has a number of its own.
+    #[inline]
+    fn has_ifaces(self) -> bool {
+        self.0 & IFACES != 0
+    }
+}
+
+/// The settings. Written by one at a time, who holds the lock of the namespace or of the sender.
+pub(crate) struct Switches {
+    word: Shared,
+    /// Each an index in the upper half and its number in the lower; 0 ends the table.
+    ifaces: [Atomic<u64>; IFACES_MAX],
+    /// Each a collector's address, its port, and the port of our socket for it; 0 ends the table.
+    own: [Atomic<u64>; COLLECTORS_MAX],
+}
+
+/// What tells our datagrams to a collector from all others.
+fn signature(collector: SocketAddrV4, source_port: u16) -> u64 {
+    (u64::from(u32::from(*collector.ip())) << 32)
+        | (u64::from(collector.port()) << 16)
+        | u64::from(source_port)
+}
+
+impl Switches {
+    /// Nothing is observed, and the tables are empty.
+    pub(crate) fn new() -> Self {
+        Self {
+            word: Shared::new(0),
+            ifaces: [const { Atomic::new(0) }; IFACES_MAX],
+            own: [const { Atomic::new(0) }; COLLECTORS_MAX],
+        }
+    }
+
+    /// Reads the word. Any context.
+    #[inline]
+    pub(crate) fn word(&self) -> Word {
+        Word(self.word.read())
+    }
+
+    /// Writes all of the word but for what belongs to the table of interfaces.
+    pub(crate) fn set(&self, points: Points, icmp_zero: bool, count_own: bool) {
+        let mut word = points.bits() | (self.word.read() & IFACES);
+        if icmp_zero {
+            word |= ICMP_ZERO;
+        }
+        if count_own {
+            word |= COUNT_OWN;
+        }
+        self.word.write(word);
+    }
+
+    /// Nothing is observed any more.
+    pub(crate) fn observe_nothing(&self) {
+        self.word.write(self.word.read() & IFACES);
+    }
+
+    /// Gives an interface a number, or with 0 takes it away. `ENOSPC` if the table is full.
+    pub(crate) fn set_iface(&self, index: u32, number: u32) -> Result {
+        let entry = (u64::from(index) << 32) | u64::from(number);
+        let is =
+            |wanted: u32| move |slot: &&Atomic<u64>| slot.load(Relaxed) >> 32 == u64::from(wanted);
+        let known = self.ifaces.iter().find(is(index));
+        match (known, number) {
+            (None, 0) => {}
+            (None, _) => self
+                .ifaces
+                .iter()
+                .find(is(0))
+                .ok_or(ENOSPC)?
+                .store(entry, Relaxed),
+            (Some(slot), 0) => {
+                // The last one takes its place, so that the table has no gap.
+                let last = self.ifaces.iter().take_while(|slot| !is(0)(slot)).last();
+                if let Some(last) = last {
+                    slot.store(last.load(Relaxed), Relaxed);
+                    last.store(0, Relaxed);
+                }
+            }
+            (Some(slot), _) => slot.store(entry, Relaxed),
+        }
+        let word = self.word.read() & !IFACES;
+        let any = self.ifaces().next().is_some();
+        self.word.write(if any { word | IFACES } else { word });
+        Ok(())
+    }
+
+    /// The interfaces that have a number: index and number.
+    pub(crate) fn ifaces(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.ifaces
+            .iter()
+            .map(|entry| entry.load(Relaxed))
+            .take_while(|entry| *entry != 0)
+            // CAST: The two halves.
+            .map(|entry| ((entry >> 32) as u32, entry as u32))
+    }
+
+    /// Writes the table of our datagrams: collectors, and the ports of our sockets for them.
+    pub(crate) fn set_own(&self, sockets: impl Iterator<Item = (SocketAddrV4, u16)>) {
+        let mut sockets = sockets.map(|(to, port)| signature(to, port));
+        for slot in &self.own {
+            slot.store(sockets.next().unwrap_or(0), Relaxed);
+        }
+    }
+
+    /// The number of an interface. Any context.
+    #[inline]
+    pub(crate) fn iface(&self, word: Word, index: u32) -> u32 {
+        if !word.has_ifaces() {
+            return index;
+        }
+        self.ifaces()
+            .find(|(known, _)| *known == index)
+            .map_or(index, |(_, number)| number)
+    }
+
+    /// Whether a UDP datagram is one of ours. Any context.
+    pub(crate) fn is_own(&self, to: SocketAddrV4, source_port: u16) -> bool {
+        let wanted = signature(to, source_port);
+        self.own
+            .iter()
+            .map(|entry| entry.load(Relaxed))
+            .take_while(|entry| *entry != 0)
+            .any(|entry| entry == wanted)
+    }
+}
