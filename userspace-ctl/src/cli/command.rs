@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The commands and their arguments.
+
+use super::Set;
+use crate::{
+    address::{
+        self,
+        DEFAULT_PORT, //
+    },
+    settings::Settings,
+    uapi::MAX_IFACES, //
+};
+use clap::{
+    Args,
+    Subcommand, //
+};
+use clap_complete::Shell;
+use std::net::SocketAddr;
+
+/// The commands.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Begin to account packets
+    ///
+    /// Memory is reserved for all flows that the cache may hold. What is not given stays as it was
+    /// set before, at first as the load parameters of the module say.
+    Enable(Settings),
+
+    /// Export all flows, then stop accounting packets
+    ///
+    /// Returns when the flows have been sent. Collectors, settings and counters stay.
+    Disable,
+
+    /// Change settings
+    ///
+    /// All that are given change at once, or if one of them is refused none does. They are in force
+    /// from then on, enabled or not; only max-flows has to wait until the exporter is disabled.
+    ///
+    /// Example: netflowctl set active-timeout 60 observe prerouting,output
+    Set(Set),
+
+    /// Show settings
+    #[command(subcommand)]
+    Show(Show),
+
+    /// Show state, settings, ledger and collectors
+    ///
+    /// The ledger tells where every packet, and every byte of layer 3, ended. At any quiet moment
+    /// seen = ignored + cached + pending + exported + lost.
+    Info {
+        /// Print metrics in the text format of Prometheus
+        ///
+        /// All have names that begin with netflow_. With --netns, they have a label netns with its
+        /// argument, so that those of several namespaces can stand side by side. Not with --json.
+        ///
+        /// Example: netflowctl info --prometheus | sponge /var/lib/prometheus/node-exporter/netflow.prom
+        #[arg(long)]
+        prometheus: bool,
+    },
+
+    /// List the flows of the cache
+    ///
+    /// A flow that stays in the cache meanwhile is listed exactly once. FLAGS are the TCP flags
+    /// seen (CWR, ECE, URG, ACK, PSH, RST, SYN, FIN); DPORT of ICMP is type.code; DURATION is from
+    /// the first packet to the last, and IDLE since then, in seconds.
+    Flows,
+
+    /// Export all flows now
+    ///
+    /// Returns when they have been sent.
+    Flush,
+
+    /// Change or list where flow records are sent to
+    #[command(subcommand)]
+    Collector(Collector),
+
+    /// Change or list by which numbers interfaces are reported
+    #[command(subcommand)]
+    Iface(Iface),
+
+    /// Print a script that completes the arguments in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+
+    /// Print the manual page
+    Man,
+}
+
+/// Commands of `show`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Show {
+    /// Show all settings, with the names and values that `set` takes
+    Config,
+}
+
+/// Commands of `collector`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Collector {
+    /// Send all records that are exported from now on to this address as well
+    Add(CollectorAddress),
+    /// Send nothing more to this address
+    #[command(visible_alias = "delete")]
+    Del(CollectorAddress),
+    /// List the collectors and what was sent to them
+    List,
+}
+
+/// The argument that names a collector.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct CollectorAddress {
+    /// Where it listens
+    #[arg(
+        value_name = "ADDRESS[:PORT]",
+        value_parser = address::parse,
+        help = format!(
+            "IP address and UDP port, {DEFAULT_PORT} unless given; \
+             an IPv6 address with a port needs brackets, as in [2001:db8::1]:{DEFAULT_PORT}"
+        ),
+    )]
+    pub address: SocketAddr,
+}
+
+/// Commands of `iface`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Iface {
+    /// Report an interface by another number than its index
+    #[command(long_about = format!(
+        "Report an interface by another number than its index\n\n\
+         Up to {MAX_IFACES} interfaces can have one, which holds for flows that begin from then \
+         on. It belongs to the index: an interface that is removed and made anew has none.\n\n\
+         Example: netflowctl iface set eth0 --index 7"
+    ))]
+    Set {
+        /// The interface
+        #[command(flatten)]
+        device: Device,
+        /// The number that it is reported by; 0 takes it away
+        ///
+        /// Version 5 of NetFlow has 16 bits for it: what does not fit is reported as 65535.
+        #[arg(long, value_name = "N")]
+        index: u32,
+    },
+    /// Report an interface by its index again
+    #[command(visible_alias = "delete")]
+    Del(Device),
+    /// List the interfaces that are reported by another number than their index
+    List,
+}
+
+/// The argument that names an interface.
+#[derive(Args, Clone, Debug)]
+pub struct Device {
+    /// Name or index of an interface
+    #[arg(value_name = "DEV")]
+    pub name: String,
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The operations of the family `netflow`.
+
+use crate::{
+    error::Error,
+    messages::{
+        Flow,
+        Info, //
+    },
+    netlink::{
+        Connection,
+        Replies,
+        Request,
+        Socket,
+        Transport, //
+    },
+    settings::Settings,
+    uapi::{
+        cmd,
+        collector,
+        iface,
+        info,
+        FAMILY_NAME,
+        FAMILY_VERSION, //
+    }, //
+};
+use std::net::{
+    IpAddr,
+    SocketAddr, //
+};
+
+/// A connection to the exporter of one network namespace.
+#[derive(Debug)]
+pub struct Client<T> {
+    connection: Connection<T>,
+    family: u16,
+}
+
+impl Client<Socket> {
+    /// Connects to the exporter of the network namespace that the calling thread is in.
+    pub fn open() -> Result<Self, Error> {
+        Self::new(Socket::open().map_err(Error::Socket)?)
+    }
+}
+
+impl<T: Transport> Client<T> {
+    /// Finds the family. [`Error::ModuleNotLoaded`] if there is none.
+    pub fn new(transport: T) -> Result<Self, Error> {
+        let mut connection = Connection::new(transport);
+        let family = connection.family(FAMILY_NAME)?;
+        let family = family.ok_or(Error::ModuleNotLoaded)?;
+        Ok(Self { connection, family })
+    }
+
+    /// The state of the exporter.
+    pub fn info(&mut self) -> Result<Info, Error> {
+        let mut replies = self.request(request("info", cmd::INFO_GET))?;
+        let info = match replies.next()? {
+            Some(payload) => Info::decode(payload)?,
+            None => return Err(Error::Malformed("no state".to_owned())),
+        };
+        replies.finish()?;
+        Ok(info)
+    }
+
+    /// The flows of the cache, one after the other as the kernel sends them.
+    pub fn flows(&mut self) -> Result<Flows<'_, T>, Error> {
+        let replies = self.request(request("flows", cmd::FLOW_GET).dump())?;
+        Ok(Flows {
+            replies,
+            failed: false,
+        })
+    }
+
+    /// Begins to account packets.
+    pub fn enable(&mut self, settings: &Settings) -> Result<(), Error> {
+        let request = request("enable", cmd::ENABLE);
+        self.request(with_settings(request, settings))?.finish()
+    }
+
+    /// Changes all of these settings, or if one of them is refused none.
+    pub fn set(&mut self, settings: &Settings) -> Result<(), Error> {
+        let request = request("set", cmd::SET);
+        self.request(with_settings(request, settings))?.finish()
+    }
+
+    /// Reports the interface of this index by another number.
+    pub fn iface_set(&mut self, ifindex: u32, number: u32) -> Result<(), Error> {
+        let request = request("iface set", cmd::IFACE_SET);
+        self.request(with_iface(request, ifindex, number))?.finish()
+    }
+
+    /// Reports the interface of this index by its index again.
+    pub fn iface_del(&mut self, ifindex: u32) -> Result<(), Error> {
+        let request = request("iface del", cmd::IFACE_SET);
+        self.request(with_iface(request, ifindex, 0))?.finish()
+    }
+
+    /// Stops accounting; returns when what was in the cache has been exported.
+    pub fn disable(&mut self) -> Result<(), Error> {
+        self.request(request("disable", cmd::DISABLE))?.finish()
+    }
+
+    /// Exports what is in the cache; returns when it was sent.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.request(request("flush", cmd::FLUSH))?.finish()
+    }
+
+    /// Sends flow records to one more address.
+    pub fn collector_add(&mut self, to: SocketAddr) -> Result<(), Error> {
+        let request = request("collector add", cmd::COLLECTOR_ADD);
+        self.request(with_address(request, to))?.finish()
+    }
+
+    /// Sends flow records to an address no longer.
+    pub fn collector_del(&mut self, to: SocketAddr) -> Result<(), Error> {
+        let request = request("collector del", cmd::COLLECTOR_DEL);
+        self.request(with_address(request, to))?.finish()
+    }
+
+    fn request(&mut self, request: Request) -> Result<Replies<'_, T>, Error> {
+        self.connection.request(self.family, request)
+    }
+}
+
+fn request(name: &'static str, command: u8) -> Request {
+    // The header has one byte for it.
+    Request::new(name, command, FAMILY_VERSION as u8, info::NAMES)
+}
+
+fn with_settings(request: Request, settings: &Settings) -> Request {
+    request
+        .u32(info::MAX_FLOWS, settings.max_flows)
+        .u32(info::ACTIVE_TIMEOUT, settings.active_timeout)
+        .u32(info::INACTIVE_TIMEOUT, settings.inactive_timeout)
+        .u32(info::EXPIRY, settings.expiry.map(|mode| mode.0))
+        .u32(info::OBSERVE, settings.observe.map(|points| points.0))
+        .u8(info::ENGINE_TYPE, settings.engine_type)
+        .u8(info::ENGINE_ID, settings.engine_id)
+        .u32(info::ICMP_PORTS, settings.icmp_ports.map(|mode| mode.0))
+        .u8(info::COUNT_OWN, settings.count_own.map(u8::from))
+}
+
+fn with_iface(request: Request, ifindex: u32, number: u32) -> Request {
+    let (ifindex, number) = (ifindex.to_ne_bytes(), number.to_ne_bytes());
+    request.nest(
+        info::IFACE,
+        iface::NAMES,
+        &[(iface::IFINDEX, &ifindex), (iface::NUMBER, &number)],
+    )
+}
+
+fn with_address(request: Request, to: SocketAddr) -> Request {
+    let address = match to.ip() {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    };
+    let port = to.port().to_ne_bytes();
+    request.nest(
+        info::COLLECTOR,
+        collector::NAMES,
+        &[(collector::ADDRESS, &address), (collector::PORT, &port)],
+    )
+}
+
+/// The flows of a dump. After an error there are no more.
+#[derive(Debug)]
+pub struct Flows<'a, T> {
+    replies: Replies<'a, T>,
+    failed: bool,
+}
+
+impl<T: Transport> Flows<'_, T> {
+    /// To be asked at the end: whether the dump gave a true picture.
+    pub fn check(&self) -> Result<(), Error> {
+        match self.replies.interrupted() {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
+    }
+}
+
+impl<T: Transport> Iterator for Flows<'_, T> {
+    type Item = Result<Flow, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let payload = self.replies.next().transpose()?;
+        let flow = payload.and_then(Flow::decode);
+        self.failed = flow.is_err();
+        Some(flow)
+    }
+}

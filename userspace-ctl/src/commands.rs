@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Carrying out what the command line says.
+
+use crate::{
+    cli::{
+        Cli,
+        Collector,
+        Command,
+        Device,
+        Iface,
+        Options,
+        Show, //
+    },
+    client::Client,
+    error::Error,
+    interfaces::Interfaces,
+    manual,
+    messages::Info,
+    names::Names,
+    netlink::Transport,
+    netns,
+    output::{
+        collectors,
+        config::{
+            self,
+            Config, //
+        },
+        flows,
+        ifaces,
+        info,
+        json,
+        prometheus, //
+    }, //
+};
+use clap::CommandFactory;
+use std::io::Write;
+
+/// Carries out a command line and writes what it is to show.
+pub fn run(cli: Cli, out: &mut impl Write) -> Result<(), Error> {
+    match cli.command {
+        Command::Completions { shell } => {
+            // Collected first, since the generator panics where it cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "netflowctl", &mut script);
+            out.write_all(&script)?;
+        }
+        Command::Man => manual::write(&Cli::command(), out)?,
+        command => {
+            if let Some(name) = &cli.options.netns {
+                netns::enter(name)?;
+            }
+            talk(&mut Client::open()?, &command, &cli.options, out)?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// Carries out a command that the exporter is needed for.
+pub fn talk<T: Transport>(
+    client: &mut Client<T>,
+    command: &Command,
+    options: &Options,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    match command {
+        Command::Enable(settings) => {
+            client.enable(settings)?;
+            state_after_change(client, options, out)
+        }
+        Command::Disable => {
+            client.disable()?;
+            state_after_change(client, options, out)
+        }
+        Command::Flush => {
+            client.flush()?;
+            state_after_change(client, options, out)
+        }
+        Command::Set(set) => {
+            client.set(&set.settings)?;
+            match options.layout() {
+                Some(layout) => json::value(out, layout, &Config::from(&state(client)?)),
+                None => Ok(()),
+            }
+        }
+        Command::Show(Show::Config) => {
+            let state = state(client)?;
+            match options.layout() {
+                Some(layout) => json::value(out, layout, &Config::from(&state)),
+                None => Ok(config::print(out, &(&state).into(), &mut names(options))?),
+            }
+        }
+        Command::Info { prometheus: true } => {
+            let state = client.info()?;
+            Ok(prometheus::print(out, &state, options.netns.as_deref())?)
+        }
+        Command::Info { prometheus: false } => {
+            let state = state(client)?;
+            match options.layout() {
+                Some(layout) => json::value(out, layout, &state),
+                None => Ok(info::print(out, &state, &mut names(options))?),
+            }
+        }
+        Command::Flows => list_flows(client, options, out),
+        Command::Collector(command) => collector(client, command, options, out),
+        Command::Iface(command) => iface(client, command, options, out),
+        Command::Completions { .. } | Command::Man => Ok(()),
+    }
+}
+
+/// The state, with the names of interfaces.
+fn state<T: Transport>(client: &mut Client<T>) -> Result<Info, Error> {
+    let mut state = client.info()?;
+    let interfaces = Interfaces::open();
+    for iface in &mut state.ifaces {
+        iface.ifname = interfaces.name(iface.ifindex);
+    }
+    Ok(state)
+}
+
+fn names(options: &Options) -> Names {
+    match options.numeric {
+        true => Names::numeric(),
+        false => Names::of_system(),
+    }
+}
+
+/// A change says nothing to people, and to programs what it led to.
+fn state_after_change<T: Transport>(
+    client: &mut Client<T>,
+    options: &Options,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    match options.layout() {
+        Some(layout) => json::value(out, layout, &state(client)?),
+        None => Ok(()),
+    }
+}
+
+fn list_flows<T: Transport>(
+    client: &mut Client<T>,
+    options: &Options,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    if let Some(layout) = options.layout() {
+        let mut dump = client.flows()?;
+        json::flows(out, layout, &mut dump)?;
+        return dump.check();
+    }
+    let state = client.info()?;
+    let mut names = match options.numeric {
+        true => Names::numeric(),
+        false => Names::of_system().reported(&state.ifaces),
+    };
+    let mut dump = client.flows()?;
+    flows::print(
+        out,
+        &mut dump,
+        state.sys_uptime,
+        options.numeric,
+        &mut names,
+    )?;
+    dump.check()
+}
+
+fn collector<T: Transport>(
+    client: &mut Client<T>,
+    command: &Collector,
+    options: &Options,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    match command {
+        Collector::Add(to) => client.collector_add(to.address)?,
+        Collector::Del(to) => client.collector_del(to.address)?,
+        Collector::List => {}
+    }
+    match (options.layout(), command) {
+        (Some(layout), _) => json::value(out, layout, &client.info()?.collectors),
+        (None, Collector::List) => Ok(collectors::print(out, &client.info()?.collectors)?),
+        (None, _) => Ok(()),
+    }
+}
+
+fn iface<T: Transport>(
+    client: &mut Client<T>,
+    command: &Iface,
+    options: &Options,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let index = |device: &Device| Interfaces::open().index(&device.name);
+    match command {
+        Iface::Set {
+            device,
+            index: number,
+        } => client.iface_set(index(device)?, *number)?,
+        Iface::Del(device) => client.iface_del(index(device)?)?,
+        Iface::List => {}
+    }
+    match (options.layout(), command) {
+        (Some(layout), _) => json::value(out, layout, &state(client)?.ifaces),
+        (None, Iface::List) => {
+            let state = client.info()?;
+            Ok(ifaces::print(out, &state.ifaces, &mut names(options))?)
+        }
+        (None, _) => Ok(()),
+    }
+}

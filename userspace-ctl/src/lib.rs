@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! `netflowctl` controls the NetFlow exporter of the Linux kernel module `netflow`, by its
+//! generic-netlink family of the same name.
+//!
+//! From the wire to the terminal, each module does one step:
+//!
+//! - [`uapi`]: the numbers of the family, as its specification lists them.
+//! - [`netlink`]: a socket, requests with their replies and refusals, attributes. Knows nothing of
+//!   NetFlow.
+//! - [`messages`]: what the family's attributes mean: the state of the exporter, a flow.
+//! - [`values`]: what of that has names; [`settings`]: what can be set.
+//! - [`client`]: the operations of the family, as functions.
+//! - [`output`]: tables for people, JSON and metrics for programs; [`names`] for both [`interfaces`]
+//!   and protocols.
+//! - [`cli`]: the arguments; [`commands`] carries them out.
+//!
+//! Nothing here is asynchronous: each command is one conversation with the kernel.
+
+pub mod address;
+pub mod cli;
+pub mod client;
+pub mod commands;
+pub mod error;
+pub mod interfaces;
+pub mod manual;
+pub mod messages;
+pub mod names;
+pub mod netlink;
+pub mod netns;
+pub mod output;
+pub mod settings;
+pub mod uapi;
+pub mod values;

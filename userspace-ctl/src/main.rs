@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! `netflowctl`: reads the command line, has it carried out, tells how it went.
+
+use netflowctl::{
+    cli::{
+        complaint,
+        Cli, //
+    },
+    commands, //
+};
+use std::{
+    env,
+    fmt::Display,
+    io::{
+        self,
+        BufWriter,
+        Write, //
+    },
+    process::ExitCode, //
+};
+
+/// A million flows are some 200 MB of text: not to be written a line at a time.
+const OUTPUT_BUFFER_LEN: usize = 256 * 1024;
+
+fn main() -> ExitCode {
+    let cli = match Cli::read(env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let mut out = BufWriter::with_capacity(OUTPUT_BUFFER_LEN, io::stdout().lock());
+    match commands::run(cli, &mut out) {
+        Ok(()) => ExitCode::SUCCESS,
+        // As `netflowctl flows | head` ends.
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    match complaint(error) {
+        Some(line) => tell(&line),
+        // Help that a reader does not want to the end is no failure.
+        None => drop(error.print()),
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// Says one line on standard error; whether that can be written changes nothing.
+fn tell(line: &impl Display) {
+    let _ = writeln!(io::stderr(), "netflowctl: {line}");
+}

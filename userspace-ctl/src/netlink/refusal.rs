@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Why the kernel refused a request: the error number and the extended acknowledgement.
+
+use super::{
+    attributes,
+    Request, //
+};
+use crate::error::reason;
+use std::{
+    fmt,
+    io, //
+};
+
+/// Attributes of an extended acknowledgement, `enum nlmsgerr_attrs` of linux/netlink.h.
+const ATTR_MSG: u16 = 1;
+const ATTR_OFFS: u16 = 2;
+const ATTR_POLICY: u16 = 4;
+
+/// Limits of an integer in `ATTR_POLICY`, `enum netlink_policy_type_attr` of linux/netlink.h.
+const POLICY_MIN_VALUE_U: u16 = 4;
+const POLICY_MAX_VALUE_U: u16 = 5;
+
+const EPERM: i32 = 1;
+
+/// An error that the kernel answered with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// Error number, positive.
+    pub errno: i32,
+    /// What the kernel says about it.
+    pub text: Option<String>,
+    /// The attribute that it concerns.
+    pub attribute: Option<&'static str>,
+    /// The least and the greatest value that the attribute may have.
+    pub range: Option<(u64, u64)>,
+}
+
+impl Refusal {
+    /// Reads the answer to `request`: the error number as the kernel has it, negative, and the
+    /// attributes of the extended acknowledgement. What of them cannot be read is left out, since
+    /// the error number says enough.
+    pub(super) fn decode(request: &Request, code: i32, acknowledgement: &[u8]) -> Self {
+        let mut refusal = Self {
+            errno: code.saturating_abs(),
+            ..Self::default()
+        };
+        for attribute in attributes(acknowledgement).map_while(Result::ok) {
+            match attribute.kind {
+                ATTR_MSG => refusal.text = text(attribute.value),
+                ATTR_OFFS => {
+                    let offset = attribute.u32().ok();
+                    refusal.attribute = offset.and_then(|at| request.attribute_at(at as usize));
+                }
+                ATTR_POLICY => refusal.range = range(attribute.value),
+                _ => {}
+            }
+        }
+        refusal
+    }
+}
+
+/// A text that ends with a NUL byte, on one line whatever it contains.
+fn text(bytes: &[u8]) -> Option<String> {
+    let bytes = bytes.split(|&byte| byte == 0).next()?;
+    let text = String::from_utf8_lossy(bytes).replace(char::is_control, " ");
+    Some(text).filter(|text| !text.is_empty())
+}
+
+fn range(policy: &[u8]) -> Option<(u64, u64)> {
+    let (mut min, mut max) = (None, None);
+    for attribute in attributes(policy).map_while(Result::ok) {
+        match attribute.kind {
+            POLICY_MIN_VALUE_U => min = attribute.uint().ok(),
+            POLICY_MAX_VALUE_U => max = attribute.uint().ok(),
+            _ => {}
+        }
+    }
+    min.zip(max)
+}
+
+/// `max-flows: integer out of range (1 to 8388608): Numerical result out of range`, with as many
+/// of these parts as there are.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(attribute) = &self.attribute {
+            write!(f, "{attribute}: ")?;
+        }
+        if let Some(text) = &self.text {
+            write!(f, "{text}")?;
+            if let Some((min, max)) = self.range {
+                write!(f, " ({min} to {max})")?;
+            }
+            write!(f, ": ")?;
+        }
+        f.write_str(&reason(&io::Error::from_raw_os_error(self.errno)))?;
+        if self.errno == EPERM && self.text.is_none() {
+            write!(f, ": CAP_NET_ADMIN is needed in this network namespace")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_endian = "little")]
+mod tests {
+    use super::*;
+
+    fn enable() -> Request {
+        Request::new("enable", 3, 1, &["enabled", "max-flows"]).u32(2, Some(0))
+    }
+
+    #[test]
+    fn all_parts_are_told() {
+        #[rustfmt::skip]
+        let acknowledgement = [
+            12, 0, 1, 0, b't', b'o', b'o', b' ', b'f', b'e', b'w', 0,   // NLMSGERR_ATTR_MSG
+            8, 0, 2, 0, 20, 0, 0, 0,                                    // NLMSGERR_ATTR_OFFS
+            28, 0, 4, 0x80,                                             // NLMSGERR_ATTR_POLICY
+            12, 0, 4, 0, 1, 0, 0, 0, 0, 0, 0, 0,
+            12, 0, 5, 0, 0, 0, 128, 0, 0, 0, 0, 0,
+        ];
+        let refusal = Refusal::decode(&enable(), -34, &acknowledgement);
+        assert_eq!(
+            refusal.to_string(),
+            "max-flows: too few (1 to 8388608): Numerical result out of range"
+        );
+    }
+
+    #[test]
+    fn an_errno_alone_is_told() {
+        let refusal = Refusal::decode(&enable(), -22, &[]);
+        assert_eq!(refusal.to_string(), "Invalid argument");
+    }
+
+    #[test]
+    fn a_missing_capability_is_named() {
+        let refusal = Refusal::decode(&enable(), -1, &[]);
+        assert_eq!(
+            refusal.to_string(),
+            "Operation not permitted: CAP_NET_ADMIN is needed in this network namespace"
+        );
+    }
+
+    #[test]
+    fn garbage_is_left_out() {
+        for garbage in [&[1][..], &[255, 255, 1, 0], &[6, 0, 2, 0, 1, 1, 0, 0]] {
+            let refusal = Refusal::decode(&enable(), -22, garbage);
+            assert_eq!(refusal.to_string(), "Invalid argument");
+        }
+        let refusal = Refusal::decode(&enable(), i32::MIN, &[]);
+        assert_eq!(refusal.errno, i32::MAX);
+    }
+
+    #[test]
+    fn a_text_stays_on_one_line() {
+        let refusal = Refusal::decode(&enable(), -22, &[9, 0, 1, 0, b'a', b'\n', 0x1b, b'b', 0]);
+        assert_eq!(refusal.text.unwrap(), "a  b");
+    }
+}

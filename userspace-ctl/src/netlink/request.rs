@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Building requests.
+
+use netlink_packet_core::{
+    DefaultNla,
+    Emitable,
+    NetlinkHeader,
+    NLA_F_NESTED,
+    NLA_HEADER_SIZE,
+    NLM_F_ACK,
+    NLM_F_DUMP,
+    NLM_F_REQUEST, //
+};
+
+/// Bytes of `struct nlmsghdr`.
+pub const HEADER_LEN: usize = 16;
+
+/// Bytes of `struct genlmsghdr`: command, version, two reserved.
+pub const GENL_HEADER_LEN: usize = 4;
+
+/// Names of a set of attributes, beginning with that of number 1.
+pub type Names = &'static [&'static str];
+
+/// A request to a generic-netlink family.
+#[derive(Clone, Debug)]
+pub struct Request {
+    name: &'static str,
+    dump: bool,
+    attribute_names: Names,
+    /// The generic-netlink header and the attributes, as they are sent.
+    payload: Vec<u8>,
+    /// Where in `payload` an attribute begins, and its name.
+    marks: Vec<(usize, &'static str)>,
+}
+
+impl Request {
+    /// A request without attributes, to be answered at most once.
+    ///
+    /// Errors call it `name`, and its attributes by `attribute_names`.
+    pub fn new(name: &'static str, command: u8, version: u8, attribute_names: Names) -> Self {
+        Self {
+            name,
+            dump: false,
+            attribute_names,
+            payload: vec![command, version, 0, 0],
+            marks: Vec::new(),
+        }
+    }
+
+    /// Asks for all there is, in any number of answers.
+    pub fn dump(mut self) -> Self {
+        self.dump = true;
+        self
+    }
+
+    /// Adds an attribute with these bytes; integers are wanted in the byte order of the machine.
+    pub fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
+        self.mark(0, kind, self.attribute_names);
+        append(&mut self.payload, kind, value);
+        self
+    }
+
+    /// Adds a `u8`, unless there is none.
+    pub fn u8(self, kind: u16, value: Option<u8>) -> Self {
+        match value {
+            Some(value) => self.attribute(kind, &[value]),
+            None => self,
+        }
+    }
+
+    /// Adds a `u32`, unless there is none.
+    pub fn u32(self, kind: u16, value: Option<u32>) -> Self {
+        match value {
+            Some(value) => self.attribute(kind, &value.to_ne_bytes()),
+            None => self,
+        }
+    }
+
+    /// Adds an attribute that holds others, which have names of their own.
+    pub fn nest(mut self, kind: u16, names: Names, attributes: &[(u16, &[u8])]) -> Self {
+        self.mark(0, kind, self.attribute_names);
+        let mut nest = Vec::new();
+        for &(kind, value) in attributes {
+            self.mark(NLA_HEADER_SIZE + nest.len(), kind, names);
+            append(&mut nest, kind, value);
+        }
+        append(&mut self.payload, kind | NLA_F_NESTED, &nest);
+        self
+    }
+
+    /// Remembers that an attribute will begin at this distance from the end.
+    fn mark(&mut self, distance: usize, kind: u16, names: Names) {
+        let index = usize::from(kind).wrapping_sub(1);
+        if let Some(name) = names.get(index) {
+            self.marks.push((self.payload.len() + distance, name));
+        }
+    }
+
+    /// What errors call this request.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The attribute whose header is at this offset of the encoded message.
+    pub(super) fn attribute_at(&self, offset: usize) -> Option<&'static str> {
+        let offset = offset.checked_sub(HEADER_LEN)?;
+        let (_, name) = self.marks.iter().find(|&&(start, _)| start == offset)?;
+        Some(name)
+    }
+
+    /// The message, ready to be sent.
+    pub(super) fn encode(&self, family: u16, sequence: u32) -> Vec<u8> {
+        let mut header = NetlinkHeader::default();
+        // A request has a handful of attributes of at most 16 bytes.
+        header.length = (HEADER_LEN + self.payload.len()) as u32;
+        header.message_type = family;
+        header.flags = NLM_F_REQUEST
+            | match self.dump {
+                true => NLM_F_DUMP,
+                false => NLM_F_ACK,
+            };
+        header.sequence_number = sequence;
+
+        let mut message = vec![0; HEADER_LEN];
+        header.emit(&mut message);
+        message.extend(&self.payload);
+        message
+    }
+}
+
+/// Appends an attribute with its padding.
+fn append(to: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    let attribute = DefaultNla::new(kind, value.to_vec());
+    let start = to.len();
+    to.resize(start + attribute.buffer_len(), 0);
+    attribute.emit(&mut to[start..]);
+}
+
+#[cfg(test)]
+#[cfg(target_endian = "little")]
+mod tests {
+    use super::*;
+
+    const NAMES: Names = &["enabled", "max-flows", "inner"];
+    const INNER: Names = &["address", "port"];
+
+    #[test]
+    fn the_bytes_are_those_of_the_headers() {
+        let request = Request::new("test", 3, 1, NAMES)
+            .u32(2, Some(0x0102_0304))
+            .u32(9, None)
+            .u8(5, Some(0x55))
+            .u8(6, None)
+            .nest(3, INNER, &[(1, &[10, 0, 0, 1]), (2, &[7, 8])]);
+        #[rustfmt::skip]
+        let expected = [
+            56, 0, 0, 0,    // nlmsg_len
+            0x1c, 0,        // nlmsg_type
+            0x05, 0,        // nlmsg_flags: NLM_F_REQUEST | NLM_F_ACK
+            7, 0, 0, 0,     // nlmsg_seq
+            0, 0, 0, 0,     // nlmsg_pid
+            3, 1, 0, 0,     // cmd, version, reserved
+            8, 0, 2, 0, 4, 3, 2, 1,
+            5, 0, 5, 0, 0x55, 0, 0, 0,
+            20, 0, 3, 0x80, // NLA_F_NESTED
+            8, 0, 1, 0, 10, 0, 0, 1,
+            6, 0, 2, 0, 7, 8, 0, 0,
+        ];
+        assert_eq!(request.encode(0x1c, 7), expected);
+    }
+
+    #[test]
+    fn a_dump_asks_for_no_acknowledgement() {
+        let bytes = Request::new("test", 2, 1, NAMES).dump().encode(0x1c, 1);
+        assert_eq!(bytes.len(), 20);
+        assert_eq!(bytes[6..8], [0x01, 0x03]);
+    }
+
+    #[test]
+    fn an_offset_names_an_attribute() {
+        let request = Request::new("test", 3, 1, NAMES)
+            .attribute(1, &[1])
+            .u32(2, Some(0))
+            .u32(9, Some(0))
+            .nest(3, INNER, &[(1, &[10, 0, 0, 1]), (2, &[7, 8])]);
+        assert_eq!(request.attribute_at(20), Some("enabled"));
+        assert_eq!(request.attribute_at(28), Some("max-flows"));
+        assert_eq!(request.attribute_at(44), Some("inner"));
+        assert_eq!(request.attribute_at(48), Some("address"));
+        assert_eq!(request.attribute_at(56), Some("port"));
+        for offset in [0, 16, 24, 36, 40, 64, usize::MAX] {
+            assert_eq!(request.attribute_at(offset), None);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What the command line is understood as.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // Helpers of tests fail as tests do.
+
+use clap::{
+    CommandFactory,
+    Parser, //
+};
+use netflowctl::{
+    cli::{
+        complaint,
+        Cli,
+        Collector,
+        Command, //
+    },
+    output::json::Layout,
+    settings::Settings, //
+};
+
+fn parse(arguments: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(arguments.split_whitespace())
+}
+
+#[test]
+fn the_definition_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn global_options_go_before_and_after_the_command() {
+    for arguments in [
+        "netflowctl --json --pretty --netns blue --numeric collector list",
+        "netflowctl -j -p --netns=blue -n collector list",
+        "netflowctl collector list -jpn --netns blue",
+        "netflowctl collector --json -n list --netns blue --pretty",
+    ] {
+        let options = parse(arguments).unwrap().options;
+        assert_eq!(options.layout(), Some(Layout::Pretty));
+        assert_eq!(options.netns.as_deref(), Some("blue"));
+        assert!(options.numeric);
+    }
+    assert_eq!(
+        parse("netflowctl info -j").unwrap().options.layout(),
+        Some(Layout::Compact)
+    );
+    assert_eq!(parse("netflowctl info -p").unwrap().options.layout(), None);
+}
+
+#[test]
+fn enable_takes_settings() {
+    let settings = |arguments| match parse(arguments).unwrap().command {
+        Command::Enable(settings) => settings,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(settings("netflowctl enable"), Settings::default());
+    let given = "netflowctl enable --max-flows 7 --active-timeout 60 --inactive-timeout=5";
+    let expected = Settings {
+        max_flows: Some(7),
+        active_timeout: Some(60),
+        inactive_timeout: Some(5),
+        ..Settings::default()
+    };
+    assert_eq!(settings(given), expected);
+}
+
+#[test]
+fn collectors_have_a_port() {
+    let address = |arguments| match parse(arguments).unwrap().command {
+        Command::Collector(Collector::Add(to) | Collector::Del(to)) => to.address.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        address("netflowctl collector add 10.0.0.1"),
+        "10.0.0.1:2055"
+    );
+    assert_eq!(address("netflowctl collector del 10.0.0.1:9"), "10.0.0.1:9");
+    assert_eq!(address("netflowctl collector delete ::1"), "[::1]:2055");
+}
+
+#[test]
+fn a_complaint_is_one_line() {
+    for (arguments, expected) in [
+        (
+            "netflowctl frobnicate",
+            "unrecognized subcommand 'frobnicate'",
+        ),
+        ("netflowctl inf", "exists: 'info'"),
+        ("netflowctl info extra", "unexpected argument 'extra'"),
+        ("netflowctl enable --max-flows", "--max-flows <N>"),
+        ("netflowctl enable --max-flows many", "invalid value 'many'"),
+        ("netflowctl enable --max-flows -1", "'-1'"),
+        ("netflowctl enable --max-flows 4294967296", "4294967296"),
+        (
+            "netflowctl enable --max-flows 1 --max-flows 2",
+            "cannot be used multiple times",
+        ),
+        ("netflowctl collector add", "<ADDRESS[:PORT]>"),
+        (
+            "netflowctl collector add host:1",
+            "host names are not looked up",
+        ),
+        ("netflowctl collector add 10.0.0.1:0", "\"0\" is not a port"),
+        ("netflowctl --netns= info", "--netns <NAME>"),
+        ("netflowctl completions ksh", "invalid value 'ksh'"),
+    ] {
+        let error = parse(arguments).unwrap_err();
+        let line = complaint(&error).unwrap();
+        assert!(line.contains(expected), "{arguments}: {line}");
+        assert!(!line.contains('\n'), "{arguments}: {line}");
+        assert_eq!(error.exit_code(), 2);
+    }
+}
+
+#[test]
+fn help_is_no_complaint() {
+    for arguments in [
+        "netflowctl --help",
+        "netflowctl help enable",
+        "netflowctl --version",
+        "netflowctl",
+        "netflowctl collector",
+    ] {
+        assert!(
+            complaint(&parse(arguments).unwrap_err()).is_none(),
+            "{arguments}"
+        );
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What messages of the kernel are understood as.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // Helpers of tests fail as tests do.
+
+mod support;
+
+use netflowctl::{
+    error::Error,
+    messages::{
+        Flow,
+        Info, //
+    }, //
+};
+use support::*;
+
+#[test]
+fn every_attribute_of_a_flow_has_its_field() {
+    let flow = Flow::decode(&TCP_FLOW.attributes()).unwrap();
+    assert_eq!(
+        serde_json::to_string(&flow).unwrap(),
+        "{\"src_addr\":\"10.0.0.1\",\"dst_addr\":\"192.168.200.254\",\"next_hop\":\"10.9.9.9\",\
+         \"input\":1,\"output\":3,\"packets\":12,\"bytes\":5000000000,\
+         \"first\":100000,\"last\":102500,\"src_port\":40312,\"dst_port\":443,\
+         \"tcp_flags\":27,\"proto\":6,\"tos\":16,\"src_mask\":8,\"dst_mask\":24}"
+    );
+}
+
+#[test]
+fn every_attribute_of_the_state_has_its_field() {
+    let info = Info::decode(&info_attributes()).unwrap();
+    assert_eq!(
+        serde_json::to_string(&info).unwrap(),
+        "{\"enabled\":true,\"active_timeout\":1800,\"inactive_timeout\":15,\
+         \"expiry\":\"strict\",\"observe\":[\"prerouting\",\"output\"],\
+         \"engine_type\":3,\"engine_id\":200,\"icmp_ports\":\"zero\",\"count_own\":true,\
+         \"flows\":{\"cached\":77,\"max\":65536,\"created\":5000000123},\
+         \"packets\":{\"seen\":101,\"ignored\":102,\"cached\":103,\"pending\":104,\
+         \"exported\":105,\"lost\":106,\
+         \"ignored_by\":{\"truncated\":107,\"malformed\":108,\"own\":109},\
+         \"lost_by\":{\"cache_full\":110,\"no_collector\":111,\"send_failed\":112}},\
+         \"bytes\":{\"seen\":6000000001,\"ignored\":6000000002,\"cached\":6000000003,\
+         \"pending\":6000000004,\"exported\":6000000005,\"lost\":6000000006,\
+         \"ignored_by\":{\"truncated\":6000000007,\"malformed\":6000000008,\
+         \"own\":6000000009},\
+         \"lost_by\":{\"cache_full\":6000000010,\"no_collector\":6000000011,\
+         \"send_failed\":6000000012}},\
+         \"expired\":{\"inactive\":301,\"active\":302,\"finished\":303,\"overflow\":304,\
+         \"displaced\":305,\"flushed\":306},\
+         \"collectors\":[{\"address\":\"192.0.2.10\",\"port\":2055,\"datagrams\":41,\
+         \"records\":1230,\"errors\":2}],\
+         \"ifaces\":[{\"ifindex\":1,\"ifname\":null,\"number\":70000}],\
+         \"sys_uptime\":123456,\"flow_sequence\":991}"
+    );
+}
+
+#[test]
+fn what_is_absent_is_zero() {
+    let info = Info::decode(&[]).unwrap();
+    assert_eq!(info, Info::default());
+    let only = [nla(1, &[10, 0, 0, 1]), nla(2, &[10, 0, 0, 2])].concat();
+    let flow = Flow::decode(&only).unwrap();
+    assert_eq!(flow.next_hop.to_string(), "0.0.0.0");
+    assert_eq!((flow.packets, flow.output, flow.proto), (0, 0, 0));
+}
+
+#[test]
+fn an_address_must_not_be_absent() {
+    let message = |result: Result<Flow, Error>| result.unwrap_err().to_string();
+    let only_source = message(Flow::decode(&nla(1, &[10, 0, 0, 1])));
+    assert!(only_source.ends_with("a message without dst-addr"));
+    let only_destination = message(Flow::decode(&nla(2, &[10, 0, 0, 1])));
+    assert!(only_destination.ends_with("a message without src-addr"));
+    let collector = nest(10, &[nla_u16(2, 2055)]);
+    let error = Info::decode(&collector).unwrap_err().to_string();
+    assert!(error.ends_with("a message without address"));
+}
+
+#[test]
+fn an_interface_needs_both_its_numbers() {
+    for (only, expected) in [(nla_u32(2, 7), "ifindex"), (nla_u32(1, 7), "number")] {
+        let error = Info::decode(&nest(19, &[only])).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("a message without {expected}")));
+    }
+}
+
+#[test]
+fn attributes_of_newer_kernels_are_skipped() {
+    let extra = [nla(200, b"new"), nest(201, &[nla_u8(1, 1)])].concat();
+    let flow = [TCP_FLOW.attributes(), extra.clone()].concat();
+    assert_eq!(
+        Flow::decode(&flow).unwrap(),
+        Flow::decode(&TCP_FLOW.attributes()).unwrap()
+    );
+    let packets = nest(7, &[nla_uint(1, 5), nla_uint(99, 6)]);
+    let info = Info::decode(&[extra, packets].concat()).unwrap();
+    assert_eq!(info.packets.seen, 5);
+}
+
+#[test]
+fn a_wrong_length_is_an_error() {
+    for bad in [
+        nla(4, &[1, 2]),
+        nla(6, &[1; 6]),
+        nla(12, &[]),
+        nla(1, &[1; 5]),
+    ] {
+        let flow = [TCP_FLOW.attributes(), bad].concat();
+        assert!(Flow::decode(&flow).is_err());
+    }
+    for bad in [nla_u8(2, 1), nest(7, &[nla_u8(1, 1)]), nla(9, &[1, 2, 3])] {
+        assert!(Info::decode(&bad).is_err());
+    }
+}
+
+#[test]
+fn addresses_may_be_of_ipv6() {
+    let mut long = [0; 16];
+    (long[0], long[1], long[15]) = (0x20, 0x01, 1);
+    let flow = [nla(1, &long), nla(2, &long), nla(3, &[0; 16])].concat();
+    let flow = Flow::decode(&flow).unwrap();
+    assert_eq!(flow.src_addr.to_string(), "2001::1");
+    assert_eq!(flow.next_hop.to_string(), "::");
+    let collector = nest(10, &[nla(1, &long), nla_u16(2, 9995)]);
+    let info = Info::decode(&collector).unwrap();
+    assert_eq!(
+        info.collectors[0].socket_addr().to_string(),
+        "[2001::1]:9995"
+    );
+}
+
+#[test]
+fn collectors_keep_their_order() {
+    let collector = |last| nest(10, &[nla(1, &[192, 0, 2, last]), nla_u16(2, 2055)]);
+    let info = Info::decode(&[collector(7), collector(3), collector(5)].concat()).unwrap();
+    let last: Vec<_> = info
+        .collectors
+        .iter()
+        .map(|c| c.address.to_string())
+        .collect();
+    assert_eq!(last, ["192.0.2.7", "192.0.2.3", "192.0.2.5"]);
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What commands print.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // Helpers of tests fail as tests do.
+
+mod support;
+
+use netflowctl::error::Error;
+use support::{
+    run::{
+        attempt,
+        print, //
+    },
+    *, //
+};
+
+/// A flow of ICMP that has no route.
+fn icmp() -> FlowBytes {
+    FlowBytes {
+        next_hop: [0; 4],
+        interfaces: (1, 0),
+        bytes: 84,
+        packets: 1,
+        // The last packet came after the state was asked for.
+        times: (123_400, 123_500),
+        ports: (0, 0x0301),
+        tcp_flags: 0,
+        proto: 1,
+        tos: 0,
+        ..TCP_FLOW
+    }
+}
+
+/// A flow of a protocol without a name, over an interface that is gone.
+fn other() -> FlowBytes {
+    FlowBytes {
+        interfaces: (4_000_000_000, 1),
+        proto: 253,
+        ports: (0, 0),
+        tcp_flags: 0,
+        ..TCP_FLOW
+    }
+}
+
+fn dump(seq: u32) -> Vec<u8> {
+    let flows = [
+        TCP_FLOW.message(seq),
+        icmp().message(seq),
+        other().message(seq),
+    ];
+    [flows.concat(), done(seq)].concat()
+}
+
+#[test]
+fn the_state_for_people() {
+    assert_eq!(
+        print("netflowctl info", vec![info(FIRST)]),
+        "\
+netflow enabled
+  flows: 77 cached, 65536 at most, 5000000123 created
+  timeouts: active 1800 s, inactive 15 s; expiry: strict
+  observe: prerouting,output; own datagrams: counted
+  engine: type 3, id 200; ICMP ports: zero
+  uptime: 123.456 s, next record: 991
+
+LEDGER          PACKETS       BYTES
+seen                101  6000000001
+ignored             102  6000000002
+  truncated         107  6000000007
+  malformed         108  6000000008
+  own               109  6000000009
+cached              103  6000000003
+pending             104  6000000004
+exported            105  6000000005
+lost                106  6000000006
+  cache full        110  6000000010
+  no collector      111  6000000011
+  send failed       112  6000000012
+
+EXPIRED    FLOWS
+inactive     301
+active       302
+finished     303
+overflow     304
+displaced    305
+flushed      306
+
+COLLECTOR        DATAGRAMS  RECORDS  ERRORS
+192.0.2.10:2055         41     1230       2
+
+INTERFACE  INDEX  NUMBER
+lo             1   70000
+"
+    );
+}
+
+#[test]
+fn the_state_of_nothing() {
+    let nothing = [reply(0, FIRST, 1, &[]), ack(FIRST)].concat();
+    let text = print("netflowctl info", vec![nothing]);
+    assert!(text.starts_with("netflow disabled\n"));
+    assert!(text.ends_with("\nno collectors\n"));
+}
+
+#[test]
+fn flows_for_people() {
+    let text = print("netflowctl flows", vec![info(FIRST), dump(FIRST + 1)]);
+    // Interface 1 is the loopback everywhere; 3 may have any name, or none.
+    let lines: Vec<_> = text.lines().collect();
+    let words = |line: usize| lines[line].split_whitespace().collect::<Vec<_>>();
+    assert_eq!(
+        words(0).join(" "),
+        "PROTO SOURCE SPORT DESTINATION DPORT IN OUT NEXT HOP TOS FLAGS PACKETS BYTES DURATION IDLE"
+    );
+    let tcp = words(1);
+    assert_eq!(
+        tcp[..6],
+        ["tcp", "10.0.0.1", "40312", "192.168.200.254", "443", "lo"]
+    );
+    assert_eq!(
+        tcp[7..],
+        [
+            "10.9.9.9",
+            "0x10",
+            "...AP.SF",
+            "12",
+            "5000000000",
+            "2.500",
+            "20.956"
+        ]
+    );
+    assert_eq!(
+        words(2).join(" "),
+        "icmp 10.0.0.1 0 192.168.200.254 3.1 lo - - 0x00 - 1 84 0.100 0.000"
+    );
+    assert_eq!(words(3)[0], "253");
+    assert_eq!(words(3)[5], "if4000000000");
+    // Columns line up: the last is at the right end of every line.
+    assert!(lines
+        .iter()
+        .all(|line| line.chars().count() == lines[0].chars().count()));
+}
+
+#[test]
+fn flows_as_numbers() {
+    assert_eq!(
+        print("netflowctl flows -n", vec![info(FIRST), dump(FIRST + 1)]),
+        "\
+PROTO  SOURCE    SPORT  DESTINATION      DPORT  IN          OUT  NEXT HOP   TOS  FLAGS  PACKETS       BYTES  DURATION    IDLE
+6      10.0.0.1  40312  192.168.200.254    443  1           3    10.9.9.9  0x10  0x1b        12  5000000000     2.500  20.956
+1      10.0.0.1      0  192.168.200.254    769  1           -    -         0x00  -            1          84     0.100   0.000
+253    10.0.0.1      0  192.168.200.254      0  4000000000  1    10.9.9.9  0x10  -           12  5000000000     2.500  20.956
+"
+    );
+}
+
+#[test]
+fn no_flows_for_people() {
+    let text = print("netflowctl flows", vec![info(FIRST), done(FIRST + 1)]);
+    assert_eq!(text.lines().count(), 1);
+    assert!(text.starts_with("PROTO"));
+}
+
+#[test]
+fn flows_for_programs() {
+    let text = print("netflowctl --json flows", vec![dump(FIRST)]);
+    assert_eq!(text.lines().count(), 1);
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let fields: Vec<_> = value[0].as_object().unwrap().keys().cloned().collect();
+    let mut expected = [
+        "src_addr",
+        "dst_addr",
+        "next_hop",
+        "input",
+        "output",
+        "packets",
+        "bytes",
+        "first",
+        "last",
+        "src_port",
+        "dst_port",
+        "tcp_flags",
+        "proto",
+        "tos",
+        "src_mask",
+        "dst_mask",
+    ];
+    expected.sort_unstable();
+    assert_eq!(fields, expected);
+    assert_eq!(value.as_array().unwrap().len(), 3);
+    assert_eq!(value[1]["next_hop"], "0.0.0.0");
+    assert_eq!(value[1]["dst_port"], 0x0301);
+    assert_eq!(print("netflowctl --json flows", vec![done(FIRST)]), "[]\n");
+}
+
+#[test]
+fn pretty_json_is_the_same_indented() {
+    let compact = print("netflowctl --json flows", vec![dump(FIRST)]);
+    let pretty = print("netflowctl -jp flows", vec![dump(FIRST)]);
+    assert!(pretty.starts_with("[\n  {\n    \"src_addr\": \"10.0.0.1\",\n"));
+    let parse = |text| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(parse(&compact), parse(&pretty));
+    let pretty = print("netflowctl --json info --pretty", vec![info(FIRST)]);
+    assert!(pretty.starts_with("{\n  \"enabled\": true,\n"));
+}
+
+#[test]
+fn a_change_says_nothing_to_people() {
+    for command in [
+        "netflowctl enable --max-flows 5",
+        "netflowctl disable",
+        "netflowctl flush",
+        "netflowctl collector add 192.0.2.1",
+        "netflowctl collector del 192.0.2.1:9",
+    ] {
+        assert_eq!(print(command, vec![ack(FIRST)]), "", "{command}");
+    }
+}
+
+#[test]
+fn a_change_tells_programs_what_it_led_to() {
+    for command in ["enable", "disable", "flush"] {
+        let command = format!("netflowctl {command} --json");
+        let text = print(&command, vec![ack(FIRST), info(FIRST + 1)]);
+        assert!(text.starts_with("{\"enabled\":true,"), "{command}");
+    }
+    for command in ["add", "del"] {
+        let command = format!("netflowctl --json collector {command} 192.0.2.1");
+        let text = print(&command, vec![ack(FIRST), info(FIRST + 1)]);
+        assert!(
+            text.starts_with("[{\"address\":\"192.0.2.10\","),
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn collectors_are_listed() {
+    assert_eq!(
+        print("netflowctl collector list", vec![info(FIRST)]),
+        "COLLECTOR        DATAGRAMS  RECORDS  ERRORS\n\
+         192.0.2.10:2055         41     1230       2\n"
+    );
+    assert_eq!(
+        print("netflowctl collector list --json", vec![info(FIRST)]),
+        "[{\"address\":\"192.0.2.10\",\"port\":2055,\"datagrams\":41,\"records\":1230,\
+         \"errors\":2}]\n"
+    );
+}
+
+#[test]
+fn a_refusal_prints_nothing() {
+    let refusal = || vec![error(FIRST, 1, &[])];
+    for command in [
+        "netflowctl --json flows",
+        "netflowctl --json info",
+        "netflowctl --json enable",
+        "netflowctl --json collector add 192.0.2.1",
+        "netflowctl flows",
+    ] {
+        let run = attempt(command, refusal());
+        assert_eq!(run.text, "", "{command}");
+        assert!(
+            matches!(run.result, Err(Error::Refused { .. })),
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn a_dump_that_breaks_off_is_not_a_whole_array() {
+    let answers = vec![TCP_FLOW.message(FIRST), error(FIRST, 12, &[])];
+    let run = attempt("netflowctl --json flows", answers);
+    assert!(run.text.starts_with("[{\"src_addr\"") && run.text.ends_with('}'));
+    assert!(matches!(run.result, Err(Error::Refused { .. })));
+}
+
+#[test]
+fn an_interrupted_dump_is_printed_but_fails() {
+    let marked = reply(
+        NLM_F_MULTI | NLM_F_DUMP_INTR,
+        FIRST,
+        2,
+        &TCP_FLOW.attributes(),
+    );
+    let answers = vec![[marked, done(FIRST)].concat()];
+    let run = attempt("netflowctl --json flows", answers);
+    assert!(serde_json::from_str::<serde_json::Value>(&run.text).is_ok());
+    assert!(matches!(run.result, Err(Error::Interrupted)));
+}

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Metrics: that they are what a strict reader of the text format takes, and their values.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // Helpers of tests fail as tests do.
+
+mod support;
+
+use netflowctl::{
+    cli::{
+        complaint,
+        Cli, //
+    },
+    messages::Info,
+    output::prometheus, //
+};
+use std::collections::{
+    HashMap,
+    HashSet, //
+};
+use support::{
+    run::print,
+    *, //
+};
+
+/// The samples of a page, each under its name and labels as they are written.
+type Samples = HashMap<String, f64>;
+
+/// Reads a page as the format wants it, and as its conventions do: each family begins with HELP and
+/// TYPE, its samples follow at once, only counters end with `_total`, and nothing comes twice.
+fn check(page: &str) -> Result<Samples, String> {
+    let mut samples = Samples::new();
+    let mut families = HashSet::new();
+    let mut lines = page
+        .strip_suffix('\n')
+        .ok_or("no end")?
+        .split('\n')
+        .peekable();
+    while let Some(line) = lines.next() {
+        let about = line.strip_prefix("# HELP ").ok_or("HELP is missing")?;
+        let (name, help) = about.split_once(' ').ok_or("no text")?;
+        check_name(name)?;
+        if help.is_empty() || help.contains('\\') || !help.ends_with('.') {
+            return Err(format!("text of {name}"));
+        }
+        if !families.insert(name.trim_end_matches("_total")) {
+            return Err(format!("{name} again"));
+        }
+        let kind = lines.next().and_then(|line| line.strip_prefix("# TYPE "));
+        let kind = kind.and_then(|line| line.strip_prefix(name));
+        let is_counter = match kind {
+            Some(" counter") => true,
+            Some(" gauge") => false,
+            _ => return Err(format!("type of {name}")),
+        };
+        if is_counter != name.ends_with("_total") {
+            return Err(format!("{name} is of another type"));
+        }
+        while let Some(line) = lines.next_if(|line| !line.starts_with('#')) {
+            let (series, value) = line.rsplit_once(' ').ok_or("no value")?;
+            check_series(name, series)?;
+            let number: f64 = value.parse().map_err(|_| format!("value {value}"))?;
+            if !number.is_finite() || number < 0.0 {
+                return Err(format!("value {value}"));
+            }
+            if samples.insert(series.to_owned(), number).is_some() {
+                return Err(format!("{series} again"));
+            }
+        }
+    }
+    Ok(samples)
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    match name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(word) {
+        true => Ok(()),
+        false => Err(format!("name {name}")),
+    }
+}
+
+/// `NAME` or `NAME{LABEL="TEXT",LABEL="TEXT"}`.
+fn check_series(name: &str, series: &str) -> Result<(), String> {
+    let labels = series
+        .strip_prefix(name)
+        .ok_or(format!("{series} in {name}"))?;
+    if labels.is_empty() {
+        return Ok(());
+    }
+    let labels = labels.strip_prefix('{').and_then(|l| l.strip_suffix('}'));
+    let mut rest = labels.ok_or(format!("{series} in {name}"))?;
+    let mut known = HashSet::new();
+    loop {
+        let (label, text) = rest.split_once("=\"").ok_or("no label")?;
+        check_name(label)?;
+        if !known.insert(label) {
+            return Err(format!("label {label} again"));
+        }
+        rest = &text[end_of_text(text)?..];
+        match rest.strip_prefix(',') {
+            Some(next) => rest = next,
+            None if rest.is_empty() => return Ok(()),
+            None => return Err(format!("{rest} behind a label")),
+        }
+    }
+}
+
+/// Where a text goes on that ends with a quote, and in which a backslash stands before another one,
+/// a quote or an `n`.
+fn end_of_text(text: &str) -> Result<usize, String> {
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return Ok(at + 1),
+            '\\' if !matches!(characters.next(), Some((_, '\\' | '"' | 'n'))) => break,
+            _ => {}
+        }
+    }
+    Err(format!("text {text}"))
+}
+
+#[test]
+fn the_checker_is_strict() {
+    let page = |samples: &str| format!("# HELP a_total A.\n# TYPE a_total counter\n{samples}");
+    for good in [
+        "",
+        "a_total 1\n",
+        "a_total{b=\"\\\\\\\"\\n é\",c=\"\"} 1.5\n",
+    ] {
+        assert!(check(&page(good)).is_ok(), "{good}");
+    }
+    for bad in [
+        "a_total 1",
+        "a_total 1\n\n",
+        "a_total 1\r\n",
+        "a_total one\n",
+        "a_total -1\n",
+        "a_total NaN\n",
+        "a_total\n",
+        "a_total 1\na_total 2\n",
+        "b_total 1\n",
+        "a_total{} 1\n",
+        "a_total{b} 1\n",
+        "a_total{b=1} 1\n",
+        "a_total{b=\"1\",} 1\n",
+        "a_total{b=\"1\",b=\"2\"} 1\n",
+        "a_total{b=\"1\"c=\"2\"} 1\n",
+        "a_total{b=\"1} 1\n",
+        "a_total{b=\"\"\"} 1\n",
+        "a_total{b=\"\\t\"} 1\n",
+        "a_total{B-=\"1\"} 1\n",
+        "# TYPE a_total counter\n",
+        "# HELP a_total A.\n# TYPE a_total counter\n",
+        "# HELP a A.\n# TYPE a gauge\n",
+        "# HELP b B.\n# TYPE b counter\n",
+        "# HELP b_total B.\n# TYPE b_total gauge\n",
+        "# HELP b B.\n",
+        "# HELP b B.\n# TYPE c gauge\n",
+        "# HELP b \n# TYPE b gauge\n",
+    ] {
+        assert!(check(&page(bad)).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn every_value_has_its_metric() {
+    let samples = check(&print("netflowctl info --prometheus", vec![info(FIRST)])).unwrap();
+    let value = |series: &str| match samples.get(&format!("netflow_{series}")) {
+        Some(value) => *value,
+        None => panic!("{series}"),
+    };
+    for (series, expected) in [
+        ("enabled", 1.0),
+        ("cached_flows", 77.0),
+        ("created_flows_total", 5_000_000_123.0),
+        ("uptime_seconds", 123.456),
+        ("flow_sequence", 991.0),
+        ("max_flows", 65536.0),
+        ("active_timeout_seconds", 1800.0),
+        ("inactive_timeout_seconds", 15.0),
+        (
+            "settings_info{expiry=\"strict\",observe=\"prerouting,output\",engine_type=\"3\",\
+             engine_id=\"200\",icmp_ports=\"zero\",count_own=\"on\"}",
+            1.0,
+        ),
+        (
+            "collector_datagrams_total{collector=\"192.0.2.10:2055\"}",
+            41.0,
+        ),
+        (
+            "collector_records_total{collector=\"192.0.2.10:2055\"}",
+            1230.0,
+        ),
+        ("collector_errors_total{collector=\"192.0.2.10:2055\"}", 2.0),
+    ] {
+        assert_eq!(value(series), expected, "{series}");
+    }
+    for (unit, base) in [("packets", 100.0), ("bytes", 6_000_000_000.0)] {
+        for (series, expected) in [
+            (format!("seen_{unit}_total"), 1.0),
+            (format!("held_{unit}{{account=\"cached\"}}"), 3.0),
+            (format!("held_{unit}{{account=\"pending\"}}"), 4.0),
+            (format!("{unit}_total{{account=\"exported\"}}"), 5.0),
+        ] {
+            assert_eq!(value(&series), base + expected, "{series}");
+        }
+        for (account, reason, expected) in [
+            ("ignored", "truncated", 7.0),
+            ("ignored", "malformed", 8.0),
+            ("ignored", "own", 9.0),
+            ("lost", "cache_full", 10.0),
+            ("lost", "no_collector", 11.0),
+            ("lost", "send_failed", 12.0),
+        ] {
+            let series = format!("{unit}_total{{account=\"{account}\",reason=\"{reason}\"}}");
+            assert_eq!(value(&series), base + expected, "{series}");
+        }
+    }
+    let reasons = [
+        "inactive",
+        "active",
+        "finished",
+        "overflow",
+        "displaced",
+        "flushed",
+    ];
+    for (number, reason) in (301..).zip(reasons) {
+        let series = format!("expired_flows_total{{reason=\"{reason}\"}}");
+        assert_eq!(value(&series), f64::from(number), "{series}");
+    }
+    // 12 above, 10 for packets and as many for bytes, 6 reasons.
+    assert_eq!(samples.len(), 12 + 20 + 6);
+}
+
+#[test]
+fn a_state_of_nothing_has_metrics_too() {
+    let nothing = vec![[reply(0, FIRST, 1, &[]), ack(FIRST)].concat()];
+    let samples = check(&print("netflowctl info --prometheus", nothing)).unwrap();
+    assert_eq!(samples["netflow_enabled"], 0.0);
+    assert!(!samples.keys().any(|series| series.contains("collector=")));
+}
+
+#[test]
+fn metrics_of_a_named_namespace_say_so() {
+    for (name, label) in [
+        ("blue", "blue"),
+        ("/proc/7/ns/net", "/proc/7/ns/net"),
+        ("a\"b\\c\nd", "a\\\"b\\\\c\\nd"),
+    ] {
+        let mut page = Vec::new();
+        let state = Info::decode(&info_attributes()).unwrap();
+        prometheus::print(&mut page, &state, Some(name)).unwrap();
+        let samples = check(&String::from_utf8(page).unwrap()).unwrap();
+        let label = format!("netns=\"{label}\"");
+        assert!(samples.keys().all(|series| series.contains(&label)));
+        assert_eq!(samples[&format!("netflow_enabled{{{label}}}")], 1.0);
+    }
+}
+
+#[test]
+fn metrics_are_not_json() {
+    for arguments in ["info --prometheus --json", "--json info --prometheus"] {
+        let words = format!("netflowctl {arguments}");
+        let error = Cli::read(words.split(' ')).unwrap_err();
+        let line = complaint(&error).unwrap();
+        assert!(line.contains("cannot be used with"), "{line}");
+    }
+}
