@@ -1,0 +1,109 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What is wrong is refused with one clear line, and changes nothing: load parameters,
+# commands out of order, wrong values, netlink requests that no tool would send, and
+# what a plain user may not do. In the initial namespace, without traffic.
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+begin setpriv unshare
+
+# load_refused PARAMETERS: and the kernel log names the parameter and its range.
+load_refused() {
+	local parameters=$1 explanation=$2 lines
+	lines=$(kernel_log | grep -c netflow:)
+	# shellcheck disable=SC2086 # words
+	refused "invalid (parameters|argument)|out of range" insmod "$NETFLOW_KO" $parameters || return
+	if loaded; then echo "loaded"; return 1; fi
+	[ -z "$explanation" ] && return
+	kernel_log | grep netflow: | tail -n +$((lines + 1)) >"$TMP/said"
+	grep -E "$explanation" "$TMP/said" && return
+	echo "the kernel log does not say '$explanation':"
+	cat "$TMP/said"
+	return 1
+}
+
+state() { netflowctl --json info | jq 'del(.sys_uptime)'; }
+
+unchanged() {
+	state >"$TMP/now"
+	same "$TMP/state" "$TMP/now"
+}
+
+as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs "$@"; }
+
+without_net_admin() { setpriv --bounding-set=-net_admin "$@"; }
+
+for command in info flows enable disable flush "collector list" "collector add 192.0.2.1"; do
+	# shellcheck disable=SC2086 # words
+	check "without the module '$command' is refused" refused "module|loaded" netflowctl $command
+done
+
+while read -r parameters explanation; do
+	check "load with ${parameters//,/ } is refused" load_refused "${parameters//,/ }" "$explanation"
+done <<'END'
+max_flows=0 max_flows.*1 .*8388608
+max_flows=8388609 max_flows.*1 .*8388608
+max_flows=-1
+max_flows=many
+max_flows=4294967296
+active_timeout=0 active_timeout.*1 .*604800
+active_timeout=604801 active_timeout.*1 .*604800
+inactive_timeout=0 inactive_timeout.*1 .*604800
+inactive_timeout=604801,active_timeout=604800 inactive_timeout.*1 .*604800
+inactive_timeout=61,active_timeout=60 inactive_timeout.*active_timeout
+enable=maybe
+END
+check "the smallest values are accepted" load enable=1 max_flows=1 active_timeout=1 inactive_timeout=1
+check "and in force" equal "enabled, limit, timeouts" "true 1 1 1" \
+	"$(netflowctl --json info | jq -r '"\(.enabled) \(.flows.max) \(.active_timeout) \(.inactive_timeout)"')"
+need unload
+
+need load
+check "a second insmod is refused" refused "exists" insmod "$NETFLOW_KO"
+state >"$TMP/state"
+check "disable when not enabled is refused" refused "enabled" netflowctl disable
+check "flush when not enabled is refused" refused "enabled" netflowctl flush
+for wrong in "--max-flows 0" "--max-flows 8388609" "--max-flows -1" "--max-flows ten" "--active-timeout 0" \
+	"--inactive-timeout 604801" "--inactive-timeout 20 --active-timeout 10" "--inactive-timeout 1801" "--frobnicate" "surplus"; do
+	# shellcheck disable=SC2086 # words
+	check "enable $wrong is refused" refused . netflowctl enable $wrong
+done
+check "an unknown command is refused" refused . netflowctl frobnicate
+check "an unknown namespace is refused" refused "nowhere" netflowctl --netns nowhere info
+check "nothing of this has changed anything" unchanged
+
+python3 -S "$SELFTESTS/netlink_refusals.py" >"$TMP/refusals" 2>&1 </dev/null
+check "wrong netlink requests could be sent" grep -q "without generic netlink header" "$TMP/refusals"
+while read -r line; do
+	case $line in
+		"ok "*) check "netlink: refused: ${line#ok }" true ;;
+		"not ok "*) check "netlink: ${line#not ok }" false ;;
+		*) check "netlink: $line" false ;;
+	esac
+done <"$TMP/refusals"
+check "nothing of this has changed anything either" unchanged
+
+check "a plain user may look at the state" as_nobody netflowctl info
+for command in enable disable flush flows "collector add 192.0.2.1" "collector del 192.0.2.1"; do
+	# shellcheck disable=SC2086 # words
+	check "a plain user may not: $command" refused "permi" as_nobody netflowctl $command
+	# shellcheck disable=SC2086 # words
+	check "root without CAP_NET_ADMIN may not: $command" refused "permi" without_net_admin netflowctl $command
+done
+check "a plain user changed nothing" unchanged
+if as_nobody unshare --user --map-root-user --net true 2>/dev/null; then
+	check "in a namespace of his own a plain user may" \
+		as_nobody unshare --user --map-root-user --net sh -ec 'netflowctl enable --max-flows 100; netflowctl flows; netflowctl disable'
+else
+	skip "in a namespace of his own a plain user may" "this kernel does not allow him one"
+fi
+
+need netflowctl enable --max-flows 100 --active-timeout 60 --inactive-timeout 6
+need netflowctl collector add 192.0.2.1
+check "enable when enabled is refused" refused "enabled" netflowctl enable --max-flows 200
+check "it changed nothing" equal "limit and timeouts" "100 60 6 1" \
+	"$(netflowctl --json info | jq -r '"\(.flows.max) \(.active_timeout) \(.inactive_timeout) \(.collectors | length)"')"
+check "the module can be unloaded while enabled" unload
+done_testing

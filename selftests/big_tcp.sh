@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# BIG TCP: packets of more than 65,535 bytes, whose IPv4 header has a total length of 0,
+# count as the packets on the wire that they stand for. The right host, which has all
+# offloads off, sees those.
+#
+#    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2
+#    sends up to 180 KB    netflow, nft  |                counts what arrives
+#    in one packet                       | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+begin nfcapd nfdump nft nc ethtool python3
+
+# Large at any pace: with tcp_tso_rtt_log, the kernel does not make packets smaller for
+# hosts that are further away than some 100 µs.
+send_large() {
+	on left ethtool -K l0 tx on sg on tso on gso on &&
+		ip -n left link set l0 gso_max_size 180000 gso_ipv4_max_size 180000 &&
+		on left sysctl -qw net.ipv4.tcp_wmem="4096 4000000 8000000" net.ipv4.tcp_tso_rtt_log=20 &&
+		on right sysctl -qw net.ipv4.tcp_rmem="4096 1000000 1000000"
+}
+
+listening() { on right ss -Hltn "sport = 5001" | grep -q LISTEN; }
+
+send() {
+	ip netns exec right nc -l -N 10.2.0.2 5001 </dev/null >"$TMP/received" &
+	local server=$!
+	processes+=("$server")
+	eventually 10 listening || return
+	on left python3 -S -c '
+import socket
+s = socket.create_connection(("10.2.0.2", 5001))
+s.sendall(bytes(5_000_000))
+' || return
+	wait "$server"
+	equal "bytes that arrived" 5000000 "$(stat -c %s "$TMP/received")"
+}
+
+# What came in with a total length of 0.
+count_big() {
+	on router nft -f - <<-'END'
+		table ip big {
+			counter big { }
+			chain big {
+				type filter hook prerouting priority -500
+				ip length 0 counter name big
+			}
+		}
+	END
+}
+
+big_came_in() { on router nft list counter ip big big | grep -E 'packets [1-9]'; }
+
+from_left() { awk '$1 == "10.1.0.2" && $5 == 5001'; }
+
+need two_hosts
+if ! send_large >"$TMP/large" 2>&1; then
+	skip "BIG TCP" "this kernel or ip(8) has none: $(tail -n 1 "$TMP/large")"
+	done_testing
+fi
+need load
+need start_nfcapd nfcapd
+need nf collector add 10.3.0.2
+need nf enable
+need count_big
+need count_by_nft right
+check "TCP in packets of more than 64 KB" send
+check "the router got some with a total length of 0" big_came_in
+need nf flush
+check "the ledger is exact" ledger_holds
+check "nothing was ignored" info_is .packets.ignored 0
+need stop_nfcapd
+nft_flows right | from_left >"$TMP/expected"
+collected nfcapd | without_tos | from_left >"$TMP/collected"
+check "packets and bytes are those of the wire" same "$TMP/expected" "$TMP/collected"
+done_testing

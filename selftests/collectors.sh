@@ -1,0 +1,171 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Several collectors get the same datagrams, and each datagram's header is right.
+#
+#    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
+#                               netflow  | 10.3.0.1 ----- collector 10.3.0.2: nfcapd :2055
+#                                                                             nfacctd :2056
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+begin nfcapd nfdump nfacctd tcpdump tshark nft
+
+start_nfacctd() {
+	cat >"$TMP/nfacctd.conf" <<-END
+		daemonize: false
+		nfacctd_ip: 10.3.0.2
+		nfacctd_port: 2056
+		nfacctd_disable_checks: false
+		nfacctd_pipe_size: 4000000
+		plugins: print[x]
+		aggregate[x]: src_host,dst_host,src_port,dst_port,proto,tos
+		print_output[x]: csv
+		print_output_file[x]: $TMP/nfacctd.csv
+		print_refresh_time[x]: 86400
+		print_cache_entries[x]: 1021
+	END
+	ip netns exec collector nfacctd -f "$TMP/nfacctd.conf" >"$TMP/nfacctd.log" 2>&1 &
+	nfacctd_pid=$!
+	processes+=("$nfacctd_pid")
+	eventually 20 received_all "$nfacctd_pid" 2056
+}
+
+# nfacctd writes what it has when it is interrupted (which a shell's background
+# processes ignore, were it not for nfacctd's own handler).
+stop_nfacctd() {
+	eventually 20 received_all "$nfacctd_pid" 2056 || return
+	kill -INT "$nfacctd_pid"
+	eventually 20 test -s "$TMP/nfacctd.csv" || return
+	wait "$nfacctd_pid"
+	# SRC_IP,DST_IP,SRC_PORT,DST_PORT,PROTOCOL,TOS,PACKETS,BYTES
+	sed 1d "$TMP/nfacctd.csv" | awk -F, '{ print $1, $2, $5 == "udp" ? 17 : $5, $3, $4, $6, $7, $8 }' |
+		sum_flows >"$TMP/by_nfacctd"
+}
+
+# decode: each datagram on the collector's link by tshark, as columns. Fields of records
+# are lists with commas.
+FIELDS="port payload version count uptime seconds nanoseconds sequence time packets last first length_"
+decode() {
+	tshark -n -r "$TMP/link.pcap" -d udp.port==2055-2056,cflow -T fields \
+		-e udp.dstport -e udp.payload -e cflow.version -e cflow.count -e cflow.sysuptime \
+		-e cflow.unix_secs -e cflow.unix_nsecs -e cflow.sequence -e frame.time_epoch \
+		-e cflow.packets -e cflow.timeend -e cflow.timestart -e udp.length \
+		>"$TMP/datagrams" 2>"$TMP/tshark.log"
+}
+
+# datagrams PORT PROGRAM: an awk program over those to a port, with the names of FIELDS as variables.
+datagrams() {
+	local field number=0 columns=''
+	for field in $FIELDS; do
+		number=$((number + 1))
+		columns+="$field = \$$number; "
+	done
+	awk -F'\t' -v wanted="$1" -v slowness="${TIMEOUT_FACTOR:-1}" "{ $columns } port != wanted { next } { number++ } $2" "$TMP/datagrams"
+}
+
+same_payloads() {
+	datagrams 2055 '{ print payload }' >"$TMP/payloads.2055"
+	datagrams 2056 '{ print payload }' >"$TMP/payloads.2056"
+	same "$TMP/payloads.2055" "$TMP/payloads.2056"
+}
+
+# shellcheck disable=SC2016 # an awk program
+headers_are_right() {
+	datagrams 2055 '
+		function fault(what) { print "datagram " number ": " what ": " $0; bad = 1 }
+		{ records = split(packets, list, ","); clock = seconds + nanoseconds / 1e9 }
+		version != 5 { fault("version") }
+		count != records || records < 1 || records > 30 { fault("count, with " records " records") }
+		length_ != 8 + 24 + 48 * records { fault("length") }
+		sequence != sum { fault("flow_sequence, after " sum + 0 " records") }
+		clock > time + 0.01 || clock < time - 0.5 * slowness { fault("wall clock") }
+		{ sum += records }
+		END { if (number < 2) { print number " datagrams"; bad = 1 }; exit bad }'
+}
+
+# tshark gives SysUptime, first and last in seconds.
+uptime_is_not_before_last() {
+	datagrams 2055 '
+		{ n = split(last, lasts, ","); split(first, firsts, ",") }
+		{
+			for (i = 1; i <= n; i++) {
+				records++
+				if (firsts[i] > lasts[i] || lasts[i] > uptime + 0.0005) { print "uptime " uptime " first " firsts[i] " last " lasts[i]; bad = 1 }
+			}
+		}
+		END { exit bad || !records }'
+}
+
+both_collected() {
+	collected nfcapd >"$TMP/by_nfcapd"
+	nft_flows router >"$TMP/expected"
+	without_tos <"$TMP/by_nfcapd" >"$TMP/collected"
+	same "$TMP/expected" "$TMP/collected" && same "$TMP/by_nfcapd" "$TMP/by_nfacctd"
+}
+
+# Each collector's counters say what tcpdump saw going to it.
+counters_are_right() {
+	local port
+	for port in 2055 2056; do
+		equal "datagrams and records to $port" "$(datagrams "$port" '{ sum += count } END { print number, sum }')" \
+			"$(info ".collectors[] | select(.port == $port) | \"\(.datagrams) \(.records)\"")" || return
+	done
+}
+
+list_is() { equal "collectors" "$1" "$(nf --json collector list | jq -r '[.[] | "\(.address):\(.port)"] | join(" ")')"; }
+
+need two_hosts
+need load
+need count_by_nft
+need start_injector left l0 02:00:00:00:01:01
+need start_nfcapd nfcapd
+need start_nfacctd
+need start_capture "$TMP/link.pcap" collector -i c0 udp
+
+check "a collector without port gets 2055" nf collector add 10.3.0.2
+check "a second collector on the same host" nf collector add 10.3.0.2:2056
+check "both are listed" list_is "10.3.0.2:2055 10.3.0.2:2056"
+need nf enable --inactive-timeout 1 --active-timeout 60
+
+# 65 flows: two full datagrams and a part of one, if they expire together.
+inject <<'END'
+	udp 10.1.0.2:1-65 10.9.0.1:53 count=2 len=100
+END
+check "a datagram that is not full is sent all the same" eventually 15 info_is .packets.exported 130
+inject <<'END'
+	udp 10.1.0.2:1-31 10.9.0.2:53 tos=8
+END
+need nf flush
+check "the ledger is exact" ledger_holds
+need stop_nfcapd
+need stop_nfacctd
+need stop_capture "$TMP/link.pcap"
+need decode
+
+check "both collected every flow" both_collected
+check "both got the same bytes in the same order" same_payloads
+check "version, count, length, sequence and time of each datagram are right" headers_are_right
+check "no flow ends after the uptime of its datagram" uptime_is_not_before_last
+check "the counters of each collector are right" counters_are_right
+check "nfcapd missed nothing" grep -q 'Sequence Errors: 0, Bad Packets: 0' "$TMP/nfcapd.log"
+check "nfacctd missed nothing" without "expecting flow|discarding|WARN|ERROR" "$TMP/nfacctd.log"
+
+check "a collector there already is refused" refused . nf collector add 10.3.0.2:2056
+for absurd in 0.0.0.0 255.255.255.255 224.0.0.1 10.3.0.2:0 10.3.0.2:65536 10.3.0.2: collector.invalid 10.3.0 "[::1]:2055" ""; do
+	check "the collector '$absurd' is refused" refused . nf collector add "$absurd"
+done
+check "removing what is not there is refused" refused . nf collector del 10.3.0.2:2057
+check "refusals changed nothing" list_is "10.3.0.2:2055 10.3.0.2:2056"
+check "a collector can be removed" nf collector del 10.3.0.2:2055
+check "it is gone from the list" list_is "10.3.0.2:2056"
+
+fill() {
+	local port
+	for port in {3001..3015}; do
+		nf collector add 10.3.0.2:"$port" || return
+	done
+}
+check "16 collectors fit" fill
+check "the 17th is refused" refused . nf collector add 10.3.0.2:3016
+done_testing

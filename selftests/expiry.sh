@@ -1,0 +1,114 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# When flows leave the cache: inactive, active, finished, or under pressure.
+#
+#    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
+#                               netflow  | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+begin nfcapd nfdump nft
+
+slowness=${TIMEOUT_FACTOR:-1}
+INACTIVE=$((5 * slowness)) ACTIVE=3
+# Flows are looked at once a second; the rest is for a busy machine.
+LATE=$((3 * slowness))
+
+# waited PORT FROM TO: from its last packet to its arrival at nfcapd, the record of the
+# flow with that source port took more than FROM and at most TO seconds.
+waited() {
+	records nfcapd %ter,%trr | awk -v port="$1" -v from="$2" -v to="$3" '
+		$4 == port { count++; if ($8 - $7 <= from || $8 - $7 > to) { print $0 ": exported after " $8 - $7 " s"; bad = 1 } }
+		END { if (!count) print "no record of port " port; exit bad || !count }'
+}
+
+# lasted PORT TO: no record of that flow is longer.
+lasted() {
+	records nfcapd %tsr,%ter | awk -v port="$1" -v to="$2" '
+		$4 == port { count++; if ($8 - $7 > to) { print $0 ": lasts " $8 - $7 " s"; bad = 1 } }
+		END { if (count < 2) print count " records of port " port; exit bad || count < 2 }'
+}
+
+cached_ports_are() {
+	equal "source ports in the cache" "$1" "$(nf --json flows | jq -r '[.[].src_port] | sort | map(tostring) | join(" ")')"
+}
+
+stays() {
+	sleep 2.5
+	"$@"
+}
+
+all_collected() {
+	nft_flows router >"$TMP/expected"
+	collected nfcapd | without_tos >"$TMP/collected"
+	same "$TMP/expected" "$TMP/collected"
+}
+
+need two_hosts
+need load
+need count_by_nft
+need start_injector left l0 02:00:00:00:01:01
+need start_nfcapd nfcapd
+need nf collector add 10.3.0.2
+need nf enable --inactive-timeout "$INACTIVE" --active-timeout 600
+
+inject <<'END'
+	tcp 10.1.0.2:1001 10.9.0.1:80 flags=S
+	tcp 10.1.0.2:1002 10.9.0.1:80 flags=S
+	tcp 10.1.0.2:1001 10.9.0.1:80 flags=FA
+	tcp 10.1.0.2:1002 10.9.0.1:80 flags=RA
+	udp 10.1.0.2:1004 10.9.0.1:53 count=4
+	udp 10.1.0.2:1005 10.9.0.1:53 count=5
+	tcp 10.1.0.2:1003 10.9.0.1:80 flags=F
+	tcp 10.1.0.2:1001 10.9.0.1:80 flags=A
+END
+check "TCP flows with FIN or RST are exported early" eventually 10 info_is .expired.finished 3
+check "others are not" cached_ports_are "1004 1005"
+check "a flow of four packets is exported when inactive" eventually 15 info_is .expired.inactive 1
+check "a flow of five packets stays" stays cached_ports_are "1005"
+inject <<'END'
+	udp 10.1.0.2:1007 10.9.0.1:53
+END
+check "flush exports all" nf flush
+check "none is left" cached_ports_are ""
+check "all that it exports counts as flushed" info_is .expired.flushed 2
+check "the ledger is exact" ledger_holds
+need nf disable
+
+need nf enable --inactive-timeout $ACTIVE --active-timeout $ACTIVE
+inject <<'END'
+	udp 10.1.0.2:1006 10.9.0.1:53 count=16 gap=0.4
+END
+check "a flow that goes on is exported at the active timeout" eventually 5 info_is '.expired.active >= 1' true
+check "its last packets too" nf flush
+need nf disable
+
+# Twelve are three quarters of sixteen.
+need nf enable --max-flows 16 --inactive-timeout 2 --active-timeout 600
+before=$(info .expired.inactive)
+inject <<'END'
+	udp 10.1.0.2:2001-2012 10.9.0.1:53 count=5
+END
+check "larger flows stay while three quarters of the cache are enough" stays info_is .flows.cached 12
+inject <<'END'
+	udp 10.1.0.2:2013-2016 10.9.0.1:53 count=5
+END
+check "above that, those that are inactive go" eventually 15 info_is .flows.cached 12
+check "until three quarters are left" stays info_is .flows.cached 12
+check "as inactive" info_is ".expired.inactive - $before" 4
+check "the ledger is exact under pressure" ledger_holds
+need nf disable
+check "disable exports the rest" info_is .flows.cached 0
+check "nothing was lost" info_is .packets.lost 0
+
+need stop_nfcapd
+check "every packet was collected" all_collected
+check "the flow with FIN waited a second for its last packets" waited 1001 0.99 $((1 + LATE))
+check "the flow with RST too" waited 1002 0.99 $((1 + LATE))
+check "the flow that began with FIN too" waited 1003 0.99 $((1 + LATE))
+check "the packet after FIN made no flow of its own" \
+	equal "records" 1 "$(records nfcapd %pkt | awk '$4 == 1001' | wc -l)"
+check "the inactive flow waited for its timeout" waited 1004 "$INACTIVE" $((INACTIVE + LATE))
+check "no record is longer than the active timeout" lasted 1006 $((ACTIVE + LATE))
+done_testing

@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Fragments are accounted as they arrive, before the kernel puts them together: the first
+# one has ports, the others have none.
+#
+#    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
+#                               netflow  | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+begin nfcapd nfdump nft ping
+
+send() {
+	on left ping -q -c 2 -i 0.2 -s 4000 10.2.0.2 || return
+	inject <<-'END'
+		udp 10.1.0.2:1000 10.9.0.1:53 id=1 more=1 len=1500
+		udp 10.1.0.2:1000 10.9.0.1:53 id=1 more=1 len=1500 frag=1480
+		udp 10.1.0.2:1000 10.9.0.1:53 id=1 len=500 frag=2960
+		tcp 10.1.0.2:1001 10.9.0.1:80 id=2 len=620 frag=1200 flags=F
+		tcp 10.1.0.2:1001 10.9.0.1:80 id=2 len=620 more=1 flags=A
+		udp 10.1.0.2:1002 10.9.0.1:53 id=3 len=28 frag=65512
+	END
+}
+
+flows_agree() {
+	nft_flows router >"$TMP/expected"
+	collected nfcapd | without_tos >"$TMP/collected"
+	same "$TMP/expected" "$TMP/collected"
+}
+
+need two_hosts
+need load
+need count_by_nft
+need start_injector left l0 02:00:00:00:01:01
+need start_nfcapd nfcapd
+need nf collector add 10.3.0.2
+need nf enable
+
+check "fragments pass" send
+need nf flush
+# Connection tracking has the kernel reassemble before its own hook.
+check "connection tracking can be switched on" on router nft add rule ip witness count ct state new counter
+on router nft add chain ip witness track '{ type filter hook prerouting priority 0; }'
+check "with a rule of its own" on router nft add rule ip witness track ct state new counter
+check "fragments pass with connection tracking" send
+need nf flush
+check "the ledger is exact" ledger_holds
+need stop_nfcapd
+check "every fragment was accounted, ports in the first one only" flows_agree
+check "the flow of the others has no ports, and all of them" \
+	equal "packets and bytes" "4 4000" "$(awk '$1 == "10.1.0.2" && $2 == "10.9.0.1" && $3 == 17 && $4 == 0 { print $6 - 2, $7 - 56 }' "$TMP/collected")"
+done_testing

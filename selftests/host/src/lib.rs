@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The rooms of the module that call nothing of the kernel, compiled for the host.
+
+#![allow(dead_code)]
+
+#[path = "../../../rust/flow"]
+mod flow {
+    pub(crate) mod bucket;
+    pub(crate) mod clock;
+    pub(crate) mod expiry;
+    pub(crate) mod key;
+    pub(crate) mod ledger;
+    pub(crate) mod observe;
+    pub(crate) mod parse;
+    pub(crate) mod record;
+    pub(crate) mod slab;
+}
+
+#[path = "../../../rust/export"]
+mod export {
+    pub(crate) mod v5;
+}

@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Packets that are not what they claim. What the kernel drops on arrival never reaches
+# the exporter; of what does, it trusts no header.
+#
+#    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
+#                               netflow  | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+begin nfcapd nfdump nft
+
+# kernel_counter NAME: of the router, as nstat(8) has it.
+kernel_counter() { on router nstat -asz "$1" | awk -v name="$1" '$1 == name { print $2 }'; }
+
+dropped_by_ip() { echo $(($(kernel_counter IpInHdrErrors) + $(kernel_counter IpExtInTruncatedPkts))); }
+
+flows_agree() {
+	nft_flows router >"$TMP/expected"
+	collected nfcapd | without_tos >"$TMP/collected"
+	same "$TMP/expected" "$TMP/collected"
+}
+
+# flags_of PORT: TCP flags of the flow with this source port.
+flags_of() { nf --json flows | jq -r ".[] | select(.src_port == $1) | .tcp_flags"; }
+
+need two_hosts
+need load
+need count_by_nft
+need start_injector left l0 02:00:00:00:01:01
+need start_nfcapd nfcapd
+need nf collector add 10.3.0.2
+need nf enable --inactive-timeout 600
+
+inject <<'END'
+	udp 10.1.0.2:1 10.9.0.1:53 version=6
+	udp 10.1.0.2:1 10.9.0.1:53 version=0
+	udp 10.1.0.2:1 10.9.0.1:53 ihl=4
+	udp 10.1.0.2:1 10.9.0.1:53 ihl=0
+	udp 10.1.0.2:1 10.9.0.1:53 ihl=15 len=40
+	udp 10.1.0.2:1 10.9.0.1:53 totlen=65
+	udp 10.1.0.2:1 10.9.0.1:53 totlen=65535
+	udp 10.1.0.2:1 10.9.0.1:53 totlen=19
+	udp 10.1.0.2:1 10.9.0.1:53 totlen=0
+	udp 10.1.0.2:1 10.9.0.1:53 csum=0x1234
+	udp 10.1.0.2:1 10.9.0.1:53 cut=19
+	udp 10.1.0.2:1 10.9.0.1:53 cut=1
+	udp 10.1.0.2:1 10.9.0.1:53 cut=40
+	udp 10.1.0.2:1 10.9.0.1:53 options=0101010101010101 cut=24
+END
+check "the kernel itself drops 14 malformed packets" equal "dropped" 14 "$(dropped_by_ip)"
+check "they never reach the exporter" info_is .packets.seen 0
+
+inject <<'END'
+	udp 10.1.0.2:1 10.9.0.1:53 ethertype=0806
+	udp 10.1.0.2:1 10.9.0.1:53 ethertype=86dd
+	udp 10.1.0.2:1 10.9.0.1:53 ethertype=8100
+	udp 10.1.0.2:1 10.9.0.1:53 ethertype=88b5
+	udp 10.1.0.2:1 10.9.0.1:53 ethertype=0040
+END
+check "nor do other protocols than IPv4" info_is .packets.seen 0
+
+inject <<'END'
+	tcp 10.1.0.2:101 10.9.0.1:80 len=20 flags=S
+	tcp 10.1.0.2:102 10.9.0.1:80 len=23 flags=S
+	tcp 10.1.0.2:103 10.9.0.1:80 len=24 flags=S
+	tcp 10.1.0.2:104 10.9.0.1:80 len=33 flags=S
+	tcp 10.1.0.2:105 10.9.0.1:80 len=34 flags=S
+	tcp 10.1.0.2:106 10.9.0.1:80 len=60 totlen=33 flags=S
+	udp 10.1.0.2:201 10.9.0.1:53 len=20
+	udp 10.1.0.2:202 10.9.0.1:53 len=22
+	udp 10.1.0.2:203 10.9.0.1:53 len=24
+	udp 10.1.0.2:204 10.9.0.1:53 len=60 totlen=28
+	icmp 10.1.0.2 10.9.0.2 len=20
+	icmp 10.1.0.2 10.9.0.3 len=21
+	icmp 10.1.0.2 10.9.0.4 len=22 type=3 code=4
+	udp 10.1.0.2:301 10.9.0.1:53 options=01010101
+	udp 10.1.0.2:302 10.9.0.1:53 options=00000000000000000000000000000000000000000000000000000000000000000000000000000000
+	udp 10.1.0.2:303 10.9.0.1:53 len=60 options=00000000000000000000000000000000000000000000000000000000000000000000000000000000
+	tcp 10.1.0.2:304 10.9.0.1:80 len=80 flags=SEC options=00000000000000000000000000000000000000000000000000000000000000000000000000000000
+	0 10.1.0.2 10.9.0.1
+	255 10.1.0.2 10.9.0.1
+	udp 0.0.0.0:401 255.255.255.255:67
+	udp 127.0.0.1:402 127.0.0.1:53
+	udp 224.0.0.1:403 10.9.0.1:53
+	udp 10.1.0.2:404 240.0.0.1:53
+	udp 10.9.0.1:405 10.9.0.1:405
+	udp 10.1.0.2:0 10.9.0.1:0
+	udp 10.1.0.2:406 10.9.0.1:53 ttl=0
+END
+check "flags of a TCP header that is cut off before them are 0" equal "flags" "0 0" "$(flags_of 103) $(flags_of 104)"
+check "flags at the very end of the packet are read" equal "flags" 2 "$(flags_of 105)"
+check "bytes behind the total length are not read" equal "flags" 0 "$(flags_of 106)"
+check "flags behind 40 bytes of IP options are read" equal "flags" 194 "$(flags_of 304)"
+check "the ledger is exact" ledger_holds
+need nf flush
+need stop_nfcapd
+check "every packet that nftables saw is in its flow" flows_agree
+check "none was ignored or lost" info_is '.packets.ignored + .packets.lost' 0
+done_testing

@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Namespaces do not know of each other: settings, flows, collectors and counters are
+# those of one, and where the exporter is not enabled nothing is seen.
+#
+#    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2
+#    netflow                    netflow  |                not enabled
+#    no collector                        | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+begin nfcapd nfdump nft ping
+
+settings_are() {
+	equal "settings" "$2" "$(info '"\(.enabled) \(.flows.max) \(.active_timeout) \(.inactive_timeout) \(.collectors | length)"' "$1")"
+}
+
+flows_are_those_of_nft() {
+	nft_flows "$1" >"$TMP/expected.$1"
+	netflowctl --netns "$1" --json flows |
+		jq -r '.[] | "\(.src_addr) \(.dst_addr) \(.proto) \(.src_port) \(.dst_port) \(.packets) \(.bytes)"' |
+		sum_flows >"$TMP/actual.$1"
+	same "$TMP/expected.$1" "$TMP/actual.$1"
+}
+
+sees_nothing() {
+	local ns
+	for ns in "$@"; do
+		info_is '"\(.enabled) \(.packets.seen) \(.flows.cached)"' "false 0 0" "$ns" || return
+	done
+}
+
+need two_hosts
+need load active_timeout=900 inactive_timeout=99
+need count_by_nft router
+need count_by_nft left
+need start_nfcapd nfcapd
+
+check "the exporter is off in every namespace at first" sees_nothing left router right collector
+check "enabled in the router" nf enable --max-flows 64 --active-timeout 300
+check "enabled in the left host" netflowctl --netns left enable --max-flows 32 --inactive-timeout 77
+check "a collector of the router" nf collector add 10.3.0.2
+check "the router's settings; what was not given is as at load" settings_are router "true 64 300 99 1"
+check "the left host's settings" settings_are left "true 32 900 77 0"
+
+check "traffic passes" on left ping -q -c 3 -i 0.2 10.2.0.2
+check "and between the others" on right ping -q -c 2 -i 0.2 10.3.0.2
+check "the router's flows are what passed it" flows_are_those_of_nft router
+check "the left host's flows are what reached it" flows_are_those_of_nft left
+check "where it is not enabled nothing was seen" sees_nothing right collector
+check "not in the initial namespace either" \
+	equal "enabled and seen" "false 0" "$(netflowctl --json info | jq -r '"\(.enabled) \(.packets.seen)"')"
+
+check "netflowctl works on the namespace it runs in" \
+	equal "limit" 32 "$(on left netflowctl --json info | jq -r .flows.max)"
+check "flush of the left host" netflowctl --netns left flush
+check "its flows are lost without a collector" info_is '"\(.packets.lost_by.no_collector) \(.packets.exported)"' "3 0" left
+check "the router's flows stay" flows_are_those_of_nft router
+check "disabled in the left host" netflowctl --netns left disable
+check "still enabled in the router" settings_are router "true 64 300 99 1"
+check "the ledger is exact in the left host" ledger_holds left
+check "the ledger is exact in the router" ledger_holds router
+need nf disable
+need stop_nfcapd
+collected nfcapd | without_tos >"$TMP/collected"
+check "the collector got the router's flows and no others" same "$TMP/expected.router" "$TMP/collected"
+done_testing

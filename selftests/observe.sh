@@ -1,0 +1,203 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A packet is counted once, whatever the observation points are: for each of their 31
+# combinations, packets on every kind of way are counted as often as they were sent if
+# nftables sees them at one of the points, and not at all if it does not.
+#
+#    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
+#                        netflow, nft    | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
+#                        127.0.0.1: nfcapd
+#
+# The router is a member of the groups 239.1.1.1 (left) and 239.2.2.2 (right).
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+begin nfcapd nfdump nft python3
+
+POINTS=(prerouting input forward output postrouting)
+
+# names[MASK]: the points whose bits are set.
+names=("")
+for mask in {1..31}; do
+	for bit in {0..4}; do
+		((mask >> bit & 1)) && names[mask]+=${names[mask]:+,}${POINTS[bit]}
+	done
+done
+
+# Each kind of way has a destination address, and each combination a port (1000 and its mask).
+declare -A ways=(
+	[10.9.0.1]="from left to right"
+	[10.1.0.1]="from left to the router"
+	[239.1.1.1]="from left to a group"
+	[10.1.0.255]="from left to all"
+	[10.9.0.2]="from the router to right"
+	[239.2.2.2]="from the router to a group, itself a member"
+	[10.2.0.255]="from the router to all"
+	[127.0.0.1]="from the router to 127.0.0.1"
+	[10.2.0.1]="from the router to its own address"
+)
+SENT=2
+
+witness() {
+	local point
+	for point in "${POINTS[@]}"; do
+		on router nft -f - <<-END || return
+			table ip ways {
+				set $point {
+					typeof ip daddr
+					size 65535; flags dynamic; counter
+				}
+				chain $point {
+					type filter hook $point priority -500; policy accept;
+					udp dport 1001-1031 update @$point { ip daddr }
+				}
+				counter own-$point { }
+				chain own-$point {
+					type filter hook $point priority -500; policy accept;
+					udp dport { 2055, 2056 } counter name own-$point
+				}
+			}
+		END
+	done
+}
+
+# A program in the router: joins the groups, then for each port that it reads sends to all.
+start_talker() {
+	mkfifo "$TMP/ports" "$TMP/answers"
+	ip netns exec router python3 -S -c '
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+for group, here in ("239.1.1.1", "10.1.0.1"), ("239.2.2.2", "10.2.0.1"):
+    s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + socket.inet_aton(here))
+for port in sys.stdin:
+    for to in sys.argv[2:]:
+        for _ in range(int(sys.argv[1])):
+            s.sendto(b"hello", (to, int(port)))
+    print("sent", flush=True)
+' "$SENT" 10.9.0.2 239.2.2.2 10.2.0.255 127.0.0.1 10.2.0.1 <"$TMP/ports" >"$TMP/answers" &
+	processes+=($!)
+	exec {ports}>"$TMP/ports" {answers}<"$TMP/answers"
+	ip -n router route add 239.2.2.2 dev to-right
+}
+
+# send PORT. The answers that there is no such port are not looked at.
+send() {
+	local answer
+	inject <<-END || return
+		udp 10.1.0.2:1 10.9.0.1:$1 count=$SENT
+		udp 10.1.0.2:1 10.1.0.1:$1 count=$SENT
+		udp 10.1.0.2:1 239.1.1.1:$1 count=$SENT
+		udp 10.1.0.2:1 10.1.0.255:$1 count=$SENT
+	END
+	echo "$1" >&"$ports"
+	read -r -t 60 answer <&"$answers" && [ "$answer" = sent ]
+}
+
+observe_all_combinations() {
+	local mask
+	for mask in {1..31}; do
+		nf set observe "${names[mask]}" && send $((1000 + mask)) || return
+	done
+}
+
+# What nftables saw: lines "POINT ADDRESS".
+seen() {
+	local point
+	for point in "${POINTS[@]}"; do
+		on router nft list set ip ways "$point" | grep -oE '([0-9]+\.){3}[0-9]+' | sort -u | sed "s/^/$point /"
+	done
+}
+
+# What we counted: lines "POINTS ADDRESS PACKETS".
+counted() {
+	nf --json flows | jq -r '.[] | select(.proto == 17) | "\(.dst_port - 1000) \(.dst_addr) \(.packets)"' |
+		while read -r mask rest; do echo "${names[mask]} $rest"; done
+}
+
+# counted_once ADDRESS: in every combination.
+counted_once() {
+	local mask bit seen=0
+	for bit in {0..4}; do
+		grep -qx "${POINTS[bit]} $1" "$TMP/seen" && seen=$((seen | 1 << bit))
+	done
+	[ "$seen" != 0 ] || { echo "nftables saw none"; return 1; }
+	for mask in {1..31}; do
+		((mask & seen)) && echo "${names[mask]}: $SENT"
+	done | sort >"$TMP/expected"
+	awk -v to="$1" '
+		$2 == to { sum[$1] += $3 }
+		END { for (points in sum) print points ": " sum[points] }' "$TMP/counted" | sort >"$TMP/actual"
+	same "$TMP/expected" "$TMP/actual"
+}
+
+# own POINT: the exporter's datagrams that nftables saw there, "PACKETS BYTES".
+own() { on router nft -j list counter ip ways "own-$1" | jq -r '.nftables[] | .counter // empty | "\(.packets) \(.bytes)"'; }
+
+# own_ignored POINTS WITNESS...: what is ignored as the exporter's own while these points are
+# observed, is what nftables sees at the witnesses.
+own_ignored() {
+	local points=$1 ignored point expected="0 0"
+	shift
+	nf set observe "$points" || return
+	on router nft reset counters >/dev/null || return
+	ignored=$(info '"\(.packets.ignored_by.own) \(.bytes.ignored_by.own)"')
+	inject <<-'END' || return
+		udp 10.1.0.2:1-40 10.9.0.3:53 count=2
+	END
+	send 9 || return
+	nf flush || return
+	for point in "$@"; do
+		expected=$(echo "$expected $(own "$point")" | awk '{ print $1 + $3, $2 + $4 }')
+	done
+	[ "$expected" != "0 0" ] || { echo "nftables saw none"; return 1; }
+	equal "own" "$expected" "$(info '"\(.packets.ignored_by.own) \(.bytes.ignored_by.own)"' |
+		awk -v before="$ignored" '{ split(before, b, " "); print $1 - b[1], $2 - b[2] }')" || return
+	equal "flows of own" "" "$(nf --json flows | jq -r '.[] | select(.dst_port == 2055 or .dst_port == 2056) | .dst_addr')"
+}
+
+# own_counted: all that nftables sees go out become records. The last of them are exported
+# when they are not counted any more, as otherwise there would always be one more.
+own_counted() {
+	on router nft reset counters >/dev/null || return
+	send 9 && nf flush || return
+	own output >"$TMP/expected"
+	nf set count-own off && nf flush || return
+	nfcapd_pid=$far nfcapd_port=2055
+	stop_nfcapd
+	records far %pkt,%byt | awk '$5 == 2055 || $5 == 2056 { packets += $7; bytes += $8 } END { print packets, bytes }' >"$TMP/actual"
+	same "$TMP/expected" "$TMP/actual"
+}
+
+need two_hosts
+need witness
+need start_talker
+need load
+need start_injector left l0 02:00:00:00:01:01
+need nf enable --inactive-timeout 3600 --active-timeout 3600
+check "all 31 combinations can be set" observe_all_combinations
+seen >"$TMP/seen"
+counted >"$TMP/counted"
+for to in "${!ways[@]}"; do
+	check "${ways[$to]}: counted once" counted_once "$to"
+done
+check "the ledger is exact" ledger_holds
+
+need start_nfcapd far
+far=$nfcapd_pid
+need start_nfcapd near 2056 router
+need nf collector add 10.3.0.2
+need nf collector add 127.0.0.1:2056
+need nf flush
+check "own datagrams are ignored at output" own_ignored output output
+check "own datagrams are ignored at postrouting" own_ignored postrouting postrouting
+check "own datagrams that stay here are ignored at prerouting" own_ignored prerouting prerouting
+check "own datagrams that stay here are ignored at input" own_ignored input,forward input
+check "own datagrams are ignored once at all points" own_ignored prerouting,input,forward,output,postrouting output
+check "the ledger is exact with own datagrams" ledger_holds
+need nf set count-own on observe output
+check "own datagrams are counted if asked" own_counted
+check "the ledger is exact with own datagrams counted" ledger_holds
+need nf disable
+done_testing

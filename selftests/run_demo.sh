@@ -1,0 +1,156 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What `make run` shows: real programs on two hosts talk through a router that runs the
+# module, and a real collector gets the flow records. At its end it compares what the
+# hosts sent, what the router accounted and what was collected; the exit status is 0
+# only if packets, bytes and flows agree exactly.
+#
+#    netns left          netns router                            netns right
+#   +----------+   +--------------------------------------+    +-------------+
+#   |       l0 +---+ to-left  10.1.0.1/24                  |    |  iperf3,    |
+#   | 10.1.0.2 |   |            to-right  10.2.0.1/24      +----+  http, DNS  |
+#   | tcpdump  |   |  netflow                             |    | r0 10.2.0.2 |
+#   +----------+   |            to-collector  10.3.0.1/24  |    |  tcpdump    |
+#                  +--------------------+-----------------+    +-------------+
+#                                       |
+#                              c0 10.3.0.2/24
+#                           netns collector: nfcapd
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+SHOWN=15 # flows of each list
+
+die() { echo "run_demo: $*" >&2; exit 1; }
+
+# must COMMAND...
+must() { "$@" >"$TMP/must.out" 2>&1 || { cat "$TMP/must.out" >&2; die "this failed: $*"; }; }
+
+section() { printf '\n=== %s\n\n' "$*"; }
+
+# say WHAT COMMAND...: show the last line of what it prints, that says how it went.
+say() {
+	local what=$1
+	shift
+	must "$@"
+	printf '  %-34s %s\n' "$what" "$(grep -v '^ *$' "$TMP/must.out" | tail -n 1 | sed 's/^ *//')"
+}
+
+listens() { on right ss -Hltun "sport = $1" | grep -q .; }
+
+# serve PORT COMMAND...: in the right host.
+serve() {
+	local port=$1
+	shift
+	ip netns exec right "$@" >"$TMP/server.$port.log" 2>&1 &
+	processes+=($!)
+	must eventually 30 listens "$port"
+}
+
+iperf() { on left iperf3 -c 10.2.0.2 -f m "$@" | grep -E 'receiver|error'; }
+
+download() {
+	on left curl -s -S -o "$TMP/page" -w '%{http_code}, %{size_download} bytes' http://10.2.0.2:8080/page &&
+		cmp "$TMP/page" "$TMP/www/page"
+}
+
+# Addressed to the router, sent by the left host. Nobody answers: these hosts are unknown.
+replay() {
+	python3 -B -c '
+import sys
+sys.path.insert(0, sys.argv[1])
+import pcap
+mac = lambda text: bytes.fromhex(text.replace(":", ""))
+pcap.write(sys.argv[3], pcap.ethernet_frames(sys.argv[2], mac("02:00:00:00:01:01"), mac("02:00:00:00:01:02")))
+' "$SELFTESTS" "$1" "$TMP/replay.pcap" &&
+		on left tcpreplay -q --topspeed -i l0 "$TMP/replay.pcap" | sed -n 's/^Actual: //p'
+}
+
+thousands() { sed -E ':a; s/([0-9])([0-9]{3})($|[^0-9])/\1,\2\3/; ta'; }
+
+# row WHAT "PACKETS BYTES" FLOWS
+row() { printf '  %-44s %10s %14s %7s\n' "$1" "$(thousands <<<"${2% *}")" "$(thousands <<<"${2#* }")" "$3"; }
+
+quit() {
+	trap - EXIT
+	trap '' INT TERM
+	clean_up >/dev/null 2>&1
+	rm -rf "$TMP" /etc/netns/right
+}
+
+[ -n "${NETFLOW_KO:-}" ] || die "NETFLOW_KO does not name the module"
+if loaded || [ -n "$(ip netns list)" ]; then die "the module is loaded or network namespaces exist"; fi
+TMP=$(mktemp -d)
+processes=()
+trap quit EXIT
+trap 'exit 143' INT TERM
+
+section "A router with the exporter, on $(uname -sr)"
+sed -n '/^#    netns left/,/netns collector: nfcapd/s/^#  //p' "$0"
+must two_hosts
+must ip -n router route add blackhole default
+must insmod "$NETFLOW_KO"
+must nf enable --inactive-timeout 600 --active-timeout 600
+must nf collector add 10.3.0.2
+must start_nfcapd nfcapd
+must start_capture "$TMP/left.pcap" left -i l0 -Q out ip
+left_capture=$capture_pid
+must start_capture "$TMP/right.pcap" right -i r0 -Q out ip
+right_capture=$capture_pid
+
+section "Traffic"
+mkdir "$TMP/www"
+head -c 300000 /dev/urandom >"$TMP/www/page"
+serve 5201 iperf3 -s
+# Without this, python3 would ask the DNS for its own name.
+mkdir -p /etc/netns/right
+echo "10.2.0.2 right" >/etc/netns/right/hosts
+serve 8080 python3 -m http.server --bind 10.2.0.2 --directory "$TMP/www" 8080
+serve 53 dnsmasq --no-daemon --no-resolv --no-hosts --user=root --pid-file= --conf-file=/dev/null \
+	--bind-interfaces --listen-address=10.2.0.2 --address=/example.net/192.0.2.80
+say "ping, 5 times" on left ping -q -c 5 -i 0.2 10.2.0.2
+say "DNS query for www.example.net" on left dig +short @10.2.0.2 www.example.net
+say "HTTP transfer of 300000 bytes" download
+say "iperf3, TCP, 3 MB" iperf -n 3M
+say "iperf3, UDP, 2 s" iperf -u -t 2 -b 1M -l 1000
+say "replay of firefox.pcap" replay "$SELFTESTS/captures/firefox.pcap"
+
+section "netflowctl flows, the largest $SHOWN that are still in the cache"
+nf flows >"$TMP/flows" || die "netflowctl flows failed"
+head -n 1 "$TMP/flows"
+tail -n +2 "$TMP/flows" | sort -k 12,12nr | head -n $SHOWN
+
+section "netflowctl info, after everything was exported"
+must nf flush
+nf info || die "netflowctl info failed"
+
+section "nfdump, the largest $SHOWN of what nfcapd has collected"
+must stop_nfcapd
+nfdump -q -N -R "$TMP/nfcapd" -O bytes -n $SHOWN -o 'fmt:%ts %td %pr %sap -> %dap %flg %tos %in %out %pkt %byt' ||
+	die "nfdump failed"
+
+section "Do they agree?"
+capture_pid=$left_capture must stop_capture "$TMP/left.pcap"
+capture_pid=$right_capture must stop_capture "$TMP/right.pcap"
+must mergecap -w "$TMP/sent.pcap" "$TMP/left.pcap" "$TMP/right.pcap"
+captured "$TMP/sent.pcap" >"$TMP/sent" || die "tshark failed"
+collected nfcapd >"$TMP/collected"
+sent=$(total "$TMP/sent")
+accounted=$(info '"\(.packets.exported) \(.bytes.exported)"')
+received=$(total "$TMP/collected")
+flows_differ=$(comm -3 "$TMP/sent" "$TMP/collected" | wc -l)
+
+printf '  %-44s %10s %14s %7s\n' "" packets bytes flows
+row "sent by both hosts (tcpdump, tshark)" "$sent" "$(wc -l <"$TMP/sent")"
+row "accounted and exported (netflowctl)" "$accounted" "$(info .flows.created)"
+row "collected (nfcapd, nfdump)" "$received" "$(wc -l <"$TMP/collected")"
+echo
+if [ "$sent" = "$accounted" ] && [ "$sent" = "$received" ] && [ "$flows_differ" = 0 ] &&
+	[ -s "$TMP/sent" ] && must ledger_holds router; then
+	echo "  All agree, flow by flow."
+	exit 0
+fi
+echo "  They do NOT agree:"
+diff -U0 --label sent --label collected "$TMP/sent" "$TMP/collected" | head -n 40
+exit 1
