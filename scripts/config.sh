@@ -22,8 +22,8 @@ ROOT_PACKAGES="
 	flex bison bc libelf-dev libssl-dev cpio rsync bzip2 xz-utils zstd
 	python3 python3-yaml python3-jsonschema python3-scapy
 	qemu-system-x86 virtme-ng virtiofsd udev systemd-sysv busybox-static
-	nfdump pmacct softflowd tshark tcpdump tcpreplay iperf3
-	nftables conntrack ethtool iputils-ping bind9-dnsutils dnsmasq-base curl
+	nfdump pmacct softflowd argus-client tshark tcpdump tcpreplay iperf3
+	nftables iptables libxtables-dev pkgconf conntrack ethtool iputils-ping bind9-dnsutils dnsmasq-base curl
 	netcat-openbsd socat jq shellcheck"
 
 # The checkout, and what is built in it.
