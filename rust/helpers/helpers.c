@@ -48,6 +48,15 @@ int netflow_spin_trylock_bh(struct spinlock *lock)
 	return spin_trylock_bh(lock);
 }
 
+static bool is_bridged(const struct sk_buff *skb)
+{
+#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
+	return nf_bridge_info_exists(skb);
+#else
+	return false;
+#endif
+}
+
 void netflow_packet_view(const struct sk_buff *skb, const struct nf_hook_state *state,
 			 struct packet_view *view)
 {
@@ -63,7 +72,7 @@ void netflow_packet_view(const struct sk_buff *skb, const struct nf_hook_state *
 		.ipcb_flags = IPCB(skb)->flags,
 		.gso_size = skb_shinfo(skb)->gso_size,
 		.pkt_type = skb->pkt_type,
-		.bridged = nf_bridge_info_exists(skb),
+		.bridged = is_bridged(skb),
 		.softirqs_off = softirq_count(),
 	};
 }
@@ -121,7 +130,7 @@ void netflow_packet_facts(const struct sk_buff *skb, const struct nf_hook_state 
 			  struct packet_facts *facts)
 {
 	*facts = (struct packet_facts) {
-		.in_bridge = nf_bridge_info_exists(skb) && nf_bridge_in_prerouting(skb),
+		.in_bridge = is_bridged(skb) && nf_bridge_in_prerouting(skb),
 #if IS_ENABLED(CONFIG_IP_VS)
 		.ipvs = skb->ipvs_property,
 #endif
