@@ -12,6 +12,7 @@ use kernel::{
         Mutex, //
     },
 };
+use pin_init::Zeroable;
 
 use crate::{
     export::sender::Sender,
@@ -23,18 +24,47 @@ use crate::{
             Totals, //
         },
     },
-    linux::percpu::Counters,
+    linux::{
+        clock::Reading,
+        lock::SoftirqsOff,
+        percpu::PerCpu,
+        shared::Shared, //
+    },
     switches::Switches,
 };
 
-/// Per-CPU counters: packets and bytes of each [`Entry`], and flows created.
-const COUNTERS: usize = 2 * Entry::COUNT + 1;
-const CREATED: usize = 2 * Entry::COUNT;
+/// What each CPU has of its own for the packet path.
+#[derive(Zeroable)]
+#[repr(C)]
+pub(crate) struct OnCpu {
+    /// When it looked at the clock last.
+    pub(crate) reading: Reading,
+    /// Packets and bytes of each [`Entry`].
+    entered: [[Shared<u64>; 2]; Entry::COUNT],
+    /// Flows created.
+    created: Shared<u64>,
+}
+
+impl OnCpu {
+    /// Enters packets into the ledger.
+    #[inline(always)]
+    pub(crate) fn enter(&self, entry: Entry, packets: u32, bytes: u32) {
+        if let Some([packets_so_far, bytes_so_far]) = self.entered.get(entry as usize) {
+            packets_so_far.add(packets.into());
+            bytes_so_far.add(bytes.into());
+        }
+    }
+
+    /// Counts a flow that was created.
+    pub(crate) fn count_created(&self) {
+        self.created.add(1);
+    }
+}
 
 /// The exporter of a namespace, enabled or not.
 #[pin_data]
 pub(crate) struct Exporter {
-    counters: Counters<COUNTERS>,
+    cpus: PerCpu<OnCpu>,
     /// What the packet path is to do.
     pub(crate) switches: Switches,
     /// Held by whoever takes flows out of the cache.
@@ -45,11 +75,11 @@ pub(crate) struct Exporter {
 impl Exporter {
     /// An exporter that has seen nothing. Process context.
     pub(crate) fn new() -> Result<Arc<Self>> {
-        let counters = Counters::new()?;
+        let cpus = PerCpu::new()?;
         let sender = Sender::new()?;
         Arc::pin_init(
             pin_init!(Self {
-                counters,
+                cpus,
                 switches: Switches::new(),
                 sender <- new_mutex!(sender, "netflow_sender"),
             }),
@@ -57,30 +87,33 @@ impl Exporter {
         )
     }
 
-    /// Enters packets into the ledger. Any context.
-    #[inline]
-    pub(crate) fn enter(&self, entry: Entry, packets: u32, bytes: u32) {
-        self.counters
-            .add_pair(entry as usize * 2, packets.into(), bytes.into());
-    }
-
-    /// Counts a flow that was created. Any context.
-    #[inline]
-    pub(crate) fn count_created(&self) {
-        self.counters.add(CREATED, 1);
+    /// What belongs to this CPU.
+    #[inline(always)]
+    pub(crate) fn on_cpu<'a>(&'a self, softirqs: SoftirqsOff<'a>) -> &'a OnCpu {
+        self.cpus.this(softirqs)
     }
 
     /// Flows created so far.
     pub(crate) fn created(&self) -> u64 {
-        self.counters.sum(CREATED)
+        self.cpus
+            .iter()
+            .fold(0, |sum, cpu| cpu.created.read().wrapping_add(sum))
     }
 
     /// What entered as `entry`.
     fn entered(&self, entry: Entry) -> Totals {
-        Totals {
-            packets: self.counters.sum(entry as usize * 2),
-            bytes: self.counters.sum(entry as usize * 2 + 1),
+        let mut totals = Totals::default();
+        for [packets, bytes] in self
+            .cpus
+            .iter()
+            .filter_map(|cpu| cpu.entered.get(entry as usize))
+        {
+            totals += Totals {
+                packets: packets.read(),
+                bytes: bytes.read(),
+            };
         }
+        totals
     }
 
     /// All accounts. `sender` is the locked [`Self::sender`], so that no flow is between two of them.

@@ -164,6 +164,9 @@ impl Observer for Meter {
             return;
         }
 
+        let softirqs = packet.softirqs_off();
+        let softirqs = softirqs.proof();
+        let cpu = self.exporter.on_cpu(softirqs);
         let mut buffer = MaybeUninit::uninit();
         let frame = Frame {
             headers: packet.headers::<HEADERS_MAX>(&mut buffer),
@@ -182,14 +185,13 @@ impl Observer for Meter {
                     Unaccountable::Truncated => Entry::Truncated,
                     Unaccountable::Malformed => Entry::Malformed,
                 };
-                self.exporter.enter(entry, 1, frame.len);
+                cpu.enter(entry, 1, frame.len);
                 return;
             }
         };
         match key.proto() {
             IPPROTO_UDP if !word.counts_own() && way.is_local(point) && self.is_own(&key) => {
-                self.exporter
-                    .enter(Entry::Own, counts.packets, counts.bytes);
+                cpu.enter(Entry::Own, counts.packets, counts.bytes);
                 return;
             }
             IPPROTO_ICMP if word.icmp_zero() => key.clear_ports(),
@@ -198,8 +200,8 @@ impl Observer for Meter {
         self.cache.account(
             &key,
             counts,
-            self.clock.uptime(),
-            packet.softirqs_off(),
+            self.clock.recent(&cpu.reading),
+            softirqs,
             || {
                 let mut route = fib::route(self.netns, packet, &key);
                 route.output = self.exporter.switches.iface(word, route.output);
@@ -207,10 +209,9 @@ impl Observer for Meter {
             },
             |accounted| {
                 if accounted == Accounted::New {
-                    self.exporter.count_created();
+                    cpu.count_created();
                 }
-                self.exporter
-                    .enter(accounted.into(), counts.packets, counts.bytes);
+                cpu.enter(accounted.into(), counts.packets, counts.bytes);
             },
         );
     }

@@ -63,7 +63,7 @@ impl Word {
 
 /// The settings. Written by one at a time, who holds the lock of the namespace or of the sender.
 pub(crate) struct Switches {
-    word: Shared,
+    word: Shared<u32>,
     /// Each an index in the upper half and its number in the lower; 0 ends the table.
     ifaces: [Atomic<u64>; IFACES_MAX],
     /// Each a collector's address, its port, and the port of our socket for it; 0 ends the table.

@@ -232,7 +232,7 @@ impl<A: Address> Cache<A> {
         key: &Key<A>,
         counts: Counts,
         now: Uptime,
-        softirqs: Option<SoftirqsOff<'_>>,
+        softirqs: SoftirqsOff<'_>,
         route: impl FnOnce() -> Route<A>,
         enter: impl FnOnce(Accounted),
     ) {

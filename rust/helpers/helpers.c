@@ -187,43 +187,48 @@ int netflow_fib_lookup(struct net *net, const struct flow_query *query,
  * Per-CPU pointers go through Rust as plain ones: gcc's named address space is
  * taken off and put on again here.
  */
-static u64 __percpu *percpu(u64 *counters)
+void *netflow_alloc_percpu(size_t size, size_t align)
 {
-	return (u64 __percpu __force *)(unsigned long)counters;
+	void __percpu *each = __alloc_percpu_gfp(size, max_t(size_t, align, SMP_CACHE_BYTES),
+						 GFP_KERNEL_ACCOUNT);
+
+	return (void *)(unsigned long)each;
 }
 
-u64 *netflow_alloc_percpu_u64(size_t n)
+void netflow_free_percpu(void *each)
 {
-	u64 __percpu *counters = __alloc_percpu_gfp(n * sizeof(u64), SMP_CACHE_BYTES,
-						    GFP_KERNEL_ACCOUNT);
-
-	return (u64 *)(unsigned long)counters;
+	free_percpu((void __percpu __force *)(unsigned long)each);
 }
 
-void netflow_free_percpu_u64(u64 *counters)
+void *netflow_this_cpu_ptr(void *each)
 {
-	free_percpu(percpu(counters));
+	return raw_cpu_ptr((void __percpu __force *)(unsigned long)each);
 }
 
-void netflow_this_cpu_add(u64 *counters, size_t i, u64 n)
+void *netflow_per_cpu_ptr(void *each, unsigned int cpu)
 {
-	this_cpu_add(percpu(counters)[i], n);
+	return cpu_possible(cpu) ?
+	       per_cpu_ptr((void __percpu __force *)(unsigned long)each, cpu) : NULL;
 }
 
-void netflow_this_cpu_add_pair(u64 *counters, size_t i, u64 n, u64 m)
+unsigned int netflow_this_cpu(void)
 {
-	this_cpu_add(percpu(counters)[i], n);
-	this_cpu_add(percpu(counters)[i + 1], m);
+	return raw_smp_processor_id();
 }
 
-u64 netflow_percpu_sum(u64 *counters, size_t i)
+void netflow_local_bh_disable(void)
 {
-	u64 sum = 0;
-	int cpu;
+	local_bh_disable();
+}
 
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(*per_cpu_ptr(percpu(counters) + i, cpu));
-	return sum;
+void netflow_local_bh_enable(void)
+{
+	local_bh_enable();
+}
+
+u64 netflow_cycles(void)
+{
+	return get_cycles();
 }
 
 void *netflow_net_generic(const struct net *net, unsigned int id)

@@ -85,11 +85,13 @@ __be32 netflow_skb_gateway(const struct sk_buff *skb);
 int netflow_fib_lookup(struct net *net, const struct flow_query *query,
 		       struct fib_route *route);
 
-u64 *netflow_alloc_percpu_u64(size_t n);
-void netflow_free_percpu_u64(u64 *counters);
-void netflow_this_cpu_add(u64 *counters, size_t i, u64 n);
-void netflow_this_cpu_add_pair(u64 *counters, size_t i, u64 n, u64 m);
-u64 netflow_percpu_sum(u64 *counters, size_t i);
+void *netflow_alloc_percpu(size_t size, size_t align);
+void netflow_free_percpu(void *each);
+void *netflow_this_cpu_ptr(void *each);
+void *netflow_per_cpu_ptr(void *each, unsigned int cpu);
+unsigned int netflow_this_cpu(void);
+void netflow_local_bh_disable(void);
+void netflow_local_bh_enable(void);
 
 void *netflow_net_generic(const struct net *net, unsigned int id);
 u32 netflow_net_inum(const struct net *net);
@@ -99,6 +101,7 @@ void netflow_sock_receive_nothing(struct socket *sock);
 
 void netflow_cond_resched(void);
 u64 netflow_boottime_ns(void);
+u64 netflow_cycles(void);
 void netflow_clock_pair(s64 *boottime_ns, s64 *real_ns);
 
 struct net *netflow_genl_info_net(const struct genl_info *info);

@@ -26,34 +26,66 @@ use crate::bindings;
 /// interrupts.
 pub(crate) type SpinLockBh<T> = Lock<T, SpinLockBhBackend>;
 
-/// That softirqs are off on this CPU, for `'a`.
+/// That softirqs are off on this CPU, for `'a`: what runs then is not moved to another one.
 #[derive(Clone, Copy)]
 pub(crate) struct SoftirqsOff<'a>(PhantomData<(&'a (), *mut ())>);
 
-impl SoftirqsOff<'_> {
-    /// States it.
+/// Keeps softirqs off on this CPU until it is dropped.
+///
+/// # Invariants
+///
+/// Softirqs are off on this CPU: because this turned them off, if `turned_off`, and else because they were
+/// and stay so.
+pub(crate) struct SoftirqGuard {
+    turned_off: bool,
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl SoftirqGuard {
+    /// Turns softirqs off, unless they `are_off`. Not in hard interrupts.
     ///
     /// # Safety
     ///
-    /// Softirqs must be off on this CPU, and stay so for the lifetime of what is returned.
+    /// If `are_off` they must be off on this CPU, and stay so until this is dropped.
     #[inline(always)]
-    pub(super) unsafe fn new() -> Self {
-        Self(PhantomData)
+    pub(super) unsafe fn new(are_off: bool) -> Self {
+        if !are_off {
+            // SAFETY: Not a hard interrupt, by the requirements of this function.
+            unsafe { bindings::netflow_local_bh_disable() }
+        }
+        // INVARIANT: Either by the requirements of this function, or just turned off.
+        Self {
+            turned_off: !are_off,
+            _not_send: PhantomData,
+        }
+    }
+
+    /// The proof.
+    #[inline(always)]
+    pub(crate) fn proof(&self) -> SoftirqsOff<'_> {
+        SoftirqsOff(PhantomData)
+    }
+}
+
+impl Drop for SoftirqGuard {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.turned_off {
+            // SAFETY: By the type invariant it was this that turned them off.
+            unsafe { bindings::netflow_local_bh_enable() }
+        }
     }
 }
 
 /// The guard of a [`SpinLockBh`].
 pub(crate) type SpinLockBhGuard<'a, T> = Guard<'a, T, SpinLockBhBackend>;
 
-/// Takes the lock where softirqs may be known to be off, which makes it cheaper.
+/// Takes the lock where softirqs are off already, which makes it cheaper.
 #[inline(always)]
 pub(crate) fn lock_in<'a, T>(
     lock: &'a SpinLockBh<T>,
-    softirqs: Option<SoftirqsOff<'_>>,
+    _softirqs: SoftirqsOff<'_>,
 ) -> SpinLockBhGuard<'a, T> {
-    if softirqs.is_none() {
-        return lock.lock();
-    }
     let state = core::ptr::from_ref(lock).cast_mut().cast();
     // SAFETY: A `Lock` begins with its state (it is `repr(C)`), which is initialised. No softirq can
     // interrupt the owner on this CPU, as they are off.

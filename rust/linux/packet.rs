@@ -12,7 +12,7 @@ use core::{
     slice, //
 };
 
-use super::lock::SoftirqsOff;
+use super::lock::SoftirqGuard;
 use crate::{
     bindings,
     flow::{
@@ -119,15 +119,13 @@ impl<'a> Packet<'a> {
         self.point
     }
 
-    /// The proof that softirqs are off, if they are. They mostly are where packets are received; not
-    /// for a packet that comes back from NFQUEUE, or that waited for a multicast route.
+    /// Turns softirqs off, if they are not. They mostly are where packets are received; not for a packet
+    /// that comes back from NFQUEUE, or that waited for a multicast route.
     #[inline(always)]
-    pub(crate) fn softirqs_off(&self) -> Option<SoftirqsOff<'a>> {
-        if !self.view.softirqs_off {
-            return None;
-        }
-        // SAFETY: They were found to be off by the CPU that runs this, and stay so while the hook runs.
-        Some(unsafe { SoftirqsOff::new() })
+    pub(crate) fn softirqs_off(&self) -> SoftirqGuard {
+        // SAFETY: The CPU that runs this told whether they are off; if so, they stay off while the hook
+        // runs, which is the lifetime of the packet. Hooks do not run in hard interrupts.
+        unsafe { SoftirqGuard::new(self.view.softirqs_off) }
     }
 
     /// What tells how it came there.

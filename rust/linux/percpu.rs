@@ -1,75 +1,73 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counters that each CPU has a copy of, so that counting does not share a cache line.
+//! Data that each CPU has a copy of, so that using it does not share a cache line.
 //!
 //! C header: [`include/linux/percpu.h`](srctree/include/linux/percpu.h)
 
 use core::ptr::NonNull;
 
 use kernel::prelude::*;
+use pin_init::Zeroable;
 
+use super::lock::SoftirqsOff;
 use crate::bindings;
 
-/// `N` counters of 64 bits, one copy for each CPU, all 0 at first.
+/// A `T` for each CPU, all zero at first.
 ///
 /// # Invariants
 ///
-/// `counters` is a per-CPU allocation of `N` zero-initialised `u64` that this owns.
-pub(crate) struct Counters<const N: usize> {
-    counters: NonNull<u64>,
+/// `each` is a per-CPU allocation, zeroed at first, of a `T` that this owns.
+pub(crate) struct PerCpu<T: Zeroable + Sync> {
+    each: NonNull<T>,
 }
 
-// SAFETY: A per-CPU allocation may be used and freed from any thread.
-unsafe impl<const N: usize> Send for Counters<N> {}
+// SAFETY: A per-CPU allocation may be used and freed from any thread, and a `T` is shared by reference
+// only. It needs no drop, being all zero.
+unsafe impl<T: Zeroable + Sync> Send for PerCpu<T> {}
 
-// SAFETY: `add` changes the copy of the CPU that it runs on, in one instruction or with interrupts
-// off; `sum` reads each copy as a whole on a 64-bit machine, and on others may see halves of two values.
-unsafe impl<const N: usize> Sync for Counters<N> {}
+// SAFETY: As above.
+unsafe impl<T: Zeroable + Sync> Sync for PerCpu<T> {}
 
-impl<const N: usize> Counters<N> {
-    /// Allocates the counters. Process context.
+impl<T: Zeroable + Sync> PerCpu<T> {
+    /// Allocates them. Process context.
     pub(crate) fn new() -> Result<Self> {
+        const { assert!(!core::mem::needs_drop::<T>()) };
         // SAFETY: Allocation has no requirements.
-        let counters = unsafe { bindings::netflow_alloc_percpu_u64(N) };
-        // INVARIANT: The allocation is new, and `__alloc_percpu` zeroes it.
+        let each = unsafe { bindings::netflow_alloc_percpu(size_of::<T>(), align_of::<T>()) };
+        // INVARIANT: The allocation is new, and zeroed; that makes a `T`.
         Ok(Self {
-            counters: NonNull::new(counters).ok_or(ENOMEM)?,
+            each: NonNull::new(each.cast()).ok_or(ENOMEM)?,
         })
     }
 
-    /// Adds `n` to counter `i`. Does nothing if there is no such counter. Any context.
-    #[inline]
-    pub(crate) fn add(&self, i: usize, n: u64) {
-        if i < N {
-            // SAFETY: `i` is within the allocation by the check and the type invariant.
-            unsafe { bindings::netflow_this_cpu_add(self.counters.as_ptr(), i, n) }
-        }
+    /// That of this CPU. Others may read it; nobody else is at this one while softirqs are off, but hard
+    /// interrupts.
+    #[inline(always)]
+    pub(crate) fn this<'a>(&'a self, _softirqs: SoftirqsOff<'a>) -> &'a T {
+        // SAFETY: The allocation is valid by the type invariant, so each CPU's part is, and `T` may be
+        // shared.
+        unsafe { &*bindings::netflow_this_cpu_ptr(self.each.as_ptr().cast()).cast() }
     }
 
-    /// Adds `n` to counter `i` and `m` to the one behind it. Does nothing if there are no such counters.
-    /// Any context.
-    #[inline]
-    pub(crate) fn add_pair(&self, i: usize, n: u64, m: u64) {
-        if i.wrapping_add(1) < N {
-            // SAFETY: Both are within the allocation by the check and the type invariant.
-            unsafe { bindings::netflow_this_cpu_add_pair(self.counters.as_ptr(), i, n, m) }
-        }
-    }
-
-    /// The sum of counter `i` over all CPUs, 0 if there is no such counter. Any context.
-    pub(crate) fn sum(&self, i: usize) -> u64 {
-        if i < N {
-            // SAFETY: `i` is within the allocation by the check and the type invariant.
-            unsafe { bindings::netflow_percpu_sum(self.counters.as_ptr(), i) }
-        } else {
-            0
-        }
+    /// Those of all CPUs. Any context.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        // SAFETY: Reading it has no requirements: it is set at boot.
+        let cpus = unsafe { bindings::nr_cpu_ids };
+        (0..cpus).filter_map(|cpu| {
+            // SAFETY: The allocation is valid by the type invariant, and `cpu` in range. It is NULL for a
+            // CPU that cannot be, else valid as in `this`.
+            unsafe {
+                bindings::netflow_per_cpu_ptr(self.each.as_ptr().cast(), cpu)
+                    .cast::<T>()
+                    .as_ref()
+            }
+        })
     }
 }
 
-impl<const N: usize> Drop for Counters<N> {
+impl<T: Zeroable + Sync> Drop for PerCpu<T> {
     fn drop(&mut self) {
         // SAFETY: The allocation is ours by the type invariant, and nobody can use it any more.
-        unsafe { bindings::netflow_free_percpu_u64(self.counters.as_ptr()) }
+        unsafe { bindings::netflow_free_percpu(self.each.as_ptr().cast()) }
     }
 }

@@ -10,29 +10,47 @@
 
 use core::cell::UnsafeCell;
 
-/// Such a word.
-pub(crate) struct Shared(UnsafeCell<u32>);
+use pin_init::Zeroable;
+
+/// Such a word, as wide as a register at most.
+#[repr(transparent)]
+pub(crate) struct Shared<T: Copy>(UnsafeCell<T>);
 
 // SAFETY: The word is only accessed by volatile loads and stores of its whole, which do not tear.
-unsafe impl Sync for Shared {}
+unsafe impl Sync for Shared<u32> {}
 
-impl Shared {
+// SAFETY: As above on a 64-bit machine. Others may read halves of two values, and both are numbers.
+unsafe impl Sync for Shared<u64> {}
+
+// SAFETY: A newtype around a number.
+unsafe impl<T: Copy + Zeroable> Zeroable for Shared<T> {}
+
+impl<T: Copy> Shared<T> {
     /// A word that holds `value`.
-    pub(crate) const fn new(value: u32) -> Self {
+    pub(crate) const fn new(value: T) -> Self {
         Self(UnsafeCell::new(value))
     }
 
     /// Reads it. Any context.
     #[inline(always)]
-    pub(crate) fn read(&self) -> u32 {
+    pub(crate) fn read(&self) -> T {
         // SAFETY: Valid and aligned. A store at the same time is volatile too: as in C, one or the other
         // value is read.
         unsafe { self.0.get().read_volatile() }
     }
 
     /// Writes it. Any context.
-    pub(crate) fn write(&self, value: u32) {
+    #[inline(always)]
+    pub(crate) fn write(&self, value: T) {
         // SAFETY: As for `read`.
         unsafe { self.0.get().write_volatile(value) }
+    }
+}
+
+impl Shared<u64> {
+    /// Adds to it, for the only one who writes it. Any context.
+    #[inline(always)]
+    pub(crate) fn add(&self, n: u64) {
+        self.write(self.read().wrapping_add(n));
     }
 }
