@@ -197,10 +197,13 @@ impl Observer for Meter {
             IPPROTO_ICMP if word.icmp_zero() => key.clear_ports(),
             _ => {}
         }
+        let place = self.cache.locate(&key);
+        let now = self.clock.recent(&cpu.reading);
         self.cache.account(
+            place,
             &key,
             counts,
-            self.clock.recent(&cpu.reading),
+            now,
             softirqs,
             || {
                 let mut route = fib::route(self.netns, packet, &key);

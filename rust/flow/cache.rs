@@ -8,20 +8,21 @@
 //!                                              v
 //!                 slab:        ... [ flow ][ flow ][ flow ] ...  one cache line each (IPv4)
 //!                                              ^
-//!                 free: lock | handles of cells not in use
+//!                 free:  lock | handles of cells not in use      a list for each CPU
 //! ```
 //!
 //! A packet of a known flow takes one lock and touches two cache lines, the bucket's and the flow's.
-//! The last look-up before an insertion and the insertion itself happen under one hold of the bucket's
-//! lock, so no flow is ever there twice.
+//! Look-up and insertion happen under one hold of the bucket's lock, so no flow is ever there twice.
 //! Locks nest in one way only: bucket, then free list or waiting room.
 //!
 //! A flow may have to leave at once, in softirq, where nothing can be exported: it then moves to the
 //! waiting room until the next tick.
 
 mod export;
+mod free;
 
 pub(crate) use export::Expired;
+use free::Free;
 
 use kernel::{
     alloc::flags::*,
@@ -61,14 +62,18 @@ use super::{
     slab::{
         Cell,
         Handle,
+        Index,
         Slab, //
     },
 };
-use crate::linux::lock::{
-    lock_in,
-    new_spinlock_bh,
-    SoftirqsOff,
-    SpinLockBh, //
+use crate::linux::{
+    lock::{
+        lock_in,
+        new_spinlock_bh,
+        SoftirqsOff,
+        SpinLockBh, //
+    },
+    prefetch_for_write, //
 };
 
 /// A bucket and its lock.
@@ -77,13 +82,6 @@ use crate::linux::lock::{
 struct Line {
     #[pin]
     bucket: SpinLockBh<Bucket>,
-}
-
-/// Cells not in use, and how many of those in use do not count.
-struct Free {
-    handles: KVVec<Handle>,
-    /// Finished flows: they only wait to be exported, so they do not keep new ones out.
-    finished: u32,
 }
 
 /// The policy, which may change while packets come.
@@ -118,6 +116,12 @@ impl LivePolicy {
         self.inactive.store(policy.inactive, Relaxed);
         self.strict.store(policy.strict, Relaxed);
     }
+}
+
+/// Where a key belongs.
+pub(crate) struct Place<'a> {
+    line: Option<&'a Line>,
+    tag: u8,
 }
 
 /// Flows that had to leave at once.
@@ -155,8 +159,7 @@ pub(crate) struct Cache<A: Address> {
     cells: u32,
     lines: Pin<KVBox<[Line]>>,
     slab: Slab<Flow<A>, KVVec<Cell<Flow<A>>>>,
-    #[pin]
-    free: SpinLockBh<Free>,
+    free: Free,
     #[pin]
     waiting: SpinLockBh<Waiting<A>>,
 }
@@ -182,10 +185,7 @@ impl<A: Address> Cache<A> {
                 .map_err(|_| ENOMEM)?;
         }
         let (slab, handles) = Slab::new(slab);
-        let mut free = KVVec::with_capacity(cells as usize, flags)?;
-        for handle in handles {
-            free.push_within_capacity(handle).map_err(|_| ENOMEM)?;
-        }
+        let free = Free::new(handles, cells, max, flags)?;
         let waiting = KVVec::with_capacity((max / 64).max(RESERVE_MIN) as usize, flags)?;
         let buckets = (cells as usize).div_ceil(FLOWS_PER_BUCKET);
         let lines = KVBox::pin_slice(
@@ -205,13 +205,7 @@ impl<A: Address> Cache<A> {
             cells,
             lines,
             slab,
-            free <- new_spinlock_bh!(
-                Free {
-                    handles: free,
-                    finished: 0,
-                },
-                "netflow_free"
-            ),
+            free,
             waiting <- new_spinlock_bh!(
                 Waiting {
                     flows: waiting,
@@ -222,13 +216,31 @@ impl<A: Address> Cache<A> {
         }? Error))
     }
 
-    /// Accounts a packet. Any context but hard interrupts.
+    /// Finds the place of a key, and makes the CPU fetch it. Any context.
+    #[inline(always)]
+    pub(crate) fn locate(&self, key: &Key<A>) -> Place<'_> {
+        let hash = key.hash(&self.secret);
+        // CAST: Less than the number of buckets.
+        let position = (u64::from(hash).wrapping_mul(self.lines.len() as u64) >> 32) as usize;
+        let line = self.lines.get(position);
+        if let Some(line) = line {
+            prefetch_for_write(line);
+        }
+        Place {
+            line,
+            // CAST: The tag is of the lower bits, the position of the upper ones.
+            tag: hash as u8,
+        }
+    }
+
+    /// Accounts a packet to the flow of `key`, which belongs to `place`. Any context but hard interrupts.
     ///
-    /// `route` is asked where it goes if it begins a flow, without a lock. `enter` is told how it ended,
-    /// under the lock, before anyone can take the flow out of the cache.
+    /// `route` is asked where it goes if it begins a flow. `enter` is told how it ended. Both are asked under
+    /// the lock: so nobody can take the flow out of the cache before it is in the books.
     #[inline(always)]
     pub(crate) fn account(
         &self,
+        place: Place<'_>,
         key: &Key<A>,
         counts: Counts,
         now: Uptime,
@@ -236,31 +248,23 @@ impl<A: Address> Cache<A> {
         route: impl FnOnce() -> Route<A>,
         enter: impl FnOnce(Accounted),
     ) {
-        let hash = key.hash(&self.secret);
-        let Some(line) = self.lines.get(self.position(hash)) else {
+        let Some(line) = place.line else {
             return enter(Accounted::Full);
         };
-        // CAST: The tag is of the lower bits, the position of the upper ones.
-        let tag = hash as u8;
-
         let mut bucket = lock_in(&line.bucket, softirqs);
-        if self.add_to_known(&mut bucket, tag, key, counts, now) {
+        if self.add_to_known(&mut bucket, place.tag, key, counts, now, softirqs) {
             return enter(Accounted::Known);
         }
-        drop(bucket);
-
-        let Some(handle) = self.allocate(line, counts) else {
+        let Some((handle, next)) = self.allocate(&mut bucket, counts, now, softirqs) else {
             return enter(Accounted::Full);
         };
         let new = Flow::new(*key, route(), counts, now);
-
-        let mut bucket = lock_in(&line.bucket, softirqs);
-        // Another CPU may have been faster.
-        if self.add_to_known(&mut bucket, tag, key, counts, now) {
-            self.release([handle].into_iter(), counts.is_finishing().into());
-            return enter(Accounted::Known);
+        enter(self.insert(&mut bucket, handle.with_tag(place.tag), new, softirqs));
+        drop(bucket);
+        // The next new flow comes soon, perhaps: its cell may be on its way meanwhile.
+        if let Some(next) = next {
+            prefetch_for_write(self.slab.address(next));
         }
-        enter(self.insert(&mut bucket, handle.with_tag(tag), new));
     }
 
     /// Adds a packet to its flow. Returns whether there is one.
@@ -272,33 +276,40 @@ impl<A: Address> Cache<A> {
         key: &Key<A>,
         counts: Counts,
         now: Uptime,
+        softirqs: SoftirqsOff<'_>,
     ) -> bool {
         let Some(handle) = bucket.find(tag, |handle| self.slab.get(handle).key == *key) else {
             return false;
         };
         let flow = self.slab.get_mut(handle);
         let was_finished = flow.is_finished();
-        if was_finished && counts.tcp_flags & TCP_SYN != 0 && self.make_wait(flow) {
+        if was_finished && counts.tcp_flags & TCP_SYN != 0 && self.make_wait(flow, softirqs) {
             // The connection is over, and this begins another one of the same ports. (If the old one
             // cannot leave, they are told as one.)
-            self.remove(bucket, *key);
+            self.remove(bucket, *key, softirqs);
             return false;
         }
         flow.add(counts, now);
         let overflows = flow.bytes >= OVERFLOW;
         let finishes = !was_finished && flow.is_finished();
+        if finishes {
+            self.free.count_finished(handle, softirqs);
+            bucket.due = bucket.due.min(now.plus(LINGER));
+        }
         if overflows {
             bucket.due = bucket.due.min(now);
-        }
-        if finishes {
-            bucket.due = bucket.due.min(now.plus(LINGER));
-            self.count_finished();
         }
         true
     }
 
     /// Puts a new flow into its bucket.
-    fn insert(&self, bucket: &mut Bucket, mut handle: Handle, new: Flow<A>) -> Accounted {
+    fn insert(
+        &self,
+        bucket: &mut Bucket,
+        mut handle: Handle,
+        new: Flow<A>,
+        softirqs: SoftirqsOff<'_>,
+    ) -> Accounted {
         if bucket.is_full() {
             // The one that is idle longest makes room.
             let idlest = bucket
@@ -307,7 +318,7 @@ impl<A: Address> Cache<A> {
                 .reduce(|a, b| if b.last.is_before(a.last) { b } else { a })
                 .map(|flow| flow.key);
             if let Some(key) = idlest {
-                self.displace(bucket, key);
+                self.displace(bucket, key, softirqs);
             }
         }
         *self.slab.get_mut(&mut handle) = new;
@@ -315,76 +326,48 @@ impl<A: Address> Cache<A> {
         match bucket.insert(handle, deadline) {
             Ok(()) => Accounted::New,
             Err(handle) => {
-                self.release([handle].into_iter(), new.is_finished().into());
+                self.free.give(handle, new.is_finished(), softirqs);
                 Accounted::Full
             }
         }
     }
 
-    /// Which bucket a hash belongs to: the upper bits, scaled to the number of buckets.
+    /// Takes a cell for a new flow in `bucket`, unless there are as many flows as may be. Says which cell
+    /// will be the next.
     #[inline(always)]
-    fn position(&self, hash: u32) -> usize {
-        // CAST: Less than the number of buckets.
-        (u64::from(hash).wrapping_mul(self.lines.len() as u64) >> 32) as usize
-    }
-
-    /// Takes a cell for a new flow in the bucket of `line`, unless the cache is full.
-    fn allocate(&self, line: &Line, counts: Counts) -> Option<Handle> {
-        self.allocate_free(counts).or_else(|| {
-            // Finished flows only wait to be exported: one of them can wait elsewhere.
-            let mut bucket = line.bucket.lock();
-            let finished = bucket
-                .iter()
-                .map(|handle| self.slab.get(handle))
-                .find(|flow| flow.is_finished())
-                .map(|flow| flow.key)?;
-            if !self.displace(&mut bucket, finished) {
-                return None;
-            }
-            drop(bucket);
-            self.allocate_free(counts)
-        })
-    }
-
-    /// Takes a free cell for a new flow, unless there are as many flows as may be.
-    fn allocate_free(&self, counts: Counts) -> Option<Handle> {
-        let mut free = self.free.lock();
-        if self.live(&free) >= self.max {
-            return None;
+    fn allocate(
+        &self,
+        bucket: &mut Bucket,
+        counts: Counts,
+        now: Uptime,
+        softirqs: SoftirqsOff<'_>,
+    ) -> Option<(Handle, Option<Index>)> {
+        let finished = counts.is_finishing();
+        let cell = self.free.take(finished, softirqs);
+        // Finished flows only wait to be exported, and can do that elsewhere. They are due soon.
+        if cell.is_some() || now.plus(LINGER).is_before(bucket.due) {
+            return cell;
         }
-        let handle = free.handles.pop()?;
-        if counts.is_finishing() {
-            free.finished = free.finished.saturating_add(1);
+        self.make_room(bucket, softirqs);
+        self.free.take(finished, softirqs)
+    }
+
+    /// Moves a finished flow of the bucket, if there is one, to the waiting room.
+    #[cold]
+    fn make_room(&self, bucket: &mut Bucket, softirqs: SoftirqsOff<'_>) {
+        let finished = bucket
+            .iter()
+            .map(|handle| self.slab.get(handle))
+            .find(|flow| flow.is_finished())
+            .map(|flow| flow.key);
+        if let Some(key) = finished {
+            self.displace(bucket, key, softirqs);
         }
-        Some(handle)
-    }
-
-    /// Makes cells free, of which `finished` held finished flows.
-    fn release(&self, handles: impl Iterator<Item = Handle>, finished: u32) {
-        let mut free = self.free.lock();
-        free.finished = free.finished.saturating_sub(finished);
-        for handle in handles {
-            // There is room: the vector was made for all handles.
-            let _ = free.handles.push_within_capacity(handle);
-        }
-    }
-
-    /// A flow of the cache has finished.
-    fn count_finished(&self) {
-        let mut free = self.free.lock();
-        free.finished = free.finished.saturating_add(1);
-    }
-
-    /// Flows that count: those in use and not finished.
-    fn live(&self, free: &Free) -> u32 {
-        // CAST: At most `cells`.
-        let used = self.cells.saturating_sub(free.handles.len() as u32);
-        used.saturating_sub(free.finished)
     }
 
     /// Copies a flow to the waiting room. Returns whether there was room.
-    fn make_wait(&self, flow: &Flow<A>) -> bool {
-        let mut waiting = self.waiting.lock();
+    fn make_wait(&self, flow: &Flow<A>, softirqs: SoftirqsOff<'_>) -> bool {
+        let mut waiting = lock_in(&self.waiting, softirqs);
         if waiting.flows.push_within_capacity(*flow).is_err() {
             return false;
         }
@@ -393,26 +376,26 @@ impl<A: Address> Cache<A> {
     }
 
     /// Moves a flow from its bucket to the waiting room. Returns whether there was room.
-    fn displace(&self, bucket: &mut Bucket, key: Key<A>) -> bool {
+    fn displace(&self, bucket: &mut Bucket, key: Key<A>, softirqs: SoftirqsOff<'_>) -> bool {
         let flow = bucket
             .iter()
             .map(|handle| self.slab.get(handle))
             .find(|flow| flow.key == key);
-        if !flow.is_some_and(|flow| self.make_wait(flow)) {
+        if !flow.is_some_and(|flow| self.make_wait(flow, softirqs)) {
             return false;
         }
-        self.remove(bucket, key);
+        self.remove(bucket, key, softirqs);
         true
     }
 
     /// Removes a flow from its bucket; its cell is free.
-    fn remove(&self, bucket: &mut Bucket, key: Key<A>) {
+    fn remove(&self, bucket: &mut Bucket, key: Key<A>, softirqs: SoftirqsOff<'_>) {
         bucket.take(
             |handle| {
                 let flow = self.slab.get(handle);
                 (flow.key == key).then_some(flow.is_finished())
             },
-            |handle, finished| self.release([handle].into_iter(), finished.into()),
+            |handle, finished| self.free.give(handle, finished, softirqs),
         );
     }
 }

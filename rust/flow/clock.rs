@@ -64,17 +64,17 @@ impl Uptime {
 /// For how many cycles a reading of the clock holds: about a quarter of a millisecond. `counted` cycles
 /// went by in the `elapsed` nanoseconds since the one before.
 ///
-/// 0 if that tells nothing: too short or too long ago, or a counter that stands still or jumps.
-pub(crate) const fn validity(counted: u64, elapsed: u64) -> u64 {
+/// `None` if it is too soon to tell; 0 if the counter stands still or jumps, or if that was long ago.
+pub(crate) const fn validity(counted: u64, elapsed: u64) -> Option<u64> {
     /// A power of two, for the division to be the only one.
     const QUARTER: u32 = 18;
 
-    if elapsed < 1 << 14 || elapsed >= 1 << 32 || counted >= 1 << 40 {
-        return 0;
-    }
-    match (counted << QUARTER).checked_div(elapsed) {
-        Some(cycles) => cycles,
-        None => 0,
+    if elapsed < 1 << 14 {
+        None
+    } else if elapsed >= 1 << 32 || counted >= 1 << 40 {
+        Some(0)
+    } else {
+        (counted << QUARTER).checked_div(elapsed)
     }
 }
 
@@ -106,12 +106,14 @@ mod tests {
     #[test]
     fn readings_hold_for_a_quarter_of_a_millisecond() {
         // 3 GHz, over 20 us and over 4 s.
-        assert_eq!(validity(60_000, 20_000), 786_432);
-        assert_eq!(validity(12_000_000_000, 4_000_000_000), 786_432);
+        assert_eq!(validity(60_000, 20_000), Some(786_432));
+        assert_eq!(validity(12_000_000_000, 4_000_000_000), Some(786_432));
         // No counter; none yet; stopped for most of the time; went back.
-        assert_eq!(validity(0, 1_000_000), 0);
-        assert_eq!(validity(5_000_000_000_000, 5_000_000_000_000), 0);
-        assert_eq!(validity(3_000, 1_000_000), 786);
-        assert_eq!(validity(0u64.wrapping_sub(3_000_000), 1_000_000), 0);
+        assert_eq!(validity(0, 1_000_000), Some(0));
+        assert_eq!(validity(5_000_000_000_000, 5_000_000_000_000), Some(0));
+        assert_eq!(validity(3_000, 1_000_000), Some(786));
+        assert_eq!(validity(0u64.wrapping_sub(3_000_000), 1_000_000), Some(0));
+        // Too soon.
+        assert_eq!(validity(30_000, 10_000), None);
     }
 }

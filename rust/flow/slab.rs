@@ -52,11 +52,23 @@ impl Handle {
         (self.0.get() >> INDEX_BITS) as u8
     }
 
-    /// Position of the cell.
+    /// Position of the cell in its slab.
     #[inline(always)]
-    fn index(&self) -> usize {
+    pub(crate) fn index(&self) -> Index {
         // Indices in handles count from 1.
-        ((self.0.get() & INDEX_MASK) as usize).wrapping_sub(1)
+        Index(((self.0.get() & INDEX_MASK) as usize).wrapping_sub(1))
+    }
+}
+
+/// Position of a cell in its slab. Gives no access to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Index(usize);
+
+impl Index {
+    /// As a number.
+    #[inline(always)]
+    pub(crate) fn to_usize(self) -> usize {
+        self.0
     }
 }
 
@@ -99,17 +111,23 @@ impl<T, S: Deref<Target = [Cell<T>]>> Slab<T, S> {
     #[inline(always)]
     pub(crate) fn get<'a>(&'a self, handle: &'a Handle) -> &'a T {
         // SAFETY: By the invariants, `handle` was made with this slab, so its index is in range.
-        let cell = unsafe { self.cells.get_unchecked(handle.index()) };
+        let cell = unsafe { self.cells.get_unchecked(handle.index().0) };
         // SAFETY: By the invariants, this is the only handle, and while it is borrowed as shared
         // nobody has exclusive access by it.
         unsafe { &*cell.0.get() }
+    }
+
+    /// Where the cell at `index` lies.
+    #[inline(always)]
+    pub(crate) fn address(&self, index: Index) -> *const T {
+        self.cells.as_ptr().wrapping_add(index.0).cast()
     }
 
     /// The cell of `handle`, to change.
     #[inline(always)]
     pub(crate) fn get_mut<'a>(&'a self, handle: &'a mut Handle) -> &'a mut T {
         // SAFETY: As in `get`.
-        let cell = unsafe { self.cells.get_unchecked(handle.index()) };
+        let cell = unsafe { self.cells.get_unchecked(handle.index().0) };
         // SAFETY: By the invariants, this is the only handle, and it is borrowed exclusively.
         unsafe { &mut *cell.0.get() }
     }

@@ -5,6 +5,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter_bridge.h>
 #include <linux/percpu.h>
+#include <linux/prefetch.h>
 #include <linux/sched.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
@@ -249,6 +250,11 @@ bool netflow_net_is_ours(const struct net *net)
 void netflow_sock_receive_nothing(struct socket *sock)
 {
 	WRITE_ONCE(sock->sk->sk_rcvbuf, SOCK_MIN_RCVBUF);
+}
+
+void netflow_prefetchw(const void *what)
+{
+	prefetchw(what);
 }
 
 void netflow_cond_resched(void)

@@ -99,6 +99,7 @@ bool netflow_net_is_ours(const struct net *net);
 
 void netflow_sock_receive_nothing(struct socket *sock);
 
+void netflow_prefetchw(const void *what);
 void netflow_cond_resched(void);
 u64 netflow_boottime_ns(void);
 u64 netflow_cycles(void);

@@ -71,11 +71,14 @@ impl Clock {
         let uptime = self.at(ns);
         let elapsed = ns.wrapping_sub(reading.ns.read());
         let counted = cycles.wrapping_sub(reading.cycles.read());
-        reading.validity.write(validity(counted, elapsed));
-        reading.ns.write(ns);
-        reading.cycles.write(cycles);
-        reading.jiffies.write(jiffies);
-        reading.millis.write(uptime.as_millis().into());
+        // Too soon to tell how fast the counter is: the next packet may.
+        if let Some(validity) = validity(counted, elapsed) {
+            reading.validity.write(validity);
+            reading.ns.write(ns);
+            reading.cycles.write(cycles);
+            reading.jiffies.write(jiffies);
+            reading.millis.write(uptime.as_millis().into());
+        }
         uptime
     }
 

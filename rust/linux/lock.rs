@@ -42,13 +42,19 @@ pub(crate) struct SoftirqGuard {
 }
 
 impl SoftirqGuard {
+    /// Turns softirqs off. Not in hard interrupts.
+    pub(crate) fn new() -> Self {
+        // SAFETY: Nothing is claimed.
+        unsafe { Self::unless(false) }
+    }
+
     /// Turns softirqs off, unless they `are_off`. Not in hard interrupts.
     ///
     /// # Safety
     ///
     /// If `are_off` they must be off on this CPU, and stay so until this is dropped.
     #[inline(always)]
-    pub(super) unsafe fn new(are_off: bool) -> Self {
+    pub(super) unsafe fn unless(are_off: bool) -> Self {
         if !are_off {
             // SAFETY: Not a hard interrupt, by the requirements of this function.
             unsafe { bindings::netflow_local_bh_disable() }

@@ -34,3 +34,10 @@ pub(crate) fn cond_resched() {
     // SAFETY: No lock that spins is held, as the callers ensure; else the kernel complains.
     unsafe { bindings::netflow_cond_resched() }
 }
+
+/// Makes the CPU fetch what will be written soon. Any context.
+#[inline(always)]
+pub(crate) fn prefetch_for_write<T>(what: *const T) {
+    // SAFETY: A prefetch has no effect on anything, wherever it points.
+    unsafe { bindings::netflow_prefetchw(what.cast()) }
+}

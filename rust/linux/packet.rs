@@ -125,7 +125,7 @@ impl<'a> Packet<'a> {
     pub(crate) fn softirqs_off(&self) -> SoftirqGuard {
         // SAFETY: The CPU that runs this told whether they are off; if so, they stay off while the hook
         // runs, which is the lifetime of the packet. Hooks do not run in hard interrupts.
-        unsafe { SoftirqGuard::new(self.view.softirqs_off) }
+        unsafe { SoftirqGuard::unless(self.view.softirqs_off) }
     }
 
     /// What tells how it came there.

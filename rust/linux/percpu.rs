@@ -12,6 +12,19 @@ use pin_init::Zeroable;
 use super::lock::SoftirqsOff;
 use crate::bindings;
 
+/// One more than the highest number of a CPU.
+pub(crate) fn cpus() -> u32 {
+    // SAFETY: It is set at boot, and only read then.
+    unsafe { bindings::nr_cpu_ids }
+}
+
+/// The number of this CPU.
+#[inline]
+pub(crate) fn this_cpu(_softirqs: SoftirqsOff<'_>) -> u32 {
+    // SAFETY: Reading it has no requirements.
+    unsafe { bindings::netflow_this_cpu() }
+}
+
 /// A `T` for each CPU, all zero at first.
 ///
 /// # Invariants
@@ -51,9 +64,7 @@ impl<T: Zeroable + Sync> PerCpu<T> {
 
     /// Those of all CPUs. Any context.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        // SAFETY: Reading it has no requirements: it is set at boot.
-        let cpus = unsafe { bindings::nr_cpu_ids };
-        (0..cpus).filter_map(|cpu| {
+        (0..cpus()).filter_map(|cpu| {
             // SAFETY: The allocation is valid by the type invariant, and `cpu` in range. It is NULL for a
             // CPU that cannot be, else valid as in `this`.
             unsafe {

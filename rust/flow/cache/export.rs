@@ -16,7 +16,12 @@ use super::{
         ledger::Totals,
         record::Flow, //
     },
+    free::Occupancy,
     Cache, //
+};
+use crate::linux::lock::{
+    lock_in,
+    SoftirqGuard, //
 };
 
 /// Flows that left a bucket, at most all of them, each with its reason.
@@ -30,9 +35,7 @@ impl<A: Address> Cache<A> {
 
     /// Flows in it.
     pub(crate) fn cached(&self) -> u32 {
-        // CAST: At most `cells`.
-        self.cells
-            .saturating_sub(self.free.lock().handles.len() as u32)
+        self.free.occupancy().used
     }
 
     /// What the flows in the waiting room add up to.
@@ -47,10 +50,9 @@ impl<A: Address> Cache<A> {
 
     /// High if more than three quarters of the flows are there that may be, or hardly a cell is free.
     pub(crate) fn pressure(&self) -> Pressure {
-        let free = self.free.lock();
-        let live = u64::from(self.live(&free));
-        let unused = free.handles.len() as u64;
-        if live.wrapping_mul(4) > u64::from(self.max).wrapping_mul(3)
+        let Occupancy { used, live } = self.free.occupancy();
+        let unused = u64::from(self.cells.saturating_sub(used));
+        if u64::from(live).wrapping_mul(4) > u64::from(self.max).wrapping_mul(3)
             || unused.wrapping_mul(32) < u64::from(self.cells)
         {
             Pressure::High
@@ -89,7 +91,9 @@ impl<A: Address> Cache<A> {
         let Some(line) = self.lines.get(bucket) else {
             return false;
         };
-        let mut bucket = line.bucket.lock();
+        let softirqs = SoftirqGuard::new();
+        let softirqs = softirqs.proof();
+        let mut bucket = lock_in(&line.bucket, softirqs);
         let due = closely || pressure != Pressure::Low || !now.is_before(bucket.due);
         if bucket.is_empty() || !due {
             return false;
@@ -97,10 +101,9 @@ impl<A: Address> Cache<A> {
 
         let policy = self.policy.load();
         let mut due = now.plus(i32::MAX as u32);
-        let mut finished = 0;
         let mut out = expired.iter_mut();
-        let mut handles = [const { None }; SLOTS];
-        let mut freed = handles.iter_mut();
+        let mut left = [const { None }; SLOTS];
+        let mut freed = left.iter_mut();
         bucket.take(
             |handle| match policy.judge(self.slab.get(handle), now, pressure) {
                 Verdict::Expired(reason) => Some(reason),
@@ -111,18 +114,18 @@ impl<A: Address> Cache<A> {
             },
             |handle, reason| {
                 let flow = *self.slab.get(&handle);
-                finished = u32::saturating_add(finished, flow.is_finished().into());
                 if let (Some(out), Some(freed)) = (out.next(), freed.next()) {
                     *out = Some((flow, reason));
-                    *freed = Some(handle);
+                    *freed = Some((handle, flow.is_finished()));
                 }
             },
         );
         bucket.due = due;
         drop(bucket);
-        let any = matches!(handles.first(), Some(Some(_)));
-        if any {
-            self.release(handles.into_iter().flatten(), finished);
+
+        let any = matches!(left.first(), Some(Some(_)));
+        for (handle, finished) in left.into_iter().flatten() {
+            self.free.give(handle, finished, softirqs);
         }
         any
     }
