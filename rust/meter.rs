@@ -201,7 +201,6 @@ impl Observer for Meter {
         let now = self.clock.recent(&cpu.reading);
         self.cache.account(
             place,
-            &key,
             counts,
             now,
             softirqs,

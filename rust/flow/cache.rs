@@ -118,8 +118,9 @@ impl LivePolicy {
     }
 }
 
-/// Where a key belongs.
-pub(crate) struct Place<'a> {
+/// A key and where it belongs.
+pub(crate) struct Place<'a, A: Address> {
+    key: &'a Key<A>,
     line: Option<&'a Line>,
     tag: u8,
 }
@@ -218,7 +219,7 @@ impl<A: Address> Cache<A> {
 
     /// Finds the place of a key, and makes the CPU fetch it. Any context.
     #[inline(always)]
-    pub(crate) fn locate(&self, key: &Key<A>) -> Place<'_> {
+    pub(crate) fn locate<'a>(&'a self, key: &'a Key<A>) -> Place<'a, A> {
         let hash = key.hash(&self.secret);
         // CAST: Less than the number of buckets.
         let position = (u64::from(hash).wrapping_mul(self.lines.len() as u64) >> 32) as usize;
@@ -227,39 +228,40 @@ impl<A: Address> Cache<A> {
             prefetch_for_write(line);
         }
         Place {
+            key,
             line,
             // CAST: The tag is of the lower bits, the position of the upper ones.
             tag: hash as u8,
         }
     }
 
-    /// Accounts a packet to the flow of `key`, which belongs to `place`. Any context but hard interrupts.
+    /// Accounts a packet to the flow of the key at `place`. Any context but hard interrupts.
     ///
     /// `route` is asked where it goes if it begins a flow. `enter` is told how it ended. Both are asked under
     /// the lock: so nobody can take the flow out of the cache before it is in the books.
     #[inline(always)]
     pub(crate) fn account(
         &self,
-        place: Place<'_>,
-        key: &Key<A>,
+        place: Place<'_, A>,
         counts: Counts,
         now: Uptime,
         softirqs: SoftirqsOff<'_>,
         route: impl FnOnce() -> Route<A>,
         enter: impl FnOnce(Accounted),
     ) {
+        let Place { key, tag, .. } = place;
         let Some(line) = place.line else {
             return enter(Accounted::Full);
         };
         let mut bucket = lock_in(&line.bucket, softirqs);
-        if self.add_to_known(&mut bucket, place.tag, key, counts, now, softirqs) {
+        if self.add_to_known(&mut bucket, tag, key, counts, now, softirqs) {
             return enter(Accounted::Known);
         }
         let Some((handle, next)) = self.allocate(&mut bucket, counts, now, softirqs) else {
             return enter(Accounted::Full);
         };
         let new = Flow::new(*key, route(), counts, now);
-        enter(self.insert(&mut bucket, handle.with_tag(place.tag), new, softirqs));
+        enter(self.insert(&mut bucket, handle.with_tag(tag), new, softirqs));
         drop(bucket);
         // The next new flow comes soon, perhaps: its cell may be on its way meanwhile.
         if let Some(next) = next {

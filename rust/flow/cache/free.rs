@@ -235,5 +235,5 @@ fn lists_for(cells: u32) -> usize {
     let most = (cells / CELLS_MIN).min(cpus()) as usize;
     let most = most.clamp(1, LISTS_MAX);
     // The greatest power of two that is not above it.
-    1 << most.ilog2()
+    1 << most.checked_ilog2().unwrap_or(0)
 }
