@@ -12,7 +12,10 @@ use core::{
 
 use kernel::{
     prelude::*,
-    sync::Arc,
+    sync::{
+        Arc,
+        ArcBorrow, //
+    },
     time::Msecs, //
 };
 
@@ -24,10 +27,7 @@ use crate::{
             Cache,
             Expired, //
         },
-        expiry::{
-            Pressure,
-            Reason, //
-        },
+        expiry::Pressure,
         key::{
             Key,
             Secret, //
@@ -53,7 +53,11 @@ use crate::{
         hook::Observer,
         netns::Netns,
         packet::Packet,
-        tick::Ticked, //
+        shared::Shared,
+        tick::{
+            Ticked,
+            Ticking, //
+        }, //
     },
     settings::Settings,
 };
@@ -79,11 +83,16 @@ impl Sweep {
     }
 }
 
+/// Buckets that are looked into before it is asked anew how full the cache is.
+const BUCKETS_PER_LOOK: usize = 1024;
+
 /// Accounts the packets of a namespace.
 #[pin_data]
 pub(crate) struct Meter {
     netns: Netns,
     clock: Clock,
+    /// Milliseconds since boot at the last tick.
+    ticked: Shared<u64>,
     exporter: Arc<Exporter>,
     #[pin]
     cache: Cache<Ipv4Addr>,
@@ -95,18 +104,17 @@ impl Meter {
         netns: Netns,
         settings: &Settings,
         exporter: Arc<Exporter>,
-    ) -> Result<Arc<Self>> {
+    ) -> Result<Arc<Ticking<Self>>> {
         let secret = Secret::new(linux::random());
         let cache = Cache::new(settings.max_flows, settings.policy(), secret)?;
-        Arc::pin_init(
-            try_pin_init!(Self {
-                netns,
-                clock: Clock::new(),
-                exporter,
-                cache <- cache,
-            }),
-            GFP_KERNEL_ACCOUNT,
-        )
+        let clock = Clock::new();
+        Ticking::new(try_pin_init!(Self {
+            netns,
+            clock,
+            ticked: Shared::new(clock.millis()),
+            exporter,
+            cache <- cache,
+        }))
     }
 
     /// Its cache.
@@ -120,48 +128,68 @@ impl Meter {
         self.export(Sweep::Closely);
     }
 
-    /// Exports flows. Process context; on return they are sent.
+    /// Exports flows, and returns how many. Process context; on return they are sent.
     ///
     /// Walks the whole table, bucket by bucket: the time that it takes is in reading the buckets in
     /// order, as only those are looked into that have something due.
-    pub(crate) fn export(&self, sweep: Sweep) {
+    pub(crate) fn export(&self, sweep: Sweep) -> u32 {
+        let mut exported = 0u32;
         let mut sender = self.exporter.sender.lock();
         sender.begin(sweep.patience());
         // Those that come meanwhile wait for the next time, or the buckets would.
         for _ in 0..self.cache.waiting_flows() {
-            let Some(flow) = self.cache.next_waiting() else {
+            let Some((flow, reason)) = self.cache.next_waiting() else {
                 break;
             };
-            sender.export(&flow, Reason::Displaced);
+            sender.export(&flow, reason);
+            exported = exported.saturating_add(1);
         }
-        let closely = sweep != Sweep::Due;
-        let pressure = || match sweep {
-            Sweep::Due | Sweep::Closely => self.cache.pressure(),
-            Sweep::All => Pressure::Flush,
-        };
-        let (mut now, mut level) = (self.clock.uptime(), pressure());
+        let mut now = self.clock.uptime();
+        let mut pressure = Pressure::Low;
         let mut expired: Expired<Ipv4Addr> = [const { None }; _];
         for bucket in 0..self.cache.buckets() {
-            if self.cache.expire(bucket, now, level, closely, &mut expired) {
+            // Now and then: to ask takes the lock of each CPU's list.
+            if bucket % BUCKETS_PER_LOOK == 0 {
+                pressure = match sweep {
+                    Sweep::Due | Sweep::Closely => self.cache.pressure(),
+                    Sweep::All => Pressure::Flush,
+                };
+            }
+            let closely = sweep != Sweep::Due;
+            let cache = &self.cache;
+            if cache.expire(bucket, now, &mut pressure, closely, &mut expired) {
                 for (flow, reason) in expired.iter_mut().filter_map(Option::take) {
                     sender.export(&flow, reason);
+                    exported = exported.saturating_add(1);
                 }
-                (now, level) = (self.clock.uptime(), pressure());
+                now = self.clock.uptime();
             }
             linux::cond_resched();
         }
         sender.send_rest();
+        exported
     }
 }
 
-impl Observer for Meter {
+impl Observer for Ticking<Meter> {
     #[inline(always)]
-    fn observe(&self, packet: &Packet<'_>) {
+    fn observe(this: ArcBorrow<'_, Self>, packet: &Packet<'_>) {
+        if this.account(packet) {
+            Ticking::hurry(this);
+        }
+    }
+}
+
+impl Meter {
+    /// Accounts a packet. Returns whether the cache is short of cells, so that flows had better be exported
+    /// soon. Softirq or process context; RCU read lock held.
+    #[inline(always)]
+    fn account(&self, packet: &Packet<'_>) -> bool {
         let word = self.exporter.switches.word();
         let point = packet.point();
         let way = Way::of(point, &packet.facts());
         if !way.counts(point, word.points()) {
-            return;
+            return false;
         }
 
         let softirqs = packet.softirqs_off();
@@ -186,19 +214,20 @@ impl Observer for Meter {
                     Unaccountable::Malformed => Entry::Malformed,
                 };
                 cpu.enter(entry, 1, frame.len);
-                return;
+                return false;
             }
         };
         match key.proto() {
             IPPROTO_UDP if !word.counts_own() && way.is_local(point) && self.is_own(&key) => {
                 cpu.enter(Entry::Own, counts.packets, counts.bytes);
-                return;
+                return false;
             }
             IPPROTO_ICMP if word.icmp_zero() => key.clear_ports(),
             _ => {}
         }
         let place = self.cache.locate(&key);
         let now = self.clock.recent(&cpu.reading);
+        let mut short = false;
         self.cache.account(
             place,
             counts,
@@ -213,13 +242,13 @@ impl Observer for Meter {
                 if accounted == Accounted::New {
                     cpu.count_created();
                 }
+                short = accounted != Accounted::Known && self.cache.is_exhausted();
                 cpu.enter(accounted.into(), counts.packets, counts.bytes);
             },
         );
+        short
     }
-}
 
-impl Meter {
     /// Whether a UDP datagram that was sent here is one of the exporter.
     fn is_own(&self, key: &Key<Ipv4Addr>) -> bool {
         let to = SocketAddrV4::new(key.dst(), key.dst_port());
@@ -231,6 +260,26 @@ impl Ticked for Meter {
     const PERIOD: Msecs = 1000;
 
     fn tick(&self) {
-        self.export(Sweep::Due);
+        /// Half of what SysUptime's order can bear.
+        const TOO_LONG: u64 = 1 << 30;
+
+        let now = self.clock.millis();
+        let slept = now.wrapping_sub(self.ticked.read());
+        self.ticked.write(now);
+        // After a suspend of weeks the times of flows would soon look like times to come.
+        self.export(match slept {
+            0..=TOO_LONG => Sweep::Due,
+            _ => Sweep::All,
+        });
+    }
+
+    fn tick_early(&self) -> bool {
+        // What it takes to walk through the table is not worth a few flows.
+        while self.export(Sweep::Due) > self.cache.max() / 16 {
+            if !self.cache.is_exhausted() {
+                return true;
+            }
+        }
+        false
     }
 }

@@ -29,7 +29,10 @@ use crate::{
             PerNet,
             State, //
         },
-        tick::Tick,
+        tick::{
+            Tick,
+            Ticking, //
+        },
     },
     meter::{
         Meter,
@@ -63,13 +66,13 @@ struct Inner {
 
 /// An enabled exporter. The order of the fields is the order in which things stop.
 struct Running {
-    hooks: Hooks<Meter>,
+    hooks: Hooks<Ticking<Meter>>,
     _tick: Tick<Meter>,
     meter: Drained,
 }
 
 /// A meter whose flows are all exported before it goes.
-struct Drained(Arc<Meter>);
+struct Drained(Arc<Ticking<Meter>>);
 
 impl Drop for Drained {
     fn drop(&mut self) {
@@ -142,7 +145,7 @@ impl Namespace {
         // From here on, to fail is to disable.
         let mut running = Running {
             hooks: Hooks::new(self.netns, meter.clone()),
-            _tick: Tick::new(meter.clone())?,
+            _tick: Tick::start(meter.clone()),
             meter: Drained(meter),
         };
         running.hooks.add(settings.observe)?;
@@ -203,7 +206,7 @@ impl Namespace {
 
     /// What accounts packets now, `None` while disabled; and a number that is another whenever that
     /// is.
-    pub(crate) fn meter(&self) -> (Option<Arc<Meter>>, u32) {
+    pub(crate) fn meter(&self) -> (Option<Arc<Ticking<Meter>>>, u32) {
         let inner = self.inner.lock();
         let meter = inner
             .running
@@ -233,7 +236,7 @@ impl Namespace {
     /// Tells `to` how things stand.
     pub(crate) fn report<R>(&self, to: impl FnOnce(&Report<'_>) -> R) -> R {
         let inner = self.inner.lock();
-        let meter = inner.running.as_ref().map(|running| &*running.meter.0);
+        let meter = inner.running.as_ref().map(|running| &**running.meter.0);
         let Some(exporter) = &inner.exporter else {
             return to(&Report {
                 enabled: false,

@@ -13,15 +13,19 @@
 //!
 //! A packet of a known flow takes one lock and touches two cache lines, the bucket's and the flow's.
 //! Look-up and insertion happen under one hold of the bucket's lock, so no flow is ever there twice.
-//! Locks nest in one way only: bucket, then free list or waiting room.
+//! Locks nest in one way only: one bucket, then a free list or the waiting room.
 //!
-//! A flow may have to leave at once, in softirq, where nothing can be exported: it then moves to the
-//! waiting room until the next tick.
+//! A flow may have to leave at once, in softirq, where nothing can be exported: one that has finished and
+//! whose cell is needed, or whose ports begin a new connection, or that is idle longest in a bucket that
+//! is full. It then moves to the waiting room until the next export.
 
+mod displace;
 mod export;
 mod free;
 
 pub(crate) use export::Expired;
+
+use displace::Waiting;
 use free::Free;
 
 use kernel::{
@@ -59,10 +63,10 @@ use super::{
         Route,
         TCP_SYN, //
     },
+    ring::Ring,
     slab::{
         Cell,
         Handle,
-        Index,
         Slab, //
     },
 };
@@ -122,13 +126,8 @@ impl LivePolicy {
 pub(crate) struct Place<'a, A: Address> {
     key: &'a Key<A>,
     line: Option<&'a Line>,
+    bucket: u32,
     tag: u8,
-}
-
-/// Flows that had to leave at once.
-struct Waiting<A: Address> {
-    flows: KVVec<Flow<A>>,
-    totals: Totals,
 }
 
 /// Whether a packet was accounted, and whether it began a flow.
@@ -157,7 +156,6 @@ pub(crate) struct Cache<A: Address> {
     secret: Secret,
     policy: LivePolicy,
     max: u32,
-    cells: u32,
     lines: Pin<KVBox<[Line]>>,
     slab: Slab<Flow<A>, KVVec<Cell<Flow<A>>>>,
     free: Free,
@@ -168,27 +166,25 @@ pub(crate) struct Cache<A: Address> {
 impl<A: Address> Cache<A> {
     /// Reserves a cache for `max` flows. Process context.
     ///
-    /// There is a reserve of one eighth for finished flows, and a waiting room for one flow in 64.
-    /// The memory is charged to the caller's control group. `ENOMEM` if there is not enough.
+    /// There is a waiting room for one flow in eight. The memory is charged to the caller's control group.
+    /// `ENOMEM` if there is not enough.
     pub(crate) fn new(
         max: u32,
         policy: Policy,
         secret: Secret,
     ) -> Result<impl PinInit<Self, Error>> {
-        const RESERVE_MIN: u32 = 64;
+        const WAITING_MIN: u32 = 64;
 
         let flags = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
-        let cells = max.saturating_add((max / 8).max(RESERVE_MIN));
-
-        let mut slab = KVVec::with_capacity(cells as usize, flags)?;
-        for _ in 0..cells {
+        let mut slab = KVVec::with_capacity(max as usize, flags)?;
+        for _ in 0..max {
             slab.push_within_capacity(Cell::new(Flow::VACANT))
                 .map_err(|_| ENOMEM)?;
         }
         let (slab, handles) = Slab::new(slab);
-        let free = Free::new(handles, cells, max, flags)?;
-        let waiting = KVVec::with_capacity((max / 64).max(RESERVE_MIN) as usize, flags)?;
-        let buckets = (cells as usize).div_ceil(FLOWS_PER_BUCKET);
+        let free = Free::new(handles, max, flags)?;
+        let waiting = KVVec::from_elem(Flow::VACANT, (max / 8).max(WAITING_MIN) as usize, flags)?;
+        let buckets = (max as usize).div_ceil(FLOWS_PER_BUCKET);
         let lines = KVBox::pin_slice(
             |_| {
                 try_pin_init!(Line {
@@ -203,18 +199,27 @@ impl<A: Address> Cache<A> {
             secret,
             policy: LivePolicy::new(policy),
             max,
-            cells,
             lines,
             slab,
             free,
             waiting <- new_spinlock_bh!(
                 Waiting {
-                    flows: waiting,
+                    flows: Ring::new(waiting),
                     totals: Totals::default(),
                 },
                 "netflow_waiting"
             ),
         }? Error))
+    }
+
+    /// Flows that it holds at most.
+    pub(crate) fn max(&self) -> u32 {
+        self.max
+    }
+
+    /// Whether no cell is free.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.free.is_exhausted()
     }
 
     /// Finds the place of a key, and makes the CPU fetch it. Any context.
@@ -230,6 +235,8 @@ impl<A: Address> Cache<A> {
         Place {
             key,
             line,
+            // CAST: Less than 2^24 cells have fewer buckets.
+            bucket: position as u32,
             // CAST: The tag is of the lower bits, the position of the upper ones.
             tag: hash as u8,
         }
@@ -249,19 +256,36 @@ impl<A: Address> Cache<A> {
         route: impl FnOnce() -> Route<A>,
         enter: impl FnOnce(Accounted),
     ) {
-        let Place { key, tag, .. } = place;
         let Some(line) = place.line else {
             return enter(Accounted::Full);
         };
         let mut bucket = lock_in(&line.bucket, softirqs);
-        if self.add_to_known(&mut bucket, tag, key, counts, now, softirqs) {
+        if self.add_to_known(&mut bucket, &place, counts, now, softirqs) {
             return enter(Accounted::Known);
         }
-        let Some((handle, next)) = self.allocate(&mut bucket, counts, now, softirqs) else {
+        let mut cell = self.free.take(softirqs);
+        if cell.is_none() {
+            // The flow that makes way may be in any bucket, and two are not to be locked at a time.
+            drop(bucket);
+            if !self.make_room(place.bucket, now, softirqs) {
+                return enter(Accounted::Full);
+            }
+            bucket = lock_in(&line.bucket, softirqs);
+            // Another CPU may have begun the flow meanwhile.
+            if self.add_to_known(&mut bucket, &place, counts, now, softirqs) {
+                return enter(Accounted::Known);
+            }
+            cell = self.free.take(softirqs);
+        }
+        let Some((handle, next)) = cell else {
             return enter(Accounted::Full);
         };
-        let new = Flow::new(*key, route(), counts, now);
-        enter(self.insert(&mut bucket, handle.with_tag(tag), new, softirqs));
+        if bucket.is_full() && !self.displace_idlest(&mut bucket, softirqs) {
+            self.free.give(handle, softirqs);
+            return enter(Accounted::Full);
+        }
+        let new = Flow::new(*place.key, route(), counts, now);
+        enter(self.insert(&mut bucket, handle, &place, new, softirqs));
         drop(bucket);
         // The next new flow comes soon, perhaps: its cell may be on its way meanwhile.
         if let Some(next) = next {
@@ -274,13 +298,14 @@ impl<A: Address> Cache<A> {
     fn add_to_known(
         &self,
         bucket: &mut Bucket,
-        tag: u8,
-        key: &Key<A>,
+        place: &Place<'_, A>,
         counts: Counts,
         now: Uptime,
         softirqs: SoftirqsOff<'_>,
     ) -> bool {
-        let Some(handle) = bucket.find(tag, |handle| self.slab.get(handle).key == *key) else {
+        let key = place.key;
+        let is_it = |handle: &Handle| self.slab.get(handle).key == *key;
+        let Some(handle) = bucket.find(place.tag, is_it) else {
             return false;
         };
         let flow = self.slab.get_mut(handle);
@@ -288,14 +313,14 @@ impl<A: Address> Cache<A> {
         if was_finished && counts.tcp_flags & TCP_SYN != 0 && self.make_wait(flow, softirqs) {
             // The connection is over, and this begins another one of the same ports. (If the old one
             // cannot leave, they are told as one.)
-            self.remove(bucket, *key, softirqs);
+            self.remove(bucket, key, softirqs);
             return false;
         }
         flow.add(counts, now);
         let overflows = flow.bytes >= OVERFLOW;
         let finishes = !was_finished && flow.is_finished();
         if finishes {
-            self.free.count_finished(handle, softirqs);
+            self.free.note_finished(place.bucket, softirqs);
             bucket.due = bucket.due.min(now.plus(LINGER));
         }
         if overflows {
@@ -304,100 +329,27 @@ impl<A: Address> Cache<A> {
         true
     }
 
-    /// Puts a new flow into its bucket.
+    /// Puts a new flow into its bucket, which has room.
+    #[inline]
     fn insert(
         &self,
         bucket: &mut Bucket,
-        mut handle: Handle,
+        handle: Handle,
+        place: &Place<'_, A>,
         new: Flow<A>,
         softirqs: SoftirqsOff<'_>,
     ) -> Accounted {
-        if bucket.is_full() {
-            // The one that is idle longest makes room.
-            let idlest = bucket
-                .iter()
-                .map(|handle| self.slab.get(handle))
-                .reduce(|a, b| if b.last.is_before(a.last) { b } else { a })
-                .map(|flow| flow.key);
-            if let Some(key) = idlest {
-                self.displace(bucket, key, softirqs);
-            }
-        }
+        let mut handle = handle.with_tag(place.tag);
         *self.slab.get_mut(&mut handle) = new;
-        let deadline = self.policy.load().deadline(&new);
-        match bucket.insert(handle, deadline) {
+        if new.is_finished() {
+            self.free.note_finished(place.bucket, softirqs);
+        }
+        match bucket.insert(handle, self.policy.load().deadline(&new)) {
             Ok(()) => Accounted::New,
             Err(handle) => {
-                self.free.give(handle, new.is_finished(), softirqs);
+                self.free.give(handle, softirqs);
                 Accounted::Full
             }
         }
-    }
-
-    /// Takes a cell for a new flow in `bucket`, unless there are as many flows as may be. Says which cell
-    /// will be the next.
-    #[inline(always)]
-    fn allocate(
-        &self,
-        bucket: &mut Bucket,
-        counts: Counts,
-        now: Uptime,
-        softirqs: SoftirqsOff<'_>,
-    ) -> Option<(Handle, Option<Index>)> {
-        let finished = counts.is_finishing();
-        let cell = self.free.take(finished, softirqs);
-        // Finished flows only wait to be exported, and can do that elsewhere. They are due soon.
-        if cell.is_some() || now.plus(LINGER).is_before(bucket.due) {
-            return cell;
-        }
-        self.make_room(bucket, softirqs);
-        self.free.take(finished, softirqs)
-    }
-
-    /// Moves a finished flow of the bucket, if there is one, to the waiting room.
-    #[cold]
-    fn make_room(&self, bucket: &mut Bucket, softirqs: SoftirqsOff<'_>) {
-        let finished = bucket
-            .iter()
-            .map(|handle| self.slab.get(handle))
-            .find(|flow| flow.is_finished())
-            .map(|flow| flow.key);
-        if let Some(key) = finished {
-            self.displace(bucket, key, softirqs);
-        }
-    }
-
-    /// Copies a flow to the waiting room. Returns whether there was room.
-    fn make_wait(&self, flow: &Flow<A>, softirqs: SoftirqsOff<'_>) -> bool {
-        let mut waiting = lock_in(&self.waiting, softirqs);
-        if waiting.flows.push_within_capacity(*flow).is_err() {
-            return false;
-        }
-        waiting.totals += flow.totals();
-        true
-    }
-
-    /// Moves a flow from its bucket to the waiting room. Returns whether there was room.
-    fn displace(&self, bucket: &mut Bucket, key: Key<A>, softirqs: SoftirqsOff<'_>) -> bool {
-        let flow = bucket
-            .iter()
-            .map(|handle| self.slab.get(handle))
-            .find(|flow| flow.key == key);
-        if !flow.is_some_and(|flow| self.make_wait(flow, softirqs)) {
-            return false;
-        }
-        self.remove(bucket, key, softirqs);
-        true
-    }
-
-    /// Removes a flow from its bucket; its cell is free.
-    fn remove(&self, bucket: &mut Bucket, key: Key<A>, softirqs: SoftirqsOff<'_>) {
-        bucket.take(
-            |handle| {
-                let flow = self.slab.get(handle);
-                (flow.key == key).then_some(flow.is_finished())
-            },
-            |handle, finished| self.free.give(handle, finished, softirqs),
-        );
     }
 }

@@ -15,7 +15,8 @@ use super::{
 /// Flows of at most so many packets are small.
 pub(crate) const SMALL: u64 = 4;
 
-/// Milliseconds that a finished flow stays, for the last acknowledgements of its connection.
+/// Milliseconds that a finished flow stays, for the last acknowledgements of its connection: as long as
+/// there is room.
 pub(crate) const LINGER: u32 = 1000;
 
 /// Bytes at which a flow is exported, before its counter exceeds the 32 bits of a v5 record.
@@ -48,10 +49,28 @@ impl Reason {
 pub(crate) enum Pressure {
     /// There is room: inactive flows stay unless they are small.
     Low,
-    /// Above the watermark: inactive flows go.
-    High,
+    /// Above the watermark: inactive flows go, and finished ones at once, until so many have left.
+    High(u32),
     /// All flows go.
     Flush,
+}
+
+impl Pressure {
+    /// What is left of it when `excess` flows are too many.
+    pub(crate) const fn of_excess(excess: u32) -> Self {
+        match excess {
+            0 => Self::Low,
+            _ => Self::High(excess),
+        }
+    }
+
+    /// What is left of it when one flow has gone.
+    pub(crate) const fn relieved(self) -> Self {
+        match self {
+            Self::High(excess) => Self::of_excess(excess.saturating_sub(1)),
+            Self::Low | Self::Flush => self,
+        }
+    }
 }
 
 /// What becomes of a flow.
@@ -83,9 +102,9 @@ impl Policy {
         pressure: Pressure,
     ) -> Verdict {
         let idle = now.since(flow.last);
-        let goes = flow.packets <= SMALL || self.strict || pressure == Pressure::High;
+        let goes = flow.packets <= SMALL || self.strict || matches!(pressure, Pressure::High(_));
 
-        if flow.is_finished() && (idle >= LINGER || pressure == Pressure::Flush) {
+        if flow.is_finished() && (idle >= LINGER || pressure != Pressure::Low) {
             Verdict::Expired(Reason::Finished)
         } else if now.since(flow.first) > self.active {
             Verdict::Expired(Reason::Active)
@@ -165,7 +184,7 @@ mod tests {
     #[test]
     fn larger_flows_stay_while_there_is_room() {
         assert_eq!(judge(&flow(5, 0, 0), 1_800_000, Pressure::Low), None);
-        let expired = judge(&flow(5, 0, 0), 15_001, Pressure::High);
+        let expired = judge(&flow(5, 0, 0), 15_001, Pressure::High(1));
         assert_eq!(expired, Some(Reason::Inactive));
         let expired = judge(&flow(5, 0, 0), 1_800_001, Pressure::Low);
         assert_eq!(expired, Some(Reason::Active));
@@ -185,8 +204,10 @@ mod tests {
     #[test]
     fn finished_flows_linger() {
         for flag in [TCP_FIN, TCP_RST] {
-            assert_eq!(judge(&flow(1, 0, flag), 999, Pressure::High), None);
+            assert_eq!(judge(&flow(1, 0, flag), 999, Pressure::Low), None);
             let expired = judge(&flow(1, 0, flag), 1000, Pressure::Low);
+            assert_eq!(expired, Some(Reason::Finished));
+            let expired = judge(&flow(1, 0, flag), 0, Pressure::High(1));
             assert_eq!(expired, Some(Reason::Finished));
         }
     }
@@ -197,6 +218,15 @@ mod tests {
         assert_eq!(judge(&flow(1, bytes - 1, 0), 0, Pressure::Low), None);
         let expired = judge(&flow(1, bytes, 0), 0, Pressure::Low);
         assert_eq!(expired, Some(Reason::Overflow));
+    }
+
+    #[test]
+    fn pressure_eases_with_each_flow_that_goes() {
+        let eased = Pressure::of_excess(2).relieved();
+        assert_eq!(eased, Pressure::High(1));
+        assert_eq!(eased.relieved(), Pressure::Low);
+        assert_eq!(Pressure::Low.relieved(), Pressure::Low);
+        assert_eq!(Pressure::Flush.relieved(), Pressure::Flush);
     }
 
     #[test]

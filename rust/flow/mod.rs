@@ -13,4 +13,5 @@ pub(crate) mod ledger;
 pub(crate) mod observe;
 pub(crate) mod parse;
 pub(crate) mod record;
+pub(crate) mod ring;
 pub(crate) mod slab;

@@ -44,14 +44,6 @@ pub(crate) struct Counts {
     pub(crate) tcp_flags: u8,
 }
 
-impl Counts {
-    /// Whether the packet ends a connection.
-    #[inline]
-    pub(crate) const fn is_finishing(&self) -> bool {
-        self.tcp_flags & (TCP_FIN | TCP_RST) != 0
-    }
-}
-
 /// What the routing table says of the two ends of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Route<A> {

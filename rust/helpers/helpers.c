@@ -217,6 +217,11 @@ unsigned int netflow_this_cpu(void)
 	return raw_smp_processor_id();
 }
 
+unsigned int netflow_cpus_online(void)
+{
+	return num_online_cpus();
+}
+
 void netflow_local_bh_disable(void)
 {
 	local_bh_disable();

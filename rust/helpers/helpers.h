@@ -90,6 +90,7 @@ void netflow_free_percpu(void *each);
 void *netflow_this_cpu_ptr(void *each);
 void *netflow_per_cpu_ptr(void *each, unsigned int cpu);
 unsigned int netflow_this_cpu(void);
+unsigned int netflow_cpus_online(void);
 void netflow_local_bh_disable(void);
 void netflow_local_bh_enable(void);
 

@@ -43,9 +43,13 @@ impl Clock {
     /// SysUptime now. Any context.
     #[inline(always)]
     pub(crate) fn uptime(&self) -> Uptime {
+        Uptime::from_millis(self.millis())
+    }
+
+    /// The same, in 64 bits.
+    pub(crate) fn millis(&self) -> u64 {
         // SAFETY: Reading the clock has no requirements.
-        let ns = unsafe { bindings::netflow_boottime_ns() };
-        self.at(ns)
+        self.at(unsafe { bindings::netflow_boottime_ns() })
     }
 
     /// SysUptime, up to a quarter of a millisecond ago. `reading` is the one of this CPU, with softirqs off.
@@ -68,7 +72,7 @@ impl Clock {
     fn read(&self, reading: &Reading, cycles: u64, jiffies: u64) -> Uptime {
         // SAFETY: Reading the clock has no requirements.
         let ns = unsafe { bindings::netflow_boottime_ns() };
-        let uptime = self.at(ns);
+        let uptime = Uptime::from_millis(self.at(ns));
         let elapsed = ns.wrapping_sub(reading.ns.read());
         let counted = cycles.wrapping_sub(reading.cycles.read());
         // Too soon to tell how fast the counter is: the next packet may.
@@ -82,20 +86,23 @@ impl Clock {
         uptime
     }
 
-    /// SysUptime at nanoseconds since boot.
+    /// Milliseconds of SysUptime at nanoseconds since boot.
     #[inline(always)]
-    fn at(&self, ns: u64) -> Uptime {
-        Uptime::from_millis((ns / NSEC_PER_MSEC).wrapping_add(self.offset))
+    fn at(&self, ns: u64) -> u64 {
+        (ns / NSEC_PER_MSEC).wrapping_add(self.offset)
     }
 
-    /// SysUptime and nanoseconds since 1970, of one reading of the clock. Any context.
+    /// SysUptime and nanoseconds since 1970, of one moment: the beginning of this millisecond of SysUptime, so
+    /// that the difference of the two, which is what collectors take for the time of boot, is always the
+    /// same. Any context.
     pub(crate) fn uptime_and_wall(&self) -> (Uptime, u64) {
         let (mut boot, mut real) = (0, 0);
         // SAFETY: Both pointers are valid for writes.
         unsafe { bindings::netflow_clock_pair(&mut boot, &mut real) };
         let boot = u64::try_from(boot).unwrap_or(0);
         let real = u64::try_from(real).unwrap_or(0);
-        (self.at(boot), real)
+        let uptime = Uptime::from_millis(self.at(boot));
+        (uptime, real.saturating_sub(boot % NSEC_PER_MSEC))
     }
 }
 

@@ -11,7 +11,8 @@ use kernel::{
     prelude::*,
     sync::{
         rcu,
-        Arc, //
+        Arc,
+        ArcBorrow, //
     },
     types::Opaque, //
 };
@@ -31,7 +32,7 @@ use crate::{
 /// Who looks at the packets.
 pub(crate) trait Observer: Send + Sync + 'static {
     /// Looks at a packet. Softirq or process context; RCU read lock held.
-    fn observe(&self, packet: &Packet<'_>);
+    fn observe(this: ArcBorrow<'_, Self>, packet: &Packet<'_>);
 }
 
 /// The hooks of an observer, at some of the observation points of IPv4, in place until this is dropped.
@@ -155,9 +156,9 @@ unsafe extern "C" fn hook<T: Observer, const POINT: usize>(
     skb: *mut bindings::sk_buff,
     state: *const bindings::nf_hook_state,
 ) -> c_uint {
-    // SAFETY: The observer lives until the hook is unregistered and an RCU grace period has passed, by
-    // the invariant of `Hooks`.
-    let observer = unsafe { &*observer.cast_const().cast::<T>() };
+    // SAFETY: It is the pointer of an `Arc` that lives until the hook is unregistered and an RCU grace period
+    // has passed, by the invariant of `Hooks`.
+    let observer = unsafe { ArcBorrow::from_raw(observer.cast_const().cast::<T>()) };
     // SAFETY: Netfilter hands over a packet that nobody else changes and a state, neither null, under
     // the RCU read lock.
     let packet = unsafe {
@@ -167,6 +168,6 @@ unsafe extern "C" fn hook<T: Observer, const POINT: usize>(
             const { Point::ALL[POINT] },
         )
     };
-    observer.observe(&packet);
+    T::observe(observer, &packet);
     bindings::NF_ACCEPT
 }

@@ -90,11 +90,11 @@ pub(crate) type SpinLockBhGuard<'a, T> = Guard<'a, T, SpinLockBhBackend>;
 #[inline(always)]
 pub(crate) fn lock_in<'a, T>(
     lock: &'a SpinLockBh<T>,
-    _softirqs: SoftirqsOff<'_>,
+    _softirqs: SoftirqsOff<'a>,
 ) -> SpinLockBhGuard<'a, T> {
     let state = core::ptr::from_ref(lock).cast_mut().cast();
     // SAFETY: A `Lock` begins with its state (it is `repr(C)`), which is initialised. No softirq can
-    // interrupt the owner on this CPU, as they are off.
+    // interrupt the owner on this CPU: they are off for as long as the guard can live.
     unsafe { bindings::netflow_spin_lock(state) };
     // SAFETY: The lock was just taken, in the way that is stated.
     unsafe { Guard::new(lock, Softirqs::WereOff) }

@@ -12,8 +12,14 @@ use pin_init::Zeroable;
 use super::lock::SoftirqsOff;
 use crate::bindings;
 
+/// How many CPUs run now.
+pub(crate) fn cpus_online() -> u32 {
+    // SAFETY: Reading it has no requirements.
+    unsafe { bindings::netflow_cpus_online() }
+}
+
 /// One more than the highest number of a CPU.
-pub(crate) fn cpus() -> u32 {
+fn cpus() -> u32 {
     // SAFETY: It is set at boot, and only read then.
     unsafe { bindings::nr_cpu_ids }
 }

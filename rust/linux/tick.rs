@@ -1,27 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Something to do every so often, in process context.
+//! Something to do every so often, in process context, and sooner when it is urgent.
 //!
-//! A kernel timer queues a work item, which starts the timer again.
+//! A kernel timer queues a work item, which starts the timer again. A second work item does the same
+//! at once.
 //!
 //! C header: [`include/linux/workqueue.h`](srctree/include/linux/workqueue.h)
 
+use core::ops::Deref;
+
 use kernel::{
-    container_of, impl_has_delayed_work, new_delayed_work,
+    container_of, impl_has_delayed_work, impl_has_work, new_delayed_work, new_work,
     prelude::*,
-    sync::Arc,
+    sync::{
+        Arc,
+        ArcBorrow, //
+    },
     time::{
         msecs_to_jiffies,
         Msecs, //
     },
     workqueue::{
         DelayedWork,
+        HasWork,
         Queue,
         Work,
         WorkItem, //
     },
 };
 
+use super::shared::Shared;
 use crate::bindings;
 
 /// What is done at each tick.
@@ -29,71 +37,165 @@ pub(crate) trait Ticked: Send + Sync + 'static {
     /// Milliseconds from the end of one tick to the next.
     const PERIOD: Msecs;
 
-    /// A tick. Process context; never runs twice at a time.
+    /// A tick. Process context.
     fn tick(&self);
+
+    /// A tick before its time. Returns whether that was of use: if not, there is none until the next
+    /// regular one. Process context.
+    fn tick_early(&self) -> bool;
 }
 
-/// Work that is done every so often until this is dropped.
-pub(crate) struct Tick<T: Ticked> {
-    inner: Arc<Inner<T>>,
-}
-
+/// A `T`, and the work that ticks it.
 #[pin_data]
-struct Inner<T: Ticked> {
+pub(crate) struct Ticking<T: Ticked> {
     #[pin]
-    work: DelayedWork<Self>,
-    ticked: Arc<T>,
+    regular: DelayedWork<Self>,
+    #[pin]
+    early: Work<Self, EARLY>,
+    /// 1 if a tick was asked for that has not been, or was of no use.
+    hurried: Shared<u32>,
+    #[pin]
+    ticked: T,
 }
+
+/// The number of the second work item.
+const EARLY: u64 = 1;
 
 impl_has_delayed_work! {
-    impl{T: Ticked} HasDelayedWork<Self> for Inner<T> { self.work }
+    impl{T: Ticked} HasDelayedWork<Self> for Ticking<T> { self.regular }
 }
 
-impl<T: Ticked> WorkItem for Inner<T> {
+impl_has_work! {
+    impl{T: Ticked} HasWork<Self, EARLY> for Ticking<T> { self.early }
+}
+
+impl<T: Ticked> WorkItem for Ticking<T> {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
         this.ticked.tick();
-        enqueue(this, T::PERIOD);
+        this.hurried.write(0);
+        this.enqueue();
     }
 }
 
-/// Queues the work, unless it is queued or was stopped.
-fn enqueue<T: Ticked>(inner: Arc<Inner<T>>, delay: Msecs) {
+impl<T: Ticked> WorkItem<EARLY> for Ticking<T> {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        if this.ticked.tick_early() {
+            this.hurried.write(0);
+        }
+    }
+}
+
+impl<T: Ticked> Deref for Ticking<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.ticked
+    }
+}
+
+impl<T: Ticked> Ticking<T> {
+    /// Not ticking yet. Process context.
+    pub(crate) fn new(ticked: impl PinInit<T, Error>) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            try_pin_init!(Self {
+                regular <- new_delayed_work!("netflow_tick"),
+                early <- new_work!("netflow_early_tick"),
+                hurried: Shared::new(0),
+                ticked <- ticked,
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    /// Ticks as soon as may be. Any context; to ask again before that costs nothing.
+    #[inline]
+    pub(crate) fn hurry(this: ArcBorrow<'_, Self>) {
+        if this.hurried.read() == 0 {
+            this.hurried.write(1);
+            // An error returns the reference, to be dropped: it is queued, or was stopped.
+            let _ = queue().enqueue::<Arc<Self>, EARLY>(this.into());
+        }
+    }
+
+    /// Queues the regular work, unless it is queued or was stopped.
+    fn enqueue(self: Arc<Self>) {
+        // An error returns the reference, to be dropped: someone else has queued it, or stopped it.
+        let _ = queue().enqueue_delayed::<Arc<Self>, 0>(self, msecs_to_jiffies(T::PERIOD));
+    }
+
+    /// Stops a work item: on return it does not run, nor will it. Process context, not in the work.
+    ///
+    /// # Safety
+    ///
+    /// `disable` must do that to the work item `ID` of `self`, and return whether it was queued.
+    unsafe fn stop<const ID: u64>(
+        self: &Arc<Self>,
+        disable: unsafe extern "C" fn(*mut bindings::work_struct) -> bool,
+    ) where
+        Self: HasWork<Self, ID>,
+    {
+        // SAFETY: The pointer is valid, and so is the work item in it.
+        let work = unsafe {
+            Work::raw_get(<Self as HasWork<Self, ID>>::raw_get_work(
+                Arc::as_ptr(self).cast_mut(),
+            ))
+        };
+        // SAFETY: The work is initialised and lives as long as `self`. This is process context, and not the
+        // work itself.
+        if unsafe { disable(work) } {
+            // SAFETY: What was queued held a reference, which `enqueue` gave up; it will not run.
+            drop(unsafe { Arc::from_raw(Arc::as_ptr(self)) });
+        }
+    }
+}
+
+/// Where the work is done: unbound, as a tick may keep a CPU for long.
+fn queue() -> &'static Queue {
     // SAFETY: The queue is a variable of the kernel that is set at boot and never changes; it is
-    // valid for ever. Unbound, as a tick may keep a CPU for long.
-    let queue = unsafe { Queue::from_raw(bindings::system_dfl_wq) };
-    // An error returns the reference, to be dropped: someone else has queued it, or stopped it.
-    let _ = queue.enqueue_delayed(inner, msecs_to_jiffies(delay));
+    // valid for ever.
+    unsafe { Queue::from_raw(bindings::system_dfl_wq) }
+}
+
+/// That something ticks, until this is dropped.
+pub(crate) struct Tick<T: Ticked> {
+    ticking: Arc<Ticking<T>>,
 }
 
 impl<T: Ticked> Tick<T> {
     /// Starts to tick, one period from now. Process context.
-    pub(crate) fn new(ticked: Arc<T>) -> Result<Self> {
-        let inner = Arc::pin_init(
-            pin_init!(Inner {
-                work <- new_delayed_work!("netflow_tick"),
-                ticked,
-            }),
-            GFP_KERNEL,
-        )?;
-        enqueue(inner.clone(), T::PERIOD);
-        Ok(Self { inner })
+    pub(crate) fn start(ticking: Arc<Ticking<T>>) -> Self {
+        ticking.clone().enqueue();
+        Self { ticking }
     }
 }
 
 impl<T: Ticked> Drop for Tick<T> {
     /// Stops; on return no tick runs any more, nor will one. Process context, not in a tick.
     fn drop(&mut self) {
-        // SAFETY: The work lives as long as `self.inner`.
-        let work = unsafe { Work::raw_get(DelayedWork::raw_as_work(&raw const self.inner.work)) };
-        // SAFETY: It is the `work` of a `delayed_work`.
-        let work = unsafe { container_of!(work, bindings::delayed_work, work) };
-        // SAFETY: The work is initialised. This is process context, and not the work itself.
-        let was_queued = unsafe { bindings::disable_delayed_work_sync(work) };
-        if was_queued {
-            // SAFETY: What was queued held a reference, which `enqueue` gave up; it will not run.
-            drop(unsafe { Arc::from_raw(Arc::as_ptr(&self.inner)) });
+        /// Stops the work of a delayed work.
+        ///
+        /// # Safety
+        ///
+        /// `work` must be that of a valid `delayed_work`; process context.
+        unsafe extern "C" fn disable_delayed(work: *mut bindings::work_struct) -> bool {
+            // SAFETY: By the requirements of this function.
+            unsafe {
+                bindings::disable_delayed_work_sync(container_of!(
+                    work,
+                    bindings::delayed_work,
+                    work
+                ))
+            }
+        }
+        // SAFETY: The first is a delayed work, the second is not; these are their functions.
+        unsafe {
+            self.ticking.stop::<0>(disable_delayed);
+            self.ticking.stop::<EARLY>(bindings::disable_work_sync);
         }
     }
 }

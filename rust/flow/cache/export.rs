@@ -16,7 +16,6 @@ use super::{
         ledger::Totals,
         record::Flow, //
     },
-    free::Occupancy,
     Cache, //
 };
 use crate::linux::lock::{
@@ -35,7 +34,14 @@ impl<A: Address> Cache<A> {
 
     /// Flows in it.
     pub(crate) fn cached(&self) -> u32 {
-        self.free.occupancy().used
+        self.free.used()
+    }
+
+    /// How many flows are there above three quarters of those that may be.
+    pub(crate) fn pressure(&self) -> Pressure {
+        // CAST: Less than a `u32`.
+        let watermark = (u64::from(self.max).wrapping_mul(3) / 4) as u32;
+        Pressure::of_excess(self.free.used().saturating_sub(watermark))
     }
 
     /// What the flows in the waiting room add up to.
@@ -48,25 +54,16 @@ impl<A: Address> Cache<A> {
         self.waiting.lock().flows.len()
     }
 
-    /// High if more than three quarters of the flows are there that may be, or hardly a cell is free.
-    pub(crate) fn pressure(&self) -> Pressure {
-        let Occupancy { used, live } = self.free.occupancy();
-        let unused = u64::from(self.cells.saturating_sub(used));
-        if u64::from(live).wrapping_mul(4) > u64::from(self.max).wrapping_mul(3)
-            || unused.wrapping_mul(32) < u64::from(self.cells)
-        {
-            Pressure::High
-        } else {
-            Pressure::Low
-        }
-    }
-
-    /// Takes a flow out of the waiting room.
-    pub(crate) fn next_waiting(&self) -> Option<Flow<A>> {
+    /// Takes the flow out of the waiting room that has been there longest, and why it is there.
+    pub(crate) fn next_waiting(&self) -> Option<(Flow<A>, Reason)> {
         let mut waiting = self.waiting.lock();
         let flow = waiting.flows.pop()?;
         waiting.totals -= flow.totals();
-        Some(flow)
+        let reason = match flow.is_finished() {
+            true => Reason::Finished,
+            false => Reason::Displaced,
+        };
+        Some((flow, reason))
     }
 
     /// Changes the policy. What it changes for the flows in the cache shows when [`Self::expire`] has
@@ -79,12 +76,12 @@ impl<A: Address> Cache<A> {
     /// whether there are any.
     ///
     /// A bucket in which nothing is due is only looked at, not into, as long as the pressure is low;
-    /// unless `closely`.
+    /// unless `closely`. Each flow that goes relieves the pressure.
     pub(crate) fn expire(
         &self,
         bucket: usize,
         now: Uptime,
-        pressure: Pressure,
+        pressure: &mut Pressure,
         closely: bool,
         expired: &mut Expired<A>,
     ) -> bool {
@@ -94,7 +91,7 @@ impl<A: Address> Cache<A> {
         let softirqs = SoftirqGuard::new();
         let softirqs = softirqs.proof();
         let mut bucket = lock_in(&line.bucket, softirqs);
-        let due = closely || pressure != Pressure::Low || !now.is_before(bucket.due);
+        let due = closely || *pressure != Pressure::Low || !now.is_before(bucket.due);
         if bucket.is_empty() || !due {
             return false;
         }
@@ -105,8 +102,11 @@ impl<A: Address> Cache<A> {
         let mut left = [const { None }; SLOTS];
         let mut freed = left.iter_mut();
         bucket.take(
-            |handle| match policy.judge(self.slab.get(handle), now, pressure) {
-                Verdict::Expired(reason) => Some(reason),
+            |handle| match policy.judge(self.slab.get(handle), now, *pressure) {
+                Verdict::Expired(reason) => {
+                    *pressure = pressure.relieved();
+                    Some(reason)
+                }
                 Verdict::Keep(until) => {
                     due = due.min(until);
                     None
@@ -116,7 +116,7 @@ impl<A: Address> Cache<A> {
                 let flow = *self.slab.get(&handle);
                 if let (Some(out), Some(freed)) = (out.next(), freed.next()) {
                     *out = Some((flow, reason));
-                    *freed = Some((handle, flow.is_finished()));
+                    *freed = Some(handle);
                 }
             },
         );
@@ -124,8 +124,8 @@ impl<A: Address> Cache<A> {
         drop(bucket);
 
         let any = matches!(left.first(), Some(Some(_)));
-        for (handle, finished) in left.into_iter().flatten() {
-            self.free.give(handle, finished, softirqs);
+        for handle in left.into_iter().flatten() {
+            self.free.give(handle, softirqs);
         }
         any
     }

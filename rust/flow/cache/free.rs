@@ -3,81 +3,60 @@
 //! The cells that are not in use: a list for each CPU, so that new flows on two CPUs do not meet.
 //!
 //! A cell belongs to one list for ever. A CPU takes cells from its own list, and from the others when that
-//! has none; whoever frees a cell gives it back to its list. The lists share what the cache may hold, so
-//! that each knows alone whether it has room.
+//! has none; whoever frees a cell gives it back to its list.
+//!
+//! Beside its cells a list remembers in which buckets flows have finished: should all cells be in use, one of
+//! those can make way.
 
 use kernel::{
-    alloc::{
-        flags::__GFP_NOWARN,
-        Flags, //
-    },
+    alloc::Flags,
     prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
 };
 
-use super::super::slab::{
-    Handle,
-    Index, //
+use super::super::{
+    ring::Ring,
+    slab::{
+        Handle,
+        Index, //
+    },
 };
 use crate::linux::{
     lock::{
         lock_in,
         new_spinlock_bh,
+        SoftirqGuard,
         SoftirqsOff,
         SpinLockBh, //
     },
     percpu::{
-        cpus,
+        cpus_online,
         this_cpu, //
     },
-    shared::Shared, //
 };
 
-/// The most lists, and the fewest cells that are worth one.
-const LISTS_MAX: usize = 64;
+/// The most lists, one for each bit of a [`Map`], and the fewest cells that are worth one.
+const LISTS_MAX: usize = u64::BITS as usize;
 const CELLS_MIN: u32 = 512;
 
-/// Cells of one CPU that are not in use, and how many of those in use do not count.
+/// What a CPU has of its own.
 struct List {
-    handles: KVVec<Handle>,
-    /// Cells in all.
-    cells: u32,
-    /// Flows that there may be in them.
-    max: u32,
-    /// Finished flows: they only wait to be exported, so they do not keep new ones out.
-    finished: u32,
+    /// Cells that are not in use.
+    free: KVVec<Handle>,
+    /// Buckets in which flows have finished, if they are still there.
+    finished: Ring<KVVec<u32>>,
 }
 
 impl List {
-    fn with_capacity(cells: u32, max: u32, flags: Flags) -> Result<Self> {
+    fn with_capacity(cells: u32, flags: Flags) -> Result<Self> {
         Ok(Self {
-            handles: KVVec::with_capacity(cells as usize, flags)?,
-            cells,
-            max,
-            finished: 0,
+            free: KVVec::with_capacity(cells as usize, flags)?,
+            finished: Ring::new(KVVec::from_elem(0, cells as usize, flags)?),
         })
     }
-
-    fn occupancy(&self) -> Occupancy {
-        // CAST: At most `cells`.
-        let used = self.cells.saturating_sub(self.handles.len() as u32);
-        Occupancy {
-            used,
-            live: used.saturating_sub(self.finished),
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        !self.handles.is_empty() && self.occupancy().live < self.max
-    }
-}
-
-/// How many flows there are.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Occupancy {
-    /// Cells in use.
-    pub(super) used: u32,
-    /// Those that count: not finished.
-    pub(super) live: u32,
 }
 
 /// A list and its lock, apart from all others.
@@ -88,31 +67,59 @@ struct Line {
     list: SpinLockBh<List>,
 }
 
+/// Which lists have something: a bit for each, changed under the list's lock.
+#[repr(align(64))]
+struct Map(Atomic<u64>);
+
+/// The bit of a list.
+fn bit(list: usize) -> u64 {
+    // CAST: Less than 64.
+    1u64.wrapping_shl(list as u32)
+}
+
+impl Map {
+    fn set(&self, list: usize) {
+        self.0.add(bit(list), Relaxed);
+    }
+
+    fn clear(&self, list: usize) {
+        self.0.fetch_sub(bit(list), Relaxed);
+    }
+
+    /// The first list that has something, from `own` on.
+    fn find(&self, own: usize) -> Option<usize> {
+        let map = self.0.load(Relaxed);
+        if map == 0 {
+            return None;
+        }
+        // CAST: Less than 64, both of them.
+        let distance = map.rotate_right(own as u32).trailing_zeros() as usize;
+        Some(own.wrapping_add(distance) % LISTS_MAX)
+    }
+}
+
 /// The lists.
 pub(super) struct Free {
     lines: Pin<KVBox<[Line]>>,
-    /// For each list, whether it has room: written under its lock, and read by CPUs that have none.
-    room: [Shared<u32>; LISTS_MAX],
+    /// Cells in all.
+    cells: u32,
+    with_cells: Map,
+    with_finished: Map,
 }
 
 impl Free {
-    /// Lists of `handles`, `cells` of them, for `max` flows that count. Process context.
+    /// Lists of `handles`, `cells` of them. Process context.
     pub(super) fn new(
         handles: impl Iterator<Item = Handle>,
         cells: u32,
-        max: u32,
         flags: Flags,
     ) -> Result<Self> {
-        let flags = flags | __GFP_NOWARN;
         let lists = lists_for(cells);
-        // CAST: At most `LISTS_MAX`.
-        let part = |whole: u32, i: usize| {
-            let n = lists as u32;
-            (whole / n).saturating_add(u32::from((i as u32) < whole % n))
-        };
+        // One more than a part of a whole number, at most.
+        let share = cells.wrapping_shr(lists.trailing_zeros()).saturating_add(1);
         let lines = KVBox::pin_slice(
-            |i| {
-                let list = List::with_capacity(part(cells, i), part(max, i), flags);
+            |_| {
+                let list = List::with_capacity(share, flags);
                 try_pin_init!(Line {
                     list <- new_spinlock_bh!(list?, "netflow_free"),
                 }? Error)
@@ -122,118 +129,104 @@ impl Free {
         )?;
         let this = Self {
             lines,
-            room: [const { Shared::new(0) }; LISTS_MAX],
+            cells,
+            with_cells: Map(Atomic::new(0)),
+            with_finished: Map(Atomic::new(0)),
         };
         for handle in handles {
-            let i = this.home(&handle);
-            if let Some(line) = this.lines.get(i) {
-                let mut list = line.list.lock();
-                list.handles
-                    .push_within_capacity(handle)
-                    .map_err(|_| ENOMEM)?;
-                this.publish(i, &list);
-            }
+            this.give(handle, SoftirqGuard::new().proof());
         }
         Ok(this)
     }
 
-    /// Which list a cell belongs to.
+    /// The number of the last list, which is a mask, as there is a power of two of them.
     #[inline]
-    fn home(&self, handle: &Handle) -> usize {
-        // There is a power of two of them.
-        handle.index().to_usize() & self.lines.len().wrapping_sub(1)
+    fn mask(&self) -> usize {
+        self.lines.len().wrapping_sub(1)
     }
 
-    /// Notes whether a list has room.
+    /// The list of this CPU.
     #[inline]
-    fn publish(&self, i: usize, list: &List) {
-        if let Some(room) = self.room.get(i) {
-            let has_room = list.has_room().into();
-            // A line that all read is not written without need.
-            if room.read() != has_room {
-                room.write(has_room);
+    fn own(&self, softirqs: SoftirqsOff<'_>) -> usize {
+        this_cpu(softirqs) as usize & self.mask()
+    }
+
+    /// Whether no cell is free.
+    #[inline]
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.with_cells.0.load(Relaxed) == 0
+    }
+
+    /// Takes a cell, if one is free. Says which comes next.
+    #[inline]
+    pub(super) fn take(&self, softirqs: SoftirqsOff<'_>) -> Option<(Handle, Option<Index>)> {
+        let own = self.own(softirqs);
+        // Others may be quicker, each time; not for ever.
+        for _ in 0..self.lines.len() {
+            let i = self.with_cells.find(own)?;
+            let mut list = lock_in(&self.lines.get(i)?.list, softirqs);
+            let Some(handle) = list.free.pop() else {
+                continue;
+            };
+            let next = list.free.last().map(Handle::index);
+            if next.is_none() {
+                self.with_cells.clear(i);
+            }
+            return Some((handle, next));
+        }
+        None
+    }
+
+    /// Gives back a cell.
+    pub(super) fn give(&self, handle: Handle, softirqs: SoftirqsOff<'_>) {
+        let i = handle.index().to_usize() & self.mask();
+        if let Some(line) = self.lines.get(i) {
+            let mut list = lock_in(&line.list, softirqs);
+            let was_empty = list.free.is_empty();
+            // There is room: the vector was made for all cells of the list.
+            if list.free.push_within_capacity(handle).is_ok() && was_empty {
+                self.with_cells.set(i);
             }
         }
     }
 
-    /// Takes a cell for a new flow, unless there are as many flows as may be. Says which one comes next.
-    #[inline]
-    pub(super) fn take(
-        &self,
-        finished: bool,
-        softirqs: SoftirqsOff<'_>,
-    ) -> Option<(Handle, Option<Index>)> {
-        let mask = self.lines.len().wrapping_sub(1);
-        let own = this_cpu(softirqs) as usize & mask;
-        let cell = self.take_from(own, finished, softirqs);
-        if cell.is_some() {
-            return cell;
+    /// A flow in `bucket` has finished.
+    pub(super) fn note_finished(&self, bucket: u32, softirqs: SoftirqsOff<'_>) {
+        let own = self.own(softirqs);
+        if let Some(line) = self.lines.get(own) {
+            let mut list = lock_in(&line.list, softirqs);
+            if list.finished.len() == 0 {
+                self.with_finished.set(own);
+            } else if list.finished.is_full() {
+                // The oldest has been exported since then, most likely.
+                list.finished.pop();
+            }
+            list.finished.push(bucket);
         }
-        (1..self.lines.len())
-            .map(|distance| own.wrapping_add(distance) & mask)
-            .find_map(|i| self.take_from(i, finished, softirqs))
     }
 
-    #[inline]
-    fn take_from(
-        &self,
-        i: usize,
-        finished: bool,
-        softirqs: SoftirqsOff<'_>,
-    ) -> Option<(Handle, Option<Index>)> {
-        if self.room.get(i)?.read() == 0 {
-            return None;
-        }
+    /// A bucket in which a flow has finished, and may be still.
+    pub(super) fn next_finished(&self, softirqs: SoftirqsOff<'_>) -> Option<u32> {
+        let i = self.with_finished.find(self.own(softirqs))?;
         let mut list = lock_in(&self.lines.get(i)?.list, softirqs);
-        if !list.has_room() {
-            return None;
+        let bucket = list.finished.pop()?;
+        if list.finished.len() == 0 {
+            self.with_finished.clear(i);
         }
-        let handle = list.handles.pop()?;
-        if finished {
-            list.finished = list.finished.saturating_add(1);
-        }
-        self.publish(i, &list);
-        Some((handle, list.handles.last().map(Handle::index)))
+        Some(bucket)
     }
 
-    /// Gives back a cell; `finished` if its flow was.
-    pub(super) fn give(&self, handle: Handle, finished: bool, softirqs: SoftirqsOff<'_>) {
-        let i = self.home(&handle);
-        if let Some(line) = self.lines.get(i) {
-            let mut list = lock_in(&line.list, softirqs);
-            list.finished = list.finished.saturating_sub(finished.into());
-            // There is room: the vector was made for all cells of the list.
-            let _ = list.handles.push_within_capacity(handle);
-            self.publish(i, &list);
-        }
-    }
-
-    /// The flow in a cell has finished.
-    pub(super) fn count_finished(&self, handle: &Handle, softirqs: SoftirqsOff<'_>) {
-        let i = self.home(handle);
-        if let Some(line) = self.lines.get(i) {
-            let mut list = lock_in(&line.list, softirqs);
-            list.finished = list.finished.saturating_add(1);
-            self.publish(i, &list);
-        }
-    }
-
-    /// How many flows there are in all. Process context or softirq.
-    pub(super) fn occupancy(&self) -> Occupancy {
-        let mut sum = Occupancy::default();
-        for line in self.lines.iter() {
-            let Occupancy { used, live } = line.list.lock().occupancy();
-            sum.used = sum.used.saturating_add(used);
-            sum.live = sum.live.saturating_add(live);
-        }
-        sum
+    /// Cells in use. Process context or softirq.
+    pub(super) fn used(&self) -> u32 {
+        let free = |line: &Line| line.list.lock().free.len() as u32;
+        self.lines
+            .iter()
+            .fold(self.cells, |used, line| used.saturating_sub(free(line)))
     }
 }
 
 /// How many lists are worth while: a power of two.
 fn lists_for(cells: u32) -> usize {
-    let most = (cells / CELLS_MIN).min(cpus()) as usize;
-    let most = most.clamp(1, LISTS_MAX);
-    // The greatest power of two that is not above it.
-    1 << most.checked_ilog2().unwrap_or(0)
+    let most = (cells / CELLS_MIN).min(cpus_online()) as usize;
+    most.min(LISTS_MAX).checked_next_power_of_two().unwrap_or(1)
 }

@@ -14,6 +14,7 @@ mod flow {
     pub(crate) mod observe;
     pub(crate) mod parse;
     pub(crate) mod record;
+    pub(crate) mod ring;
     pub(crate) mod slab;
 }
 
