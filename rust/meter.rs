@@ -27,7 +27,10 @@ use crate::{
             Cache,
             Expired, //
         },
-        expiry::Pressure,
+        expiry::{
+            Pressure,
+            LINGER, //
+        },
         key::{
             Key,
             Secret, //
@@ -67,6 +70,8 @@ use crate::{
 pub(crate) enum Sweep {
     /// Those that have expired.
     Due,
+    /// The same, and those that have finished at once: their cells are needed.
+    Early,
     /// The same, after a change of the policy: what was known to be due does not hold.
     Closely,
     /// All.
@@ -77,8 +82,16 @@ impl Sweep {
     /// Milliseconds that sending may wait for room in send buffers, all datagrams together.
     const fn patience(self) -> u32 {
         match self {
-            Self::Due | Self::Closely => 200,
+            Self::Due | Self::Early | Self::Closely => 200,
             Self::All => 2000,
+        }
+    }
+
+    /// Milliseconds that finished flows stay.
+    const fn linger(self) -> u32 {
+        match self {
+            Self::Due | Self::Closely => LINGER,
+            Self::Early | Self::All => 0,
         }
     }
 }
@@ -144,6 +157,8 @@ impl Meter {
             sender.export(&flow, reason);
             exported = exported.saturating_add(1);
         }
+        let (closely, linger) = (sweep != Sweep::Due, sweep.linger());
+        self.cache.walk_begins();
         let mut now = self.clock.uptime();
         let mut pressure = Pressure::Low;
         let mut expired: Expired<Ipv4Addr> = [const { None }; _];
@@ -151,13 +166,12 @@ impl Meter {
             // Now and then: to ask takes the lock of each CPU's list.
             if bucket % BUCKETS_PER_LOOK == 0 {
                 pressure = match sweep {
-                    Sweep::Due | Sweep::Closely => self.cache.pressure(),
+                    Sweep::Due | Sweep::Early | Sweep::Closely => self.cache.pressure(),
                     Sweep::All => Pressure::Flush,
                 };
             }
-            let closely = sweep != Sweep::Due;
             let cache = &self.cache;
-            if cache.expire(bucket, now, &mut pressure, closely, &mut expired) {
+            if cache.expire(bucket, now, &mut pressure, closely, linger, &mut expired) {
                 for (flow, reason) in expired.iter_mut().filter_map(Option::take) {
                     sender.export(&flow, reason);
                     exported = exported.saturating_add(1);
@@ -166,6 +180,7 @@ impl Meter {
             }
             linux::cond_resched();
         }
+        self.cache.walk_ends(linger);
         sender.send_rest();
         exported
     }
@@ -275,7 +290,7 @@ impl Ticked for Meter {
 
     fn tick_early(&self) -> bool {
         // What it takes to walk through the table is not worth a few flows.
-        while self.export(Sweep::Due) > self.cache.max() / 16 {
+        while self.export(Sweep::Early) > self.cache.max() / 16 {
             if !self.cache.is_exhausted() {
                 return true;
             }

@@ -10,7 +10,10 @@ use kernel::{
 use crate::{
     bindings,
     flow::{
-        expiry::Policy,
+        expiry::{
+            Policy,
+            LINGER, //
+        },
         observe::Points, //
     },
     module_parameters, //
@@ -82,6 +85,7 @@ impl Settings {
             active: self.active_timeout.saturating_mul(MSEC_PER_SEC),
             inactive: self.inactive_timeout.saturating_mul(MSEC_PER_SEC),
             strict: self.strict,
+            linger: LINGER,
         }
     }
 }

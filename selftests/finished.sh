@@ -88,14 +88,14 @@ check "so it goes with FIN; beyond the limit flows are refused" lost_is 4
 check "16 are accepted" udp_flows_are 16
 need nf disable
 
-# There is room for 252 that wait, 124 in the cache and 128 outside of it. Those are exported at once.
+# There is room for 252 that wait, 124 in the cache and 128 outside of it. Those outside are exported at once.
 need nf enable --max-flows 1024 --inactive-timeout 600
 inject <<'END'
 	udp 10.1.0.2:1-900 10.9.0.4:53
 END
-for first in $(seq 1 200 2801); do
+for first in $(seq 1 120 2881); do
 	inject <<-END
-		tcp 10.1.0.2:$first-$((first + 199)) 10.9.0.4:80 flags=R len=40
+		tcp 10.1.0.2:$first-$((first + 119)) 10.9.0.4:80 flags=R len=40
 	END
 	need eventually 5 info_is .packets.pending 0
 done

@@ -112,6 +112,7 @@ impl LivePolicy {
             active: self.active.load(Relaxed),
             inactive: self.inactive.load(Relaxed),
             strict: self.strict.load(Relaxed),
+            linger: LINGER,
         }
     }
 
@@ -267,7 +268,8 @@ impl<A: Address> Cache<A> {
         if cell.is_none() {
             // The flow that makes way may be in any bucket, and two are not to be locked at a time.
             drop(bucket);
-            if !self.make_room(place.bucket, now, softirqs) {
+            // An export may have been quicker.
+            if !self.make_room(place.bucket, now, softirqs) && self.is_exhausted() {
                 return enter(Accounted::Full);
             }
             bucket = lock_in(&line.bucket, softirqs);

@@ -15,8 +15,7 @@ use super::{
 /// Flows of at most so many packets are small.
 pub(crate) const SMALL: u64 = 4;
 
-/// Milliseconds that a finished flow stays, for the last acknowledgements of its connection: as long as
-/// there is room.
+/// Milliseconds that a finished flow stays, for the last acknowledgements of its connection.
 pub(crate) const LINGER: u32 = 1000;
 
 /// Bytes at which a flow is exported, before its counter exceeds the 32 bits of a v5 record.
@@ -49,7 +48,7 @@ impl Reason {
 pub(crate) enum Pressure {
     /// There is room: inactive flows stay unless they are small.
     Low,
-    /// Above the watermark: inactive flows go, and finished ones at once, until so many have left.
+    /// Above the watermark: inactive flows go, until so many have left.
     High(u32),
     /// All flows go.
     Flush,
@@ -91,6 +90,8 @@ pub(crate) struct Policy {
     pub(crate) inactive: u32,
     /// Whether inactive flows go even if there is room and they are not small.
     pub(crate) strict: bool,
+    /// Since the last packet of a flow that has finished.
+    pub(crate) linger: u32,
 }
 
 impl Policy {
@@ -104,7 +105,7 @@ impl Policy {
         let idle = now.since(flow.last);
         let goes = flow.packets <= SMALL || self.strict || matches!(pressure, Pressure::High(_));
 
-        if flow.is_finished() && (idle >= LINGER || pressure != Pressure::Low) {
+        if flow.is_finished() && (idle >= self.linger || pressure == Pressure::Flush) {
             Verdict::Expired(Reason::Finished)
         } else if now.since(flow.first) > self.active {
             Verdict::Expired(Reason::Active)
@@ -124,7 +125,7 @@ impl Policy {
     pub(crate) fn deadline<A: Address>(&self, flow: &Flow<A>) -> Uptime {
         let active = flow.first.plus(self.active.saturating_add(1));
         if flow.is_finished() {
-            active.min(flow.last.plus(LINGER))
+            active.min(flow.last.plus(self.linger))
         } else if flow.packets <= SMALL || self.strict {
             active.min(flow.last.plus(self.inactive.saturating_add(1)))
         } else {
@@ -154,6 +155,7 @@ mod tests {
         active: 1_800_000,
         inactive: 15_000,
         strict: false,
+        linger: LINGER,
     };
 
     fn flow(packets: u32, bytes: u32, tcp_flags: u8) -> Flow<Ipv4Addr> {
@@ -207,7 +209,8 @@ mod tests {
             assert_eq!(judge(&flow(1, 0, flag), 999, Pressure::Low), None);
             let expired = judge(&flow(1, 0, flag), 1000, Pressure::Low);
             assert_eq!(expired, Some(Reason::Finished));
-            let expired = judge(&flow(1, 0, flag), 0, Pressure::High(1));
+            assert_eq!(judge(&flow(1, 0, flag), 999, Pressure::High(1)), None);
+            let expired = judge(&flow(1, 0, flag), 0, Pressure::Flush);
             assert_eq!(expired, Some(Reason::Finished));
         }
     }

@@ -61,8 +61,8 @@ impl<A: Address> Cache<A> {
         now: Uptime,
         softirqs: SoftirqsOff<'_>,
     ) -> bool {
-        // Where one has finished, it is due soon.
-        if now.plus(LINGER).is_before(bucket.due) {
+        // Where one has finished, it is due soon; to be seen from any CPU, and their clocks differ a little.
+        if now.plus(2 * LINGER).is_before(bucket.due) {
             return false;
         }
         let finished = bucket

@@ -72,17 +72,29 @@ impl<A: Address> Cache<A> {
         self.policy.store(policy);
     }
 
+    /// All buckets are about to be looked into.
+    pub(crate) fn walk_begins(&self) {
+        self.free.walk_begins();
+    }
+
+    /// They were, with that `linger`.
+    pub(crate) fn walk_ends(&self, linger: u32) {
+        self.free.walk_ends(linger == 0);
+    }
+
     /// Takes out the flows of a bucket that have expired, into `expired`, which must be empty. Returns
     /// whether there are any.
     ///
     /// A bucket in which nothing is due is only looked at, not into, as long as the pressure is low;
-    /// unless `closely`. Each flow that goes relieves the pressure.
+    /// unless `closely`. Each flow that goes relieves the pressure. Finished flows stay for `linger`
+    /// milliseconds.
     pub(crate) fn expire(
         &self,
         bucket: usize,
         now: Uptime,
         pressure: &mut Pressure,
         closely: bool,
+        linger: u32,
         expired: &mut Expired<A>,
     ) -> bool {
         let Some(line) = self.lines.get(bucket) else {
@@ -96,11 +108,13 @@ impl<A: Address> Cache<A> {
             return false;
         }
 
-        let policy = self.policy.load();
+        let policy = Policy {
+            linger,
+            ..self.policy.load()
+        };
         let mut due = now.plus(i32::MAX as u32);
         let mut out = expired.iter_mut();
-        let mut left = [const { None }; SLOTS];
-        let mut freed = left.iter_mut();
+        let mut any = false;
         bucket.take(
             |handle| match policy.judge(self.slab.get(handle), now, *pressure) {
                 Verdict::Expired(reason) => {
@@ -113,20 +127,15 @@ impl<A: Address> Cache<A> {
                 }
             },
             |handle, reason| {
-                let flow = *self.slab.get(&handle);
-                if let (Some(out), Some(freed)) = (out.next(), freed.next()) {
-                    *out = Some((flow, reason));
-                    *freed = Some(handle);
+                if let Some(out) = out.next() {
+                    *out = Some((*self.slab.get(&handle), reason));
                 }
+                // Under the lock: whoever finds neither the flow nor a free cell takes the cache for full.
+                self.free.give(handle, softirqs);
+                any = true;
             },
         );
         bucket.due = due;
-        drop(bucket);
-
-        let any = matches!(left.first(), Some(Some(_)));
-        for handle in left.into_iter().flatten() {
-            self.free.give(handle, softirqs);
-        }
         any
     }
 

@@ -48,6 +48,10 @@ struct List {
     free: KVVec<Handle>,
     /// Buckets in which flows have finished, if they are still there.
     finished: Ring<KVVec<u32>>,
+    /// Of these, how many were there when the walk before the last one began.
+    before_last: usize,
+    /// The same, of the last one.
+    before_this: usize,
 }
 
 impl List {
@@ -55,7 +59,17 @@ impl List {
         Ok(Self {
             free: KVVec::with_capacity(cells as usize, flags)?,
             finished: Ring::new(KVVec::from_elem(0, cells as usize, flags)?),
+            before_last: 0,
+            before_this: 0,
         })
+    }
+}
+
+impl List {
+    fn next_finished(&mut self) -> Option<u32> {
+        self.before_last = self.before_last.saturating_sub(1);
+        self.before_this = self.before_this.saturating_sub(1);
+        self.finished.pop()
     }
 }
 
@@ -199,7 +213,7 @@ impl Free {
                 self.with_finished.set(own);
             } else if list.finished.is_full() {
                 // The oldest has been exported since then, most likely.
-                list.finished.pop();
+                list.next_finished();
             }
             list.finished.push(bucket);
         }
@@ -209,11 +223,36 @@ impl Free {
     pub(super) fn next_finished(&self, softirqs: SoftirqsOff<'_>) -> Option<u32> {
         let i = self.with_finished.find(self.own(softirqs))?;
         let mut list = lock_in(&self.lines.get(i)?.list, softirqs);
-        let bucket = list.finished.pop()?;
+        let bucket = list.next_finished()?;
         if list.finished.len() == 0 {
             self.with_finished.clear(i);
         }
         Some(bucket)
+    }
+
+    /// A walk through all buckets begins. Process context, one walk at a time.
+    pub(super) fn walk_begins(&self) {
+        for line in self.lines.iter() {
+            let mut list = line.list.lock();
+            list.before_this = list.finished.len();
+        }
+    }
+
+    /// It ends. What had finished before the walk in front of it has been taken out, or, with `at_once`, what
+    /// had before it began: those buckets are forgotten. Process context.
+    pub(super) fn walk_ends(&self, at_once: bool) {
+        for (i, line) in self.lines.iter().enumerate() {
+            let mut list = line.list.lock();
+            if at_once {
+                list.before_last = list.before_this;
+            }
+            while list.before_last != 0 {
+                if list.next_finished().is_some() && list.finished.len() == 0 {
+                    self.with_finished.clear(i);
+                }
+            }
+            list.before_last = list.before_this;
+        }
     }
 
     /// Cells in use. Process context or softirq.
