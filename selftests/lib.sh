@@ -109,8 +109,9 @@ clean_up() {
 	return $status
 }
 
-# What a kernel in trouble writes to its log.
+# What a kernel in trouble writes to its log, and the module when its books do not balance.
 TROUBLE='WARNING:|BUG:|Oops|Call Trace:|general protection|refcount_t:|KASAN|unregister_netdevice: waiting|stall|INFO: task'
+TROUBLE+='|packets are in no account'
 
 kernel_log() { dmesg | awk -v mark="$mark" 'on; index($0, mark) { on = 1 }'; }
 
