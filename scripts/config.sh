@@ -38,8 +38,10 @@ ROOT_KEY=$(echo "$ROOT_RECIPE" "$SUITE" $ROOT_PACKAGES | sha256sum | cut -c1-12)
 ROOT=$CACHE/root-$ROOT_KEY
 
 # In the root: one folder for each version of the kernel packages, and files that
-# say which to use (prepare-kernel writes them). `stock` is the only one so far.
+# say which to use (prepare-kernel and build-kernel write them): `stock`, `custom` ...
 KERNELS=/usr/src/netflow-kernel
+# A hash of what the stock kernel's tree is made from: a line of `stock` has it.
+STOCK_KEY=$({ echo "$KERNEL_SERIES" "$KERNEL_SUITE" && cat "$CHECKOUT/scripts/prepare-kernel"; } | sha256sum | cut -c1-12)
 
 die() {
 	echo "${0##*/}: $*" >&2

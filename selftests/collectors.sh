@@ -11,38 +11,6 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 begin nfcapd nfdump nfacctd tcpdump tshark nft
 
-start_nfacctd() {
-	cat >"$TMP/nfacctd.conf" <<-END
-		daemonize: false
-		nfacctd_ip: 10.3.0.2
-		nfacctd_port: 2056
-		nfacctd_disable_checks: false
-		nfacctd_pipe_size: 4000000
-		plugins: print[x]
-		aggregate[x]: src_host,dst_host,src_port,dst_port,proto,tos
-		print_output[x]: csv
-		print_output_file[x]: $TMP/nfacctd.csv
-		print_refresh_time[x]: 86400
-		print_cache_entries[x]: 1021
-	END
-	ip netns exec collector nfacctd -f "$TMP/nfacctd.conf" >"$TMP/nfacctd.log" 2>&1 &
-	nfacctd_pid=$!
-	processes+=("$nfacctd_pid")
-	eventually 20 received_all "$nfacctd_pid" 2056
-}
-
-# nfacctd writes what it has when it is interrupted (which a shell's background
-# processes ignore, were it not for nfacctd's own handler).
-stop_nfacctd() {
-	eventually 20 received_all "$nfacctd_pid" 2056 || return
-	kill -INT "$nfacctd_pid"
-	eventually 20 test -s "$TMP/nfacctd.csv" || return
-	wait "$nfacctd_pid"
-	# SRC_IP,DST_IP,SRC_PORT,DST_PORT,PROTOCOL,TOS,PACKETS,BYTES
-	sed 1d "$TMP/nfacctd.csv" | awk -F, '{ print $1, $2, $5 == "udp" ? 17 : $5, $3, $4, $6, $7, $8 }' |
-		sum_flows >"$TMP/by_nfacctd"
-}
-
 # decode: each datagram on the collector's link by tshark, as columns. Fields of records
 # are lists with commas.
 FIELDS="port payload version count uptime seconds nanoseconds sequence time packets last first length_"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The README says the truth: each command in a block marked `sh` works, in the order in
-# which they stand. Those that are not marked so (make ...) are how this test came to run.
+# which they stand. Those that are not marked so (make ...) are how this test came to run, or
+# are what scripts/check and commands.sh run.
 #
 #    this namespace: initial       netns blue
 
