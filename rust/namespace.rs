@@ -280,7 +280,10 @@ impl State for Namespace {
             GFP_KERNEL_ACCOUNT,
         )?;
         if netns.is_initial() && module_parameters::enable.value() {
-            namespace.enable(|_| {}).map_err(Error::from)?;
+            namespace.enable(|_| {}).map_err(|refusal| {
+                pr_err!("cannot enable: {}\n", refusal.text());
+                refusal.error()
+            })?;
         }
         Ok(namespace)
     }

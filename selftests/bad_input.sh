@@ -65,12 +65,24 @@ check "a second insmod is refused" refused "exists" insmod "$NETFLOW_KO"
 state >"$TMP/state"
 check "disable when not enabled is refused" refused "enabled" netflowctl disable
 check "flush when not enabled is refused" refused "enabled" netflowctl flush
-for wrong in "--max-flows 0" "--max-flows 8388609" "--max-flows -1" "--max-flows ten" "--active-timeout 0" \
-	"--inactive-timeout 604801" "--inactive-timeout 20 --active-timeout 10" "--inactive-timeout 1801" "--frobnicate" "surplus"; do
+while IFS='|' read -r wrong explanation; do
 	# shellcheck disable=SC2086 # words
-	check "enable $wrong is refused" refused . netflowctl enable $wrong
-done
-check "an unknown command is refused" refused . netflowctl frobnicate
+	check "enable $wrong is refused" refused "$explanation" netflowctl enable $wrong </dev/null
+done <<'END'
+--max-flows 0|max-flows.*1 to 8388608
+--max-flows 8388609|max-flows.*1 to 8388608
+--max-flows -1|unexpected argument '-1'
+--max-flows ten|'ten' for '--max-flows
+--active-timeout 0|active-timeout.*1 to 604800
+--active-timeout 604801|active-timeout.*1 to 604800
+--inactive-timeout 0|inactive-timeout.*1 to 604800
+--inactive-timeout 604801|inactive-timeout.*1 to 604800
+--inactive-timeout 20 --active-timeout 10|inactive_timeout must not be greater than active_timeout
+--inactive-timeout 1801|inactive_timeout must not be greater than active_timeout
+--frobnicate|unexpected argument '--frobnicate'
+surplus|unexpected argument 'surplus'
+END
+check "an unknown command is refused" refused "unrecognized subcommand 'frobnicate'" netflowctl frobnicate
 check "an unknown namespace is refused" refused "nowhere" netflowctl --netns nowhere info
 check "nothing of this has changed anything" unchanged
 

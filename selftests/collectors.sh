@@ -167,5 +167,14 @@ fill() {
 	done
 }
 check "16 collectors fit" fill
-check "the 17th is refused" refused . nf collector add 10.3.0.2:3016
+check "the 17th is refused" refused "16 collectors.*remove one" nf collector add 10.3.0.2:3016
+
+only_port() { on router sysctl -qw net.ipv4.ip_local_port_range="$1 $1"; }
+need nf collector del 10.3.0.2:3014
+need nf collector del 10.3.0.2:3015
+need only_port 40000
+check "a collector takes the only local port" nf collector add 10.3.0.2:3014
+check "without a free one the next is refused" refused "ip_local_port_range" nf collector add 10.3.0.2:3015
+need only_port 40001
+check "with one it is not" nf collector add 10.3.0.2:3015
 done_testing

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Sends netlink requests that are wrong, as netflowctl never would, to the module.
 
-Prints a line "ok DESCRIPTION" or "not ok DESCRIPTION: WHY" for each. The numbers of
-commands and attributes come from the uapi header.
+Prints a line "ok DESCRIPTION" or "not ok DESCRIPTION: WHY" for each: it is to be refused
+with a text. The numbers of commands and attributes come from the uapi header.
 """
 import errno
 import pathlib
@@ -113,7 +113,6 @@ UNKNOWN = 200
 # What, command, attributes, flags.
 WRONG = [
     ("an unknown command", UNKNOWN, b"", 0),
-    ("an unknown attribute", ENABLE, u32(UNKNOWN, 1), 0),
     ("an attribute that is only for answers", ENABLE, u32(N["A_INFO_FLOWS_CACHED"], 1), 0),
     ("max-flows of 0", ENABLE, u32(N["A_INFO_MAX_FLOWS"], 0), 0),
     ("max-flows of 8388609", ENABLE, u32(N["A_INFO_MAX_FLOWS"], 8388609), 0),
@@ -155,15 +154,41 @@ WRONG = [
 ]
 
 
+# No command takes this one, beside or inside those that it does take.
+STRAY = u32(UNKNOWN, 1)
+STRAYS = [
+    (f"an unknown attribute for {name}", number, STRAY, NLM_F_DUMP if name == "CMD_FLOW_GET" else 0)
+    for name, number in N.items() if name.startswith("CMD_")
+] + [
+    ("an unknown attribute beside a new collector", ADD, collector(ADDRESS) + STRAY, 0),
+    ("an unknown attribute of a new collector", ADD, collector(ADDRESS, STRAY), 0),
+    ("an unknown attribute of a collector to remove", N["CMD_COLLECTOR_DEL"], collector(ADDRESS, STRAY), 0),
+    ("an unknown attribute of an interface", IFACE_SET,
+     iface(u32(N["A_IFACE_IFINDEX"], 1), u32(N["A_IFACE_NUMBER"], 1), STRAY), 0),
+]
+
+# The kernel has no text for an operation that the family does not have.
+WITHOUT_TEXT = (errno.EOPNOTSUPP,)
+
+
+def judge(what, error, text, expected=""):
+    if not error:
+        print(f"not ok {what}: accepted")
+    elif not text and error not in WITHOUT_TEXT:
+        print(f"not ok {what}: {errno.errorcode.get(error, error)} without a text")
+    elif expected not in text:
+        print(f"not ok {what}: {text}")
+    else:
+        print(f"ok {what}: {errno.errorcode.get(error, error)}{text and ', ' + text}")
+
+
 def main():
     netlink = Netlink()
     family = netlink.family("netflow")
     for what, command, payload, flags in WRONG:
-        error, text, _ = netlink.request(family, command, payload, flags)
-        if not error:
-            print(f"not ok {what}: accepted")
-        else:
-            print(f"ok {what}: {errno.errorcode.get(error, error)}{text and ', ' + text}")
+        judge(what, *netlink.request(family, command, payload, flags)[:2])
+    for what, command, payload, flags in STRAYS:
+        judge(what, *netlink.request(family, command, payload, flags)[:2], "Unknown attribute type")
     error, _, _ = netlink.raw(family, b"", 0)
     print("ok" if error else "not ok", "a message without generic netlink header")
 
