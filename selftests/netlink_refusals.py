@@ -104,6 +104,10 @@ def iface(*parts):
     return attribute(N["A_INFO_IFACE"] | NLA_F_NESTED, b"".join(parts))
 
 
+def host(*address):
+    return collector(attribute(N["A_COLLECTOR_ADDRESS"], bytes(address)))
+
+
 ADDRESS = attribute(N["A_COLLECTOR_ADDRESS"], bytes([192, 0, 2, 1]))
 PORT = u16(N["A_COLLECTOR_PORT"], 2055)
 ENABLE, ADD = N["CMD_ENABLE"], N["CMD_COLLECTOR_ADD"]
@@ -146,7 +150,11 @@ WRONG = [
     ("an IPv6 address", ADD, collector(attribute(N["A_COLLECTOR_ADDRESS"], bytes(15) + b"\1"), PORT), 0),
     ("port 0", ADD, collector(ADDRESS, u16(N["A_COLLECTOR_PORT"], 0)), 0),
     ("a port of one byte", ADD, collector(ADDRESS, attribute(N["A_COLLECTOR_PORT"], b"\1")), 0),
-    ("an unknown attribute of a collector", ADD, collector(ADDRESS, u32(UNKNOWN, 1)), 0),
+    ("a collector in 0.0.0.0/8", ADD, host(0, 255, 255, 255), 0),
+    ("a multicast group as collector", ADD, host(224, 0, 0, 0), 0),
+    ("the last multicast group as collector", ADD, host(239, 255, 255, 255), 0),
+    ("a collector in 240.0.0.0/4", ADD, host(240, 0, 0, 0), 0),
+    ("the broadcast address as collector", ADD, host(255, 255, 255, 255), 0),
     ("removal of a collector without address", N["CMD_COLLECTOR_DEL"], collector(PORT), 0),
     ("a dump of the state", N["CMD_INFO_GET"], b"", NLM_F_DUMP),
     ("flows without dump", N["CMD_FLOW_GET"], b"", 0),

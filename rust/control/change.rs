@@ -168,12 +168,7 @@ fn collector(request: &Request<'_>) -> Outcome<SocketAddrV4> {
             ))
         }
     };
-    if address.is_unspecified() || address.is_multicast() || address.is_broadcast() {
-        return Err(Refusal::new(
-            EINVAL,
-            c"the collector's address must be that of one host",
-        ));
-    }
+    check_host(address).map_err(|text| Refusal::new(EINVAL, text))?;
     let port = match nest.get(uapi::NETFLOW_A_COLLECTOR_PORT) {
         Some(port) => port
             .u16()
@@ -181,4 +176,16 @@ fn collector(request: &Request<'_>) -> Outcome<SocketAddrV4> {
         None => DEFAULT_PORT,
     };
     Ok(SocketAddrV4::new(address, port))
+}
+
+/// Checks that an address can be that of one host. The error says what to change.
+fn check_host(address: Ipv4Addr) -> Result<(), &'static CStr> {
+    match address.octets() {
+        [0, ..] => Err(c"0.0.0.0/8 means no other host: give the address of the collector"),
+        [224..=239, ..] => Err(c"224.0.0.0/4 are multicast groups: give the address of one host"),
+        [240..=255, ..] => {
+            Err(c"240.0.0.0/4 is reserved or broadcast: give the address of one host")
+        }
+        _ => Ok(()),
+    }
 }
