@@ -67,6 +67,7 @@ use super::{
     },
 };
 use crate::linux::{
+    cond_resched_at,
     lock::{
         lock_in,
         new_spinlock_bh,
@@ -181,7 +182,8 @@ impl<A: Address> Cache<A> {
         let cells = max.saturating_add((max / 8).max(RESERVE_MIN));
 
         let mut slab = KVVec::with_capacity(cells as usize, flags)?;
-        for _ in 0..cells {
+        for cell in 0..cells as usize {
+            cond_resched_at(cell);
             slab.push_within_capacity(Cell::new(Flow::VACANT))
                 .map_err(|_| ENOMEM)?;
         }
@@ -190,7 +192,8 @@ impl<A: Address> Cache<A> {
         let waiting = KVVec::with_capacity((max / 64).max(RESERVE_MIN) as usize, flags)?;
         let buckets = (cells as usize).div_ceil(FLOWS_PER_BUCKET);
         let lines = KVBox::pin_slice(
-            |_| {
+            |bucket| {
+                cond_resched_at(bucket);
                 try_pin_init!(Line {
                     bucket <- new_spinlock_bh!(Bucket::EMPTY, "netflow_bucket"),
                 }? Error)

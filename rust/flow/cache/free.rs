@@ -19,6 +19,7 @@ use super::super::slab::{
     Index, //
 };
 use crate::linux::{
+    cond_resched_at,
     lock::{
         lock_in,
         new_spinlock_bh,
@@ -125,6 +126,7 @@ impl Free {
             room: [const { Shared::new(0) }; LISTS_MAX],
         };
         for handle in handles {
+            cond_resched_at(handle.index().to_usize());
             let i = this.home(&handle);
             if let Some(line) = this.lines.get(i) {
                 let mut list = line.list.lock();
