@@ -7,6 +7,7 @@
 #include <linux/percpu.h>
 #include <linux/prefetch.h>
 #include <linux/sched.h>
+#include <linux/sctp.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/tcp.h>
@@ -100,6 +101,8 @@ u16 netflow_gso_tunnel_headers(const struct sk_buff *skb)
 
 	if (!skb->encapsulation || len < (int)sizeof(struct iphdr) || len > U16_MAX / 2)
 		return 0;
+	if (skb_shinfo(skb)->gso_type & SKB_GSO_SCTP)
+		return len + sizeof(struct sctphdr);
 	if (!(skb_shinfo(skb)->gso_type & (SKB_GSO_TCPV4 | SKB_GSO_TCPV6)))
 		return len + sizeof(struct udphdr);
 	tcp = skb_header_pointer(skb, skb_network_offset(skb) + len, sizeof(buffer), &buffer);
