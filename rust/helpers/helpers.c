@@ -25,6 +25,14 @@
 
 #include "helpers.h"
 
+/*
+ * What each CPU counts is its own while softirqs are off. Where they can be
+ * preempted, two could count at once, and lose packets.
+ */
+#if defined(CONFIG_PREEMPT_RT) && !defined(CONFIG_PREEMPT_RT_NEEDS_BH_LOCK)
+#error "netflow needs a kernel without CONFIG_PREEMPT_RT, or with CONFIG_PREEMPT_RT_NEEDS_BH_LOCK=y"
+#endif
+
 void netflow_spin_lock(struct spinlock *lock)
 {
 	spin_lock(lock);
