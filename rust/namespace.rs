@@ -99,14 +99,9 @@ pub(crate) struct Report<'a> {
 }
 
 impl Inner {
-    /// The exporter, made when first asked for.
-    fn exporter(&mut self) -> Result<Arc<Exporter>> {
-        if let Some(exporter) = &self.exporter {
-            return Ok(exporter.clone());
-        }
-        let exporter = Exporter::new()?;
-        self.exporter = Some(exporter.clone());
-        Ok(exporter)
+    /// The exporter, a new one if there is none. Who succeeds with what it is for, keeps it.
+    fn exporter(&self) -> Result<Arc<Exporter>> {
+        self.exporter.clone().map_or_else(Exporter::new, Ok)
     }
 
     /// Settings, changed by `change` and checked.
@@ -141,7 +136,12 @@ impl Namespace {
         }
         let settings = inner.changed(change)?;
         let exporter = inner.exporter()?;
-        let meter = Meter::new(self.netns, &settings, exporter.clone())?;
+        let meter = Meter::new(self.netns, &settings, exporter.clone()).map_err(|error| {
+            Refusal::new(
+                error,
+                c"not enough memory for the cache: ask for fewer flows with max_flows",
+            )
+        })?;
         // From here on, to fail is to disable.
         let mut running = Running {
             hooks: Hooks::new(self.netns, meter.clone()),
@@ -150,6 +150,7 @@ impl Namespace {
         };
         running.hooks.add(settings.observe)?;
         apply(&settings, &exporter);
+        inner.exporter = Some(exporter);
         inner.settings = settings;
         inner.generation = inner.generation.wrapping_add(1);
         inner.running = Some(running);
@@ -182,7 +183,10 @@ impl Namespace {
     /// Gives an interface a number, or with 0 takes it away. `ENOSPC` if too many have one.
     pub(crate) fn set_iface(&self, index: u32, number: u32) -> Result {
         let mut inner = self.inner.lock();
-        inner.exporter()?.switches.set_iface(index, number)
+        let exporter = inner.exporter()?;
+        exporter.switches.set_iface(index, number)?;
+        inner.exporter = Some(exporter);
+        Ok(())
     }
 
     /// Stops to account packets, and returns when all flows are exported. `ENODATA` if not enabled.
@@ -217,10 +221,13 @@ impl Namespace {
 
     /// Adds a collector. See [`Sender::add_collector`].
     pub(crate) fn add_collector(&self, address: SocketAddrV4) -> Result {
-        let exporter = self.inner.lock().exporter()?;
+        let mut inner = self.inner.lock();
+        let exporter = inner.exporter()?;
         let mut sender = exporter.sender.lock();
         sender.add_collector(self.netns, address)?;
         exporter.switches.set_own(sender.sockets());
+        drop(sender);
+        inner.exporter = Some(exporter);
         Ok(())
     }
 
@@ -283,7 +290,10 @@ impl State for Namespace {
             GFP_KERNEL_ACCOUNT,
         )?;
         if netns.is_initial() && module_parameters::enable.value() {
-            namespace.enable(|_| {}).map_err(Error::from)?;
+            namespace.enable(|_| {}).map_err(|refusal| {
+                pr_err!("cannot enable: {}\n", refusal.text());
+                refusal.error()
+            })?;
         }
         Ok(namespace)
     }

@@ -72,11 +72,10 @@ impl kernel::Module for Netflow {
                 pr_err!("cannot load: {}\n", text);
                 EINVAL
             })?;
-        let namespaces = namespace::NAMESPACES
+        let family = namespace::NAMESPACES
             .register()
+            .and_then(linux::netlink::Registration::new)
             .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
-        Ok(Self {
-            _family: linux::netlink::Registration::new(namespaces)?,
-        })
+        Ok(Self { _family: family })
     }
 }

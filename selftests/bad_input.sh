@@ -7,7 +7,7 @@
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-begin setpriv unshare
+begin setpriv unshare choom
 
 # load_refused PARAMETERS: and the kernel log names the parameter and its range.
 load_refused() {
@@ -29,6 +29,27 @@ state() { netflowctl --json info | jq 'del(.sys_uptime)'; }
 unchanged() {
 	state >"$TMP/now"
 	same "$TMP/state" "$TMP/now"
+}
+
+# A control group with little memory, and a command in it. The kernel, which may kill only
+# what is not protected from that, refuses the memory; and shows the stack, which is no
+# trouble here.
+CGROUP=/sys/fs/cgroup/netflow-selftest
+TROUBLE=${TROUBLE/Call Trace:|/}
+
+make_cgroup() {
+	echo +memory >/sys/fs/cgroup/cgroup.subtree_control && mkdir "$CGROUP" && echo 48M >"$CGROUP/memory.max"
+}
+
+with_little_memory() {
+	# shellcheck disable=SC2016 # for the other shell
+	sh -c 'echo $$ >"$0/cgroup.procs" && exec choom -n -1000 -- "$@"' "$CGROUP" "$@"
+}
+
+load_without_memory() {
+	refused "allocate memory" with_little_memory insmod "$NETFLOW_KO" enable=1 max_flows=8388608 || return
+	if loaded; then echo "loaded"; return 1; fi
+	kernel_log | grep "netflow: cannot enable: not enough memory.*max_flows"
 }
 
 as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs "$@"; }
@@ -60,17 +81,39 @@ check "and in force" equal "enabled, limit, timeouts" "true 1 1 1" \
 	"$(netflowctl --json info | jq -r '"\(.enabled) \(.flows.max) \(.active_timeout) \(.inactive_timeout)"')"
 need unload
 
+if make_cgroup 2>/dev/null; then
+	check "load with more flows than there is memory for is refused" load_without_memory
+else
+	skip "load with more flows than there is memory for is refused" "this kernel cannot limit memory"
+fi
+
 need load
 check "a second insmod is refused" refused "exists" insmod "$NETFLOW_KO"
 state >"$TMP/state"
 check "disable when not enabled is refused" refused "enabled" netflowctl disable
 check "flush when not enabled is refused" refused "enabled" netflowctl flush
-for wrong in "--max-flows 0" "--max-flows 8388609" "--max-flows -1" "--max-flows ten" "--active-timeout 0" \
-	"--inactive-timeout 604801" "--inactive-timeout 20 --active-timeout 10" "--inactive-timeout 1801" "--frobnicate" "surplus"; do
+while IFS='|' read -r wrong explanation; do
 	# shellcheck disable=SC2086 # words
-	check "enable $wrong is refused" refused . netflowctl enable $wrong
-done
-check "an unknown command is refused" refused . netflowctl frobnicate
+	check "enable $wrong is refused" refused "$explanation" netflowctl enable $wrong </dev/null
+done <<'END'
+--max-flows 0|max-flows.*1 to 8388608
+--max-flows 8388609|max-flows.*1 to 8388608
+--max-flows -1|unexpected argument '-1'
+--max-flows ten|'ten' for '--max-flows
+--active-timeout 0|active-timeout.*1 to 604800
+--active-timeout 604801|active-timeout.*1 to 604800
+--inactive-timeout 0|inactive-timeout.*1 to 604800
+--inactive-timeout 604801|inactive-timeout.*1 to 604800
+--inactive-timeout 20 --active-timeout 10|inactive_timeout must not be greater than active_timeout
+--inactive-timeout 1801|inactive_timeout must not be greater than active_timeout
+--frobnicate|unexpected argument '--frobnicate'
+surplus|unexpected argument 'surplus'
+END
+if [ -e "$CGROUP" ]; then
+	check "enable with more flows than there is memory for is refused" \
+		refused "not enough memory.*fewer flows with max_flows" with_little_memory netflowctl enable --max-flows 8388608
+fi
+check "an unknown command is refused" refused "unrecognized subcommand 'frobnicate'" netflowctl frobnicate
 check "an unknown namespace is refused" refused "nowhere" netflowctl --netns nowhere info
 check "nothing of this has changed anything" unchanged
 
@@ -106,4 +149,5 @@ check "enable when enabled is refused" refused "enabled" netflowctl enable --max
 check "it changed nothing" equal "limit and timeouts" "100 60 6 1" \
 	"$(netflowctl --json info | jq -r '"\(.flows.max) \(.active_timeout) \(.inactive_timeout) \(.collectors | length)"')"
 check "the module can be unloaded while enabled" unload
+[ ! -e "$CGROUP" ] || need rmdir "$CGROUP"
 done_testing

@@ -119,11 +119,25 @@ check "the counters of each collector are right" counters_are_right
 check "nfcapd missed nothing" grep -q 'Sequence Errors: 0, Bad Packets: 0' "$TMP/nfcapd.log"
 check "nfacctd missed nothing" without "expecting flow|discarding|WARN|ERROR" "$TMP/nfacctd.log"
 
-check "a collector there already is refused" refused . nf collector add 10.3.0.2:2056
-for absurd in 0.0.0.0 255.255.255.255 224.0.0.1 10.3.0.2:0 10.3.0.2:65536 10.3.0.2: collector.invalid 10.3.0 "[::1]:2055" ""; do
-	check "the collector '$absurd' is refused" refused . nf collector add "$absurd"
-done
-check "removing what is not there is refused" refused . nf collector del 10.3.0.2:2057
+check "a collector there already is refused" refused "added before" nf collector add 10.3.0.2:2056
+while read -r absurd explanation; do
+	check "the collector $absurd is refused" refused "$explanation" nf collector add "${absurd//\"/}" </dev/null
+done <<'END'
+0.0.0.0 0\.0\.0\.0/8 .*give the address of the collector
+0.1.2.3 0\.0\.0\.0/8 .*give the address of the collector
+224.0.0.1 multicast.*give the address of one host
+239.255.255.255 multicast.*give the address of one host
+240.0.0.1 reserved.*give the address of one host
+255.255.255.255 broadcast.*give the address of one host
+[::1]:2055 must be an ipv4 address
+10.3.0.2:0 "0" is not a port \(1 to 65535\)
+10.3.0.2:65536 "65536" is not a port \(1 to 65535\)
+10.3.0.2: "" is not a port \(1 to 65535\)
+collector.invalid host names are not looked up
+10.3.0 "10\.3\.0" is not an ip address
+"" "" is not an ip address
+END
+check "removing what is not there is refused" refused "no such collector" nf collector del 10.3.0.2:2057
 check "refusals changed nothing" list_is "10.3.0.2:2055 10.3.0.2:2056"
 check "a collector can be removed" nf collector del 10.3.0.2:2055
 check "it is gone from the list" list_is "10.3.0.2:2056"
@@ -135,5 +149,14 @@ fill() {
 	done
 }
 check "16 collectors fit" fill
-check "the 17th is refused" refused . nf collector add 10.3.0.2:3016
+check "the 17th is refused" refused "16 collectors.*remove one" nf collector add 10.3.0.2:3016
+
+only_port() { on router sysctl -qw net.ipv4.ip_local_port_range="$1 $1"; }
+need nf collector del 10.3.0.2:3014
+need nf collector del 10.3.0.2:3015
+need only_port 40000
+check "a collector takes the only local port" nf collector add 10.3.0.2:3014
+check "without a free one the next is refused" refused "ip_local_port_range" nf collector add 10.3.0.2:3015
+need only_port 40001
+check "with one it is not" nf collector add 10.3.0.2:3015
 done_testing

@@ -110,8 +110,8 @@ check "records have the numbers that were set" collected_are 1002 11 65535 13
 check "what does not fit is 65535 in a record" collected_are 1003 65535 "$right" 65535
 
 check "an interface that does not exist is refused" refused "nowhere" nf iface set nowhere --index 5
-check "a number that is none too" refused . nf iface set to-left --index -1
-check "and one of more than 32 bits" refused . nf iface set to-left --index 4294967296
+check "a number that is none too" refused "unexpected argument '-1'" nf iface set to-left --index -1
+check "and one of more than 32 bits" refused "4294967296 is not in" nf iface set to-left --index 4294967296
 check "64 interfaces can have numbers" fill 63
 check "a 65th cannot" refused "64" nf iface set 2000 --index 5
 check "but one of the 64 can have another" nf iface set 1000 --index 6

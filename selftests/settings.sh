@@ -109,8 +109,8 @@ own count-own perhaps
 colour colour blue
 END
 check "an empty observe is refused" refused "value|observe" nf set observe ""
-check "a name without a value is refused" refused . nf set expiry
-check "nothing is refused" refused . nf set
+check "a name without a value is refused" refused "a value is required for .expiry" nf set expiry
+check "nothing is refused" refused "required arguments.*name value" nf set
 check "max-flows as it is can be set" nf set max-flows 4096
 need nf disable
 check "settings outlast the exporter" config_is "$ALL"

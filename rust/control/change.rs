@@ -24,7 +24,7 @@ use crate::{
 /// The port of collectors, unless given.
 const DEFAULT_PORT: u16 = 2055;
 
-/// Gives a text to a refusal that has none.
+/// Says what an error means to who asks for a change.
 fn explain(refusal: impl Into<Refusal>) -> Refusal {
     let refusal = refusal.into();
     if refusal.has_text() {
@@ -35,11 +35,10 @@ fn explain(refusal: impl Into<Refusal>) -> Refusal {
         EBUSY => c"max-flows can change only while the exporter is disabled",
         EALREADY => c"the exporter is enabled in this namespace: disable it first",
         ENODATA => c"the exporter is not enabled in this namespace",
-        ENOMEM => c"not enough memory: ask for fewer flows with max-flows",
         EEXIST => c"this collector was added before",
         ENOENT => c"no such collector",
         ENOSPC => c"there are 16 collectors, no more are possible: remove one",
-        _ => return error.into(),
+        _ => return refusal,
     };
     Refusal::new(error, text)
 }
@@ -169,15 +168,24 @@ fn collector(request: &Request<'_>) -> Outcome<SocketAddrV4> {
             ))
         }
     };
-    if address.is_unspecified() || address.is_multicast() || address.is_broadcast() {
-        return Err(Refusal::new(
-            EINVAL,
-            c"the collector's address must be that of one host",
-        ));
-    }
+    check_host(address).map_err(|text| Refusal::new(EINVAL, text))?;
     let port = match nest.get(uapi::NETFLOW_A_COLLECTOR_PORT) {
-        Some(port) => port.u16().ok_or(EINVAL)?,
+        Some(port) => port
+            .u16()
+            .ok_or(Refusal::new(EINVAL, c"the port must be of two bytes"))?,
         None => DEFAULT_PORT,
     };
     Ok(SocketAddrV4::new(address, port))
+}
+
+/// Checks that an address can be that of one host. The error says what to change.
+fn check_host(address: Ipv4Addr) -> Result<(), &'static CStr> {
+    match address.octets() {
+        [0, ..] => Err(c"0.0.0.0/8 means no other host: give the address of the collector"),
+        [224..=239, ..] => Err(c"224.0.0.0/4 are multicast groups: give the address of one host"),
+        [240..=255, ..] => {
+            Err(c"240.0.0.0/4 is reserved or broadcast: give the address of one host")
+        }
+        _ => Ok(()),
+    }
 }

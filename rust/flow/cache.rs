@@ -71,6 +71,7 @@ use super::{
     },
 };
 use crate::linux::{
+    cond_resched_at,
     lock::{
         lock_in,
         new_spinlock_bh,
@@ -178,7 +179,8 @@ impl<A: Address> Cache<A> {
 
         let flags = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
         let mut slab = KVVec::with_capacity(max as usize, flags)?;
-        for _ in 0..max {
+        for cell in 0..max as usize {
+            cond_resched_at(cell);
             slab.push_within_capacity(Cell::new(Flow::VACANT))
                 .map_err(|_| ENOMEM)?;
         }
@@ -187,7 +189,8 @@ impl<A: Address> Cache<A> {
         let waiting = KVVec::from_elem(Flow::VACANT, (max / 8).max(WAITING_MIN) as usize, flags)?;
         let buckets = (max as usize).div_ceil(FLOWS_PER_BUCKET);
         let lines = KVBox::pin_slice(
-            |_| {
+            |bucket| {
+                cond_resched_at(bucket);
                 try_pin_init!(Line {
                     bucket <- new_spinlock_bh!(Bucket::EMPTY, "netflow_bucket"),
                 }? Error)

@@ -34,12 +34,15 @@ pub(crate) const HEADERS_MAX: usize = 60 + size_of::<Tcp>();
 pub(crate) const IPPROTO_ICMP: u8 = 1;
 pub(crate) const IPPROTO_TCP: u8 = 6;
 pub(crate) const IPPROTO_UDP: u8 = 17;
+const IPPROTO_SCTP: u8 = 132;
 
 /// Mask of the fragment offset in the field that it shares with the flags (RFC 791).
 const FRAGMENT_OFFSET: u16 = 0x1fff;
 
 /// Length of a UDP header.
 const UDP_HEADER: u32 = 8;
+/// Length of SCTP's common header (RFC 9260, section 3.1).
+const SCTP_HEADER: u32 = 12;
 
 /// The fixed part of an IPv4 header (RFC 791, section 3.1).
 #[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
@@ -141,6 +144,10 @@ impl Transport {
                     ..Self::default()
                 },
                 _ => Self::default(),
+            },
+            IPPROTO_SCTP => Self {
+                header_len: SCTP_HEADER,
+                ..Self::default()
             },
             _ => Self::default(),
         }

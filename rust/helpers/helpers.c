@@ -7,6 +7,7 @@
 #include <linux/percpu.h>
 #include <linux/prefetch.h>
 #include <linux/sched.h>
+#include <linux/sctp.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/tcp.h>
@@ -23,6 +24,14 @@
 #include <net/sock.h>
 
 #include "helpers.h"
+
+/*
+ * What each CPU counts is its own while softirqs are off. Where they can be
+ * preempted, two could count at once, and lose packets.
+ */
+#if defined(CONFIG_PREEMPT_RT) && !defined(CONFIG_PREEMPT_RT_NEEDS_BH_LOCK)
+#error "netflow needs a kernel without CONFIG_PREEMPT_RT, or with CONFIG_PREEMPT_RT_NEEDS_BH_LOCK=y"
+#endif
 
 void netflow_spin_lock(struct spinlock *lock)
 {
@@ -100,6 +109,8 @@ u16 netflow_gso_tunnel_headers(const struct sk_buff *skb)
 
 	if (!skb->encapsulation || len < (int)sizeof(struct iphdr) || len > U16_MAX / 2)
 		return 0;
+	if (skb_shinfo(skb)->gso_type & SKB_GSO_SCTP)
+		return len + sizeof(struct sctphdr);
 	if (!(skb_shinfo(skb)->gso_type & (SKB_GSO_TCPV4 | SKB_GSO_TCPV6)))
 		return len + sizeof(struct udphdr);
 	tcp = skb_header_pointer(skb, skb_network_offset(skb) + len, sizeof(buffer), &buffer);

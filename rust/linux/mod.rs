@@ -35,6 +35,14 @@ pub(crate) fn cond_resched() {
     unsafe { bindings::netflow_cond_resched() }
 }
 
+/// The same for long loops of short turns: at one turn in 65,536.
+#[inline]
+pub(crate) fn cond_resched_at(turn: usize) {
+    if turn & 0xffff == 0 {
+        cond_resched();
+    }
+}
+
 /// Makes the CPU fetch what will be written soon. Any context.
 #[inline(always)]
 pub(crate) fn prefetch_for_write<T>(what: *const T) {

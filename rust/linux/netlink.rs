@@ -9,6 +9,7 @@
 
 mod dump;
 mod message;
+mod refusal;
 
 pub(crate) use self::{
     dump::{
@@ -16,6 +17,10 @@ pub(crate) use self::{
         Dump, //
     },
     message::Message,
+    refusal::{
+        Outcome,
+        Refusal, //
+    },
 };
 
 use core::{
@@ -66,55 +71,6 @@ impl<T: State> Drop for Registration<T> {
     }
 }
 
-/// Why a request is refused: an error number for programs, a text for people.
-pub(crate) struct Refusal {
-    error: Error,
-    text: Option<&'static CStr>,
-}
-
-impl Refusal {
-    /// Refuses with a text that says what to change.
-    pub(crate) const fn new(error: Error, text: &'static CStr) -> Self {
-        Self {
-            error,
-            text: Some(text),
-        }
-    }
-}
-
-impl Refusal {
-    /// The error number.
-    pub(crate) fn error(&self) -> Error {
-        self.error
-    }
-
-    /// Whether it says what to change.
-    pub(crate) fn has_text(&self) -> bool {
-        self.text.is_some()
-    }
-}
-
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        refusal.error
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self { error, text: None }
-    }
-}
-
-impl From<kernel::alloc::AllocError> for Refusal {
-    fn from(_: kernel::alloc::AllocError) -> Self {
-        ENOMEM.into()
-    }
-}
-
-/// What a handler returns.
-pub(crate) type Outcome<T = ()> = Result<T, Refusal>;
-
 /// A request.
 ///
 /// # Invariants
@@ -134,7 +90,10 @@ impl Request<'_> {
         let net = unsafe { bindings::netflow_genl_info_net(self.info.as_ptr()) };
         // SAFETY: The socket that asks keeps its namespace alive. Requests arrive only while the family
         // is registered, which it is only while the states are (`Registration`).
-        unsafe { T::pernet().get(net) }.ok_or(ENODEV.into())
+        unsafe { T::pernet().get(net) }.ok_or(Refusal::new(
+            ENODEV,
+            c"this network namespace is being taken down: ask in another",
+        ))
     }
 
     /// The attribute `kind`, if given and known to the operation.
@@ -258,16 +217,11 @@ pub(crate) unsafe fn run_do(
         max,
         _lifetime: PhantomData,
     };
-    let Err(refusal) = handler(&request) else {
-        return 0;
-    };
-    // SAFETY: `info` is valid; `extack` may be null, else it is valid.
-    unsafe {
-        if let (Some(text), false) = (refusal.text, (*info.as_ptr()).extack.is_null()) {
-            (*(*info.as_ptr()).extack)._msg = text.as_char_ptr();
-        }
+    match handler(&request) {
+        Ok(()) => 0,
+        // SAFETY: `info` is valid by the requirements of this function.
+        Err(refusal) => unsafe { refusal.answer(info) },
     }
-    refusal.error.to_errno()
 }
 
 /// Defines the functions that the generated table of operations names, in terms of safe handlers. In

@@ -25,6 +25,7 @@ use super::super::{
     },
 };
 use crate::linux::{
+    cond_resched_at,
     lock::{
         lock_in,
         new_spinlock_bh,
@@ -148,6 +149,7 @@ impl Free {
             with_finished: Map(Atomic::new(0)),
         };
         for handle in handles {
+            cond_resched_at(handle.index().to_usize());
             this.give(handle, SoftirqGuard::new().proof());
         }
         Ok(this)

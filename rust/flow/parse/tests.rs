@@ -170,6 +170,28 @@ fn an_aggregate_in_a_tunnel_repeats_all_headers() {
 }
 
 #[test]
+fn an_aggregate_of_sctp_repeats_the_common_header() {
+    // Three packets with chunks of 1460, 1400 and 100 bytes; each has a common header of 12 bytes
+    // (RFC 9260, section 3.1). The kernel has their sizes elsewhere and says 0xffff (GSO_BY_FRAGS).
+    let mut bytes = packet(132, 0, &[0; 12]);
+    bytes.resize(20 + 12 + 2960, 0);
+    let len = bytes.len() as u16;
+    bytes[2..4].copy_from_slice(&len.to_be_bytes());
+    let frame = Frame {
+        headers: &bytes[..HEADERS_MAX],
+        len: bytes.len() as u32,
+        input: 1,
+        gso: Some(Gso {
+            size: 0xffff,
+            segs: 3,
+            headers: 0,
+        }),
+    };
+    let (_, counts) = ipv4(&frame).unwrap();
+    assert_eq!((counts.packets, counts.bytes), (3, 3 * (20 + 12) + 2960));
+}
+
+#[test]
 fn an_aggregate_too_long_for_its_length_field() {
     let mut bytes = packet(6, 0, &TCP_SYN_ACK);
     bytes[2..4].fill(0);

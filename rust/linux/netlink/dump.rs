@@ -114,6 +114,7 @@ pub(crate) unsafe fn run_dump(
         // CAST: A buffer is at most some ten KiB.
         // SAFETY: The buffer is valid.
         Ok(()) => unsafe { bindings::netflow_skb_len(skb.as_ptr()) as c_int },
-        Err(refusal) => refusal.error.to_errno(),
+        // SAFETY: `info` is valid by the requirements of this function.
+        Err(refusal) => unsafe { refusal.answer(info) },
     }
 }
