@@ -59,8 +59,6 @@ routes() {
 	done < <(cut -d ' ' -f 1-3 "$TMP/expected" | sort -u) | sort -u
 }
 
-prefix_length() { ip -n router -j route get fibmatch "$1" | jq -r '.[0].dst | split("/")[1]'; }
-
 routes_agree() {
 	routes >"$TMP/routes"
 	decode_export >"$TMP/decoded"

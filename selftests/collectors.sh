@@ -13,12 +13,14 @@ begin nfcapd nfdump nfacctd tcpdump tshark nft
 
 # decode: each datagram on the collector's link by tshark, as columns. Fields of records
 # are lists with commas.
-FIELDS="port payload version count uptime seconds nanoseconds sequence time packets last first length_"
+FIELDS="port payload version count uptime seconds nanoseconds sequence time packets last first length_
+	engine_type engine_id sampling_mode sampling_rate source_as destination_as"
 decode() {
 	tshark -n -r "$TMP/link.pcap" -d udp.port==2055-2056,cflow -T fields \
 		-e udp.dstport -e udp.payload -e cflow.version -e cflow.count -e cflow.sysuptime \
 		-e cflow.unix_secs -e cflow.unix_nsecs -e cflow.sequence -e frame.time_epoch \
 		-e cflow.packets -e cflow.timeend -e cflow.timestart -e udp.length \
+		-e cflow.engine_type -e cflow.engine_id -e cflow.samplingmode -e cflow.samplerate -e cflow.srcas -e cflow.dstas \
 		>"$TMP/datagrams" 2>"$TMP/tshark.log"
 }
 
@@ -50,6 +52,14 @@ headers_are_right() {
 		clock > time + 0.01 || clock < time - 0.5 * slowness { fault("wall clock") }
 		{ sum += records }
 		END { if (number < 2) { print number " datagrams"; bad = 1 }; exit bad }'
+}
+
+# shellcheck disable=SC2016 # an awk program
+nothing_more_is_stated() {
+	datagrams 2055 '
+		{ stated = engine_type "," engine_id "," sampling_mode "," sampling_rate "," source_as "," destination_as }
+		split(stated, list, ",") != 4 + 2 * count || stated !~ /^0(,0)*$/ { print "datagram " number ": " stated; bad = 1 }
+		END { exit bad || !number }'
 }
 
 # tshark gives SysUptime, first and last in seconds.
@@ -114,6 +124,7 @@ need decode
 check "both collected every flow" both_collected
 check "both got the same bytes in the same order" same_payloads
 check "version, count, length, sequence and time of each datagram are right" headers_are_right
+check "engine, sampling and AS numbers are 0" nothing_more_is_stated
 check "no flow ends after the uptime of its datagram" uptime_is_not_before_last
 check "the counters of each collector are right" counters_are_right
 check "nfcapd missed nothing" grep -q 'Sequence Errors: 0, Bad Packets: 0' "$TMP/nfcapd.log"

@@ -3,7 +3,7 @@
 #
 # The list of flows, while packets are counted: each flow that stays is listed once, with
 # counters that never go back, and in the end with those of nftables. Nor does a flow become
-# two when its first packets come on two CPUs at once.
+# two when its first packets come on two CPUs at once. A list that is not of one cache says so.
 #
 #    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
 #                        netflow, nft
@@ -59,6 +59,15 @@ flows_agree() {
 	same "$TMP/expected" "$TMP/flows"
 }
 
+# list_with_a_break COMMAND...: a list of flows during which COMMAND runs.
+list_with_a_break() { on router python3 -S "$SELFTESTS/dump_marks.py" "$@"; }
+
+says_interrupted() {
+	list_with_a_break sh -c 'netflowctl disable && netflowctl enable' >"$TMP/marks" || return
+	cat "$TMP/marks"
+	grep -q ', interrupted$' "$TMP/marks" && ! grep -q "^$((2 * FLOWS)) " "$TMP/marks"
+}
+
 need two_hosts
 need load
 need count_by_nft
@@ -77,6 +86,9 @@ check "the same new flows come on two CPUs" same_flows_on_two_cpus
 check "none is there twice" equal "flows" "$((2 * FLOWS))" "$(info .flows.created)"
 check "in the end, the list has what nftables counted" flows_agree
 check "the ledger is exact" ledger_holds
+check "a list that nothing disturbs does not say that it was interrupted" \
+	equal list "$((2 * FLOWS)) flows, consistent" "$(list_with_a_break true)"
+check "one in the middle of which the cache becomes another does" says_interrupted
 need nf disable
 check "while disabled the list is empty" equal flows '[]' "$(nf --json flows)"
 done_testing

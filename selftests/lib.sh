@@ -73,7 +73,8 @@ info() { netflowctl --netns "${2:-router}" --json info | jq -r "$1"; }
 info_is() { equal "$1" "$2" "$(info "$1" "${3:-router}")"; }
 
 # ledger_holds [NETNS]: at rest every packet and byte is in exactly one account, the
-# reasons add up to the sums, and the cache's share is what the flow list shows.
+# reasons add up to the sums, and the cache's share is what the flow list shows. Each
+# flow that was created has expired once or is cached.
 ledger_holds() {
 	local ns=${1:-router} tries
 	# State and flows are read one after the other; flows may expire in between.
@@ -90,7 +91,9 @@ ledger_holds() {
 				  require("\($unit) lost, and its reasons"; $l.lost; [$l.lost_by[]] | add),
 				  require("at rest: \($unit) pending"; $l.pending; 0),
 				  require("at rest: \($unit) cached, and those of the listed flows"; $l.cached; [$flows[][$unit]] | add // 0)),
-			  require("at rest: flows cached, and listed"; $info.flows.cached; $flows | length)' >"$TMP/ledger.out" || return
+			  require("at rest: flows cached, and listed"; $info.flows.cached; $flows | length),
+			  require("at rest: flows created, and those that expired or are cached";
+				$info.flows.created; ([$info.expired[]] | add) + $info.flows.cached)' >"$TMP/ledger.out" || return
 		[ -s "$TMP/ledger.out" ] || return 0
 		if grep -qv '^at rest' "$TMP/ledger.out"; then break; fi
 	done

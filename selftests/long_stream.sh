@@ -13,7 +13,7 @@
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-begin nfcapd nfdump nfacctd tcpdump tshark nft
+begin nfcapd nfdump nfacctd ra tcpdump tshark nft
 
 FLOWS=1000 ROUNDS=8
 
@@ -51,6 +51,13 @@ sequence_has_no_gap() {
 		awk '$1 != sum + 0 { print "datagram " NR ": " $1 " after " sum " records"; bad = 1 } { sum += $2 } END { print NR " datagrams"; exit bad || NR < 50 }'
 }
 
+# remarks: what tshark's experts have to say about a datagram, or "none" if it has read some.
+remarks() {
+	tshark -n -r "$TMP/link.pcap" -d udp.port==2055,cflow -Y _ws.expert -T fields \
+		-e frame.number -e _ws.expert.message >"$TMP/remarks" 2>"$TMP/remarks.log" || { cat "$TMP/remarks.log"; return; }
+	if [ -s "$TMP/remarks" ]; then cat "$TMP/remarks"; else echo none; fi
+}
+
 need two_hosts
 need load
 need count_by_nft
@@ -60,10 +67,8 @@ need start_nfacctd 2056
 need start_capture "$TMP/link.pcap" collector -i c0 udp dst port 2055
 need nf collector add 10.3.0.2
 need nf collector add 10.3.0.2:2056
-if command -v ra >/dev/null; then
-	need start_ra
-	need nf collector add 10.3.0.2:2057
-fi
+need start_ra
+need nf collector add 10.3.0.2:2057
 need nf enable --inactive-timeout 1 --active-timeout 2
 
 check "traffic passes" inject <<END
@@ -87,11 +92,8 @@ check "nfacctd: no gap and no warning" without "expecting flow|discarding|WARN|E
 by_tshark >"$TMP/by_tshark"
 check "tshark: every flow" same "$TMP/expected" "$TMP/by_tshark"
 check "tshark: no gap" sequence_has_no_gap
-if command -v ra >/dev/null; then
-	need stop_ra
-	check "ra: every flow" same "$TMP/expected" "$TMP/by_ra"
-	check "ra: no warning" equal "lines on standard error" "" "$(cat "$TMP/ra.log")"
-else
-	skip "ra: every flow" "argus-client is not installed"
-fi
+check "tshark: no remark" equal "remarks of its experts" none "$(remarks)"
+need stop_ra
+check "ra: every flow" same "$TMP/expected" "$TMP/by_ra"
+check "ra: no warning" equal "lines on standard error" "" "$(cat "$TMP/ra.log")"
 done_testing

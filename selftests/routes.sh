@@ -3,13 +3,14 @@
 #
 # What a route that is looked up before the kernel has chosen one can tell, and what the
 # points behind that choice do: with several next hops, with marks that nftables sets in
-# between, and for packets of this host. A flow keeps the route of its first packet.
+# between, and for packets of this host; output, next hop and prefix lengths. A flow keeps
+# the route of its first packet.
 #
 #    left 10.1.0.2 ----- to-left   router  to-right ----- right 10.2.0.2
 #                                  netflow to-collector - collector 10.3.0.2: nfcapd
 #
-#    10.8.0.0/16 via right and collector      10.7.0.0/16 via right,
-#    10.9.0.0/16 via right                                via collector for mark 7
+#    10.8.0.0/16 via right and collector      10.7.0.0/16 via right
+#    10.9.0.0/16 via right                    10.7.0.0/24 via collector for mark 7
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -19,7 +20,7 @@ set_routes() {
 	ip -n router -batch - <<-'END' || return
 		route add 10.8.0.0/16 nexthop via 10.2.0.2 nexthop via 10.3.0.2
 		route add 10.7.0.0/16 via 10.2.0.2
-		route add 10.7.0.0/16 via 10.3.0.2 table 100
+		route add 10.7.0.0/24 via 10.3.0.2 table 100
 		rule add fwmark 7 lookup 100
 	END
 	# The layer-3 hash of a source and a destination is the same for all their packets.
@@ -45,19 +46,23 @@ set_routes() {
 	END
 }
 
-# reported: lines "DESTINATION INPUT OUTPUT NEXT_HOP" of the flows to 10.7, 10.8 and 10.9.
+# reported: lines "DESTINATION INPUT OUTPUT NEXT_HOP SOURCE_MASK DESTINATION_MASK" of the
+# flows to 10.7, 10.8 and 10.9.
 reported() {
-	nf --json flows | jq -r '.[] | select(.dst_addr | test("^10\\.[789]\\.")) | "\(.dst_addr) \(.input) \(.output) \(.next_hop)"' |
+	nf --json flows | jq -r '.[] | select(.dst_addr | test("^10\\.[789]\\.")) |
+		"\(.dst_addr) \(.input) \(.output) \(.next_hop) \(.src_mask) \(.dst_mask)"' |
 		sort >"$TMP/reported"
 }
 
 # taken INPUT: the same, as nftables saw packets go.
 taken() {
+	local to device mask
 	on router nft -n list set ip way taken | grep -oE '10\.[789]\.[0-9.]+ \. [^ ,]+' | while read -r to _ device; do
 		device=${device//\"/}
+		case $to in 10.7.*) mask=24 ;; *) mask=16 ;; esac
 		case $device in
-			to-right | "$right") echo "$to $1 $right 10.2.0.2" ;;
-			to-collector | "$collector") echo "$to $1 $collector 10.3.0.2" ;;
+			to-right | "$right") echo "$to $1 $right 10.2.0.2 24 $mask" ;;
+			to-collector | "$collector") echo "$to $1 $collector 10.3.0.2 24 $mask" ;;
 			*) echo "$to $1 $device" ;;
 		esac
 	done | sort >"$TMP/expected"
@@ -91,11 +96,12 @@ as_ip_route() {
 	shift
 	for to in "$@"; do
 		on router bash -c "echo >/dev/udp/$to/9" || return
-		ip -n router -j route get "$to" | jq -r '.[0] | "\(.dst) 0 \(.dev) \(.gateway // "0.0.0.0")"'
-	done | while read -r to input device gateway; do
-		echo "$to $input $(index_of router "$device") $gateway"
+		ip -n router -j route get "$to" | jq -r '.[0] | "\(.dst) \(.dev) \(.gateway // "0.0.0.0") \(.prefsrc)"'
+	done | while read -r to device gateway source; do
+		echo "$to 0 $(index_of router "$device") $gateway $(prefix_length "$source") $(prefix_length "$to")"
 	done | sort >"$TMP/expected"
-	nf --json flows | jq -r '.[] | select(.proto == 17) | "\(.dst_addr) \(.input) \(.output) \(.next_hop)"' | sort >"$TMP/reported"
+	nf --json flows | jq -r '.[] | select(.proto == 17) |
+		"\(.dst_addr) \(.input) \(.output) \(.next_hop) \(.src_mask) \(.dst_mask)"' | sort >"$TMP/reported"
 	same "$TMP/expected" "$TMP/reported"
 }
 
@@ -109,10 +115,10 @@ need nf enable --inactive-timeout 3600 --active-timeout 3600
 check "flows are observed at prerouting" observed prerouting
 check "the kernel uses both next hops" both_were_taken
 check "at prerouting, one of several next hops is reported, with its interface" \
-	only '^10\.8\.' " $left ($right 10\.2\.0\.2|$collector 10\.3\.0\.2)$"
-check "at prerouting, a mark that is set later is not known" only '^10\.7\.' " $left $right 10\.2\.0\.2$"
+	only '^10\.8\.' " $left ($right 10\.2\.0\.2|$collector 10\.3\.0\.2) 24 16$"
+check "at prerouting, a mark that is set later is not known" only '^10\.7\.' " $left $right 10\.2\.0\.2 24 16$"
 for point in forward postrouting; do
-	check "at $point, output and next hop are those that the kernel has chosen" as_taken $point
+	check "at $point, output, next hop and masks are those of what the kernel has chosen" as_taken $point
 done
 check "of what this host sends, they are what ip-route(8) says, and input is 0" \
 	as_ip_route output 10.9.0.3 10.3.0.2 127.0.0.1

@@ -54,12 +54,6 @@ look() {
 # reported DESTINATION [TOS]: what was said of the flow to it.
 reported() { sed -n "s|^$1/$((${2:-0})) ||p" "$TMP/reported"; }
 
-# prefix_length IP_ROUTE_GET_ARGUMENT...: of the route that is found.
-prefix_length() {
-	ip -n router -j route get fibmatch "$@" |
-		jq -r '.[0].dst | if . == "default" then "0" elif contains("/") then split("/")[1] else "32" end'
-}
-
 # forwarded DESTINATION [TOS [IP_ROUTE_GET_ARGUMENT...]]: a flow from the left host, or
 # from $source, is reported as ip-route(8) says; the way back is looked up as $back says.
 forwarded() {
@@ -134,10 +128,26 @@ check "the router itself" not_forwarded 10.1.0.1 32
 check "the router's other address" not_forwarded 10.3.0.1 32
 check "a network's broadcast address" not_forwarded 10.1.0.255 32
 check "the limited broadcast address" not_forwarded 255.255.255.255 0
-check "multicast" equal "output and next hop" "0 0.0.0.0" "$(reported 224.0.0.5 | cut -d ' ' -f 1,2)"
+check "multicast" not_forwarded 224.0.0.5 0
 check "the input interface is the left one" inputs_are "${index[to-left]}"
 need nf flush
 check "the ledger is exact" ledger_holds
+
+need ip -n router route add default via 10.2.0.2
+inject <<'END'
+	udp 10.1.0.2:1 198.51.100.1:53
+	udp 10.1.0.2:1 10.6.0.1:53
+	udp 10.1.0.2:1 10.1.0.255:53
+	udp 10.1.0.2:1 255.255.255.255:53
+	udp 10.1.0.2:1 224.0.0.5:53
+END
+need look
+check "a default route" forwarded 198.51.100.1
+check "it does not replace an unreachable route" not_forwarded 10.6.0.1 0
+check "a broadcast does not go by it" not_forwarded 10.1.0.255 32
+check "nor does a limited broadcast" not_forwarded 255.255.255.255 0
+check "nor does multicast" not_forwarded 224.0.0.5 0
+need nf flush
 
 if ip -n router link add blue type vrf table 200 2>/dev/null; then
 	need ip -n router -batch - <<-'END'

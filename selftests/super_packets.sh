@@ -1,16 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Aggregated packets (GSO, GRO) count as the packets on the wire that they stand for. The
-# right host, which has all offloads off, sees those.
+# Aggregated packets (GSO, GRO) count as the packets on the wire that they stand for, as
+# tcpdump sees them at a host that has offloads off: for those that the left host makes, at
+# the right host; for those that the router makes, at the left host.
 #
 #    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2
-#    sends up to 64 KB          netflow  |                counts what arrives
-#    in one packet                       | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
+#    sends up to 64 KB      netflow, nft |                tcpdump
+#    in one packet;                      | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
+#    tcpdump
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-begin nfcapd nfdump nft nc ethtool
+begin nfcapd nfdump tcpdump tshark nft nc ethtool
 
 listening() { on right ss -Hltun "sport = $1" | grep -q .; }
 
@@ -75,16 +77,25 @@ by_port() { awk '$1 == "10.1.0.2" { print $5, $(NF - 1), $NF }' "$1"; }
 # of_port PORT FILE
 of_port() { by_port "$2" | sed -n "s/^$1 //p"; }
 
-# router_saw_fewer PORT: otherwise the test would prove nothing.
+# router_saw_fewer PORT CAPTURED: otherwise the test would prove nothing.
 router_saw_fewer() {
 	nft_flows router >"$TMP/router"
-	nft_flows right >"$TMP/right"
-	awk -v router="$(of_port "$1" "$TMP/router")" -v right="$(of_port "$1" "$TMP/right")" '
-		BEGIN { print "router and right host saw: " router ", " right; exit !(router + 0 && router + 0 < right + 0) }'
+	awk -v router="$(of_port "$1" "$TMP/router")" -v wire="$(of_port "$1" "$2")" '
+		BEGIN { print "router and wire: " router ", " wire; exit !(router + 0 && router + 0 < wire + 0) }'
 }
 
-# on_the_wire PORT: what was collected is what the right host saw.
-on_the_wire() { equal "packets and bytes" "$(of_port "$1" "$TMP/right")" "$(of_port "$1" "$TMP/collected")"; }
+# What is aggregated is a matter of time: the device waits a little for the next packet of a
+# connection. (This goes into the sysfs of the router.)
+aggregate() {
+	on router ethtool -K to-left gro on &&
+		on router sh -c 'echo 2000000 >/sys/class/net/to-left/gro_flush_timeout'
+}
+
+# on_the_wire PORT CAPTURED: what was collected is what was captured.
+on_the_wire() {
+	[ "$(of_port "$1" "$2")" ] || { echo "nothing was captured"; return 1; }
+	equal "packets and bytes" "$(of_port "$1" "$2")" "$(of_port "$1" "$TMP/collected")"
+}
 
 need two_hosts
 need load
@@ -92,37 +103,39 @@ need start_nfcapd nfcapd
 need nf collector add 10.3.0.2
 need nf enable
 need count_by_nft router
-need count_by_nft right
 
+need start_capture "$TMP/right.pcap" right -i r0 ip
 need on left ethtool -K l0 tx on sg on tso on gso on tx-udp-segmentation on tx-sctp-segmentation on
 check "TCP in large packets (TSO)" send_tcp 5001
-check "TCP: the router got fewer packets than the right host" router_saw_fewer 5001
 check "UDP in large packets (USO)" send_udp
-check "UDP: the router got fewer packets than the right host" router_saw_fewer 7001
 if modprobe -q sctp; then
 	check "SCTP in large packets" send_sctp
-	check "SCTP: the router got fewer packets than the right host" router_saw_fewer 0
 fi
+need stop_capture "$TMP/right.pcap"
+
 need on left ethtool -K l0 tx off
-need on router ethtool -K to-left gro on
+need aggregate
+need start_capture "$TMP/left.pcap" left -i l0 ip
 check "TCP in packets that the router aggregates (GRO)" send_tcp 5002
+need stop_capture "$TMP/left.pcap"
 
 need nf flush
 check "the ledger is exact" ledger_holds
 need stop_nfcapd
-router_saw_fewer 5002 >"$TMP/gro" && aggregated=yes
 collected nfcapd >"$TMP/collected"
-check "TSO: packets and bytes are those of the wire" on_the_wire 5001
-check "USO: packets and bytes are those of the wire" on_the_wire 7001
+captured "$TMP/right.pcap" >"$TMP/right"
+captured "$TMP/left.pcap" >"$TMP/left"
+check "TSO: the router got fewer packets" router_saw_fewer 5001 "$TMP/right"
+check "TSO: packets and bytes are those of the wire" on_the_wire 5001 "$TMP/right"
+check "USO: the router got fewer packets" router_saw_fewer 7001 "$TMP/right"
+check "USO: packets and bytes are those of the wire" on_the_wire 7001 "$TMP/right"
 if [ -e /sys/module/sctp ]; then
 	# Its ports are not told: they are 0.
-	check "SCTP: packets and bytes are those of the wire" on_the_wire 0
+	check "SCTP: the router got fewer packets" router_saw_fewer 0 "$TMP/right"
+	check "SCTP: packets and bytes are those of the wire" on_the_wire 0 "$TMP/right"
 else
 	skip "SCTP: packets and bytes are those of the wire" "this kernel has no SCTP"
 fi
-if [ "${aggregated:-}" ]; then
-	check "GRO: packets and bytes are those of the wire" on_the_wire 5002
-else
-	skip "GRO: packets and bytes are those of the wire" "GRO has not aggregated anything: $(cat "$TMP/gro")"
-fi
+check "GRO: the router aggregated packets" router_saw_fewer 5002 "$TMP/left"
+check "GRO: packets and bytes are those that the sender sent" on_the_wire 5002 "$TMP/left"
 done_testing

@@ -57,3 +57,9 @@ join() {
 
 # index_of NETNS DEVICE
 index_of() { ip -n "$1" -j link show dev "$2" | jq '.[0].ifindex'; }
+
+# prefix_length IP_ROUTE_GET_ARGUMENT...: of the route that ip-route(8) finds in the router.
+prefix_length() {
+	ip -n router -j route get fibmatch "$@" |
+		jq -r '.[0].dst | if . == "default" then "0" elif contains("/") then split("/")[1] else "32" end'
+}

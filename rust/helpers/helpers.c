@@ -76,8 +76,9 @@ void netflow_packet_view(const struct sk_buff *skb, const struct nf_hook_state *
 		.data = skb->data + offset,
 		.linear = skb_headlen(skb) - offset,
 		.len = skb->len - offset,
+		/* Where groups are forwarded, POSTROUTING is not told `in`. */
 		.input = ipv4_l3mdev_skb(IPCB(skb)->flags) ? IPCB(skb)->iif :
-			 state->in ? state->in->ifindex : 0,
+			 state->in ? state->in->ifindex : skb->skb_iif,
 		.in_flags = state->in ? state->in->flags : 0,
 		.ipcb_flags = IPCB(skb)->flags,
 		.gso_size = skb_shinfo(skb)->gso_size,

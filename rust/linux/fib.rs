@@ -54,7 +54,8 @@ pub(crate) fn route(netns: Netns, packet: &Packet<'_>, key: &Key<Ipv4Addr>) -> R
         sport: ports.0.to_be(),
         dport: ports.1.to_be(),
     };
-    if !key.dst().is_multicast() {
+    // The kernel does not ask the FIB about these two: a default route would do for both.
+    if !key.dst().is_multicast() && !key.dst().is_broadcast() {
         if let Some(found) = lookup(netns, packet, &forward) {
             route.dst_mask = found.prefixlen;
             if u32::from(found.type_) == bindings::RTN_UNICAST {
