@@ -20,7 +20,10 @@ use kernel::{
 };
 
 use crate::{
-    exporter::Exporter,
+    exporter::{
+        Exporter,
+        OnCpu, //
+    },
     flow::{
         cache::{
             Accounted,
@@ -48,12 +51,14 @@ use crate::{
             IPPROTO_ICMP,
             IPPROTO_UDP, //
         },
+        record::Counts,
     },
     linux::{
         self,
         clock::Clock,
         fib,
         hook::Observer,
+        lock::SoftirqsOff,
         netns::Netns,
         packet::Packet,
         shared::Shared,
@@ -63,6 +68,7 @@ use crate::{
         }, //
     },
     settings::Settings,
+    switches::Word,
 };
 
 /// Which flows to export.
@@ -195,6 +201,16 @@ impl Observer for Ticking<Meter> {
     }
 }
 
+/// A packet that is to be accounted, and what goes with it.
+struct Sight<'a> {
+    packet: &'a Packet<'a>,
+    word: Word,
+    /// Whether it comes from here.
+    is_local: bool,
+    cpu: &'a OnCpu,
+    softirqs: SoftirqsOff<'a>,
+}
+
 impl Meter {
     /// Accounts a packet. Returns whether the cache is short of cells, so that flows had better be exported
     /// soon. Softirq or process context; RCU read lock held.
@@ -209,36 +225,64 @@ impl Meter {
 
         let softirqs = packet.softirqs_off();
         let softirqs = softirqs.proof();
-        let cpu = self.exporter.on_cpu(softirqs);
+        let sight = Sight {
+            packet,
+            word,
+            is_local: way.is_local(point),
+            cpu: self.exporter.on_cpu(softirqs),
+            softirqs,
+        };
         let mut buffer = MaybeUninit::uninit();
         let frame = Frame {
             headers: packet.headers::<HEADERS_MAX>(&mut buffer),
             len: packet.len(),
             input: match point {
                 // The kernel names an interface for some packets that it sends.
-                Point::Output | Point::Postrouting if way.is_local(point) => 0,
+                Point::Output | Point::Postrouting if sight.is_local => 0,
                 _ => self.exporter.switches.iface(word, packet.input()),
             },
             gso: packet.gso(),
         };
-        let (mut key, counts) = match parse::ipv4(&frame) {
-            Ok(parsed) => parsed,
+        match parse::plain(&frame) {
+            Some((key, counts)) => self.account_to(&sight, key, counts),
+            None => self.account_any(&sight, &frame),
+        }
+    }
+
+    /// Accounts a packet that is not like most of them.
+    #[inline(never)]
+    fn account_any(&self, sight: &Sight<'_>, frame: &Frame<'_>) -> bool {
+        match parse::ipv4(frame) {
+            Ok((mut key, counts)) => {
+                if key.proto() == IPPROTO_ICMP && sight.word.icmp_zero() {
+                    key.clear_ports();
+                }
+                self.account_to(sight, key, counts)
+            }
             Err(reason) => {
                 let entry = match reason {
                     Unaccountable::Truncated => Entry::Truncated,
                     Unaccountable::Malformed => Entry::Malformed,
                 };
-                cpu.enter(entry, 1, frame.len);
-                return false;
+                sight.cpu.enter(entry, 1, frame.len);
+                false
             }
-        };
-        match key.proto() {
-            IPPROTO_UDP if !word.counts_own() && way.is_local(point) && self.is_own(&key) => {
-                cpu.enter(Entry::Own, counts.packets, counts.bytes);
-                return false;
-            }
-            IPPROTO_ICMP if word.icmp_zero() => key.clear_ports(),
-            _ => {}
+        }
+    }
+
+    /// Accounts a packet to the flow of its key.
+    #[inline(always)]
+    fn account_to(&self, sight: &Sight<'_>, key: Key<Ipv4Addr>, counts: Counts) -> bool {
+        let Sight {
+            cpu,
+            softirqs,
+            word,
+            ..
+        } = *sight;
+        let may_be_own = sight.is_local && !word.counts_own() && key.proto() == IPPROTO_UDP;
+        if may_be_own && self.is_own(&key) {
+            cpu.enter(Entry::Own, counts.packets, counts.bytes);
+            return false;
         }
         let place = self.cache.locate(&key);
         let now = self.clock.recent(&cpu.reading);
@@ -249,7 +293,7 @@ impl Meter {
             now,
             softirqs,
             || {
-                let mut route = fib::route(self.netns, packet, &key);
+                let mut route = fib::route(self.netns, sight.packet, &key);
                 route.output = self.exporter.switches.iface(word, route.output);
                 route
             },
@@ -257,7 +301,11 @@ impl Meter {
                 if accounted == Accounted::New {
                     cpu.count_created();
                 }
-                short = accounted != Accounted::Known && self.cache.is_exhausted();
+                short = match accounted {
+                    Accounted::Known => false,
+                    Accounted::New => self.cache.is_exhausted(),
+                    Accounted::Full => true,
+                };
                 cpu.enter(accounted.into(), counts.packets, counts.bytes);
             },
         );

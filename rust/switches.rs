@@ -159,11 +159,17 @@ impl Switches {
     }
 
     /// The number of an interface. Any context.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn iface(&self, word: Word, index: u32) -> u32 {
-        if !word.has_ifaces() {
-            return index;
+        if word.has_ifaces() {
+            self.number_of(index)
+        } else {
+            index
         }
+    }
+
+    #[inline(never)]
+    fn number_of(&self, index: u32) -> u32 {
         self.ifaces()
             .find(|(known, _)| *known == index)
             .map_or(index, |(_, number)| number)

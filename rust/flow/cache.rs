@@ -269,10 +269,13 @@ impl<A: Address> Cache<A> {
         }
         let mut cell = self.free.take(softirqs);
         if cell.is_none() {
+            if !self.free.has_finished() {
+                return enter(Accounted::Full);
+            }
             // The flow that makes way may be in any bucket, and two are not to be locked at a time.
             drop(bucket);
-            // An export may have been quicker.
-            if !self.make_room(place.bucket, now, softirqs) && self.is_exhausted() {
+            // Or an export is quicker.
+            if !self.make_room(now, softirqs) && self.is_exhausted() {
                 return enter(Accounted::Full);
             }
             bucket = lock_in(&line.bucket, softirqs);

@@ -174,50 +174,39 @@ struct Plain {
     tcp: Tcp,
 }
 
-impl Plain {
-    /// The short way through [`ipv4`]: for what is like most packets it comes to the same.
-    #[inline(always)]
-    fn parse(frame: &Frame<'_>) -> Option<(Key<Ipv4Addr>, Counts)> {
-        let (Self { ip, tcp }, _) = Self::ref_from_prefix(frame.headers).ok()?;
-        let total_len = u32::from(ip.total_len.get());
-        let plain = ip.version_ihl == 0x45
-            && ip.flags_fragment.get() & FRAGMENT_OFFSET == 0
-            && total_len >= size_of::<Self>() as u32
-            && total_len <= frame.len
-            && frame.gso.is_none();
-        if !plain {
-            return None;
-        }
-        let tcp_flags = match ip.proto {
-            IPPROTO_TCP => tcp.flags,
-            IPPROTO_UDP => 0,
-            _ => return None,
-        };
-        Some((
-            ip.key(tcp.ports, frame.input),
-            Counts {
-                packets: 1,
-                bytes: total_len,
-                tcp_flags,
-            },
-        ))
+/// The short way through [`ipv4`]: for what is like most packets it comes to the same, for others to nothing.
+#[inline(always)]
+pub(crate) fn plain(frame: &Frame<'_>) -> Option<(Key<Ipv4Addr>, Counts)> {
+    let (Plain { ip, tcp }, _) = Plain::ref_from_prefix(frame.headers).ok()?;
+    let total_len = u32::from(ip.total_len.get());
+    let plain = ip.version_ihl == 0x45
+        && ip.flags_fragment.get() & FRAGMENT_OFFSET == 0
+        && total_len >= size_of::<Plain>() as u32
+        && total_len <= frame.len
+        && frame.gso.is_none();
+    if !plain {
+        return None;
     }
+    let tcp_flags = match ip.proto {
+        IPPROTO_TCP => tcp.flags,
+        IPPROTO_UDP => 0,
+        _ => return None,
+    };
+    Some((
+        ip.key(tcp.ports, frame.input),
+        Counts {
+            packets: 1,
+            bytes: total_len,
+            tcp_flags,
+        },
+    ))
 }
 
 /// Reads the key and the counts of an IPv4 packet.
 ///
 /// The first fragment of a packet has its ports, those that follow have none: their ports and
 /// flags are 0, as are those of a transport header that is cut off.
-#[inline(always)]
 pub(crate) fn ipv4(frame: &Frame<'_>) -> Result<(Key<Ipv4Addr>, Counts), Unaccountable> {
-    match Plain::parse(frame) {
-        Some(parsed) => Ok(parsed),
-        None => any_ipv4(frame),
-    }
-}
-
-/// The long way through [`ipv4`].
-fn any_ipv4(frame: &Frame<'_>) -> Result<(Key<Ipv4Addr>, Counts), Unaccountable> {
     let Ok((ip, _)) = Ipv4::ref_from_prefix(frame.headers) else {
         return Err(Unaccountable::Truncated);
     };

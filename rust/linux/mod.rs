@@ -46,6 +46,15 @@ pub(crate) fn cond_resched_at(turn: usize) {
 /// Makes the CPU fetch what will be written soon. Any context.
 #[inline(always)]
 pub(crate) fn prefetch_for_write<T>(what: *const T) {
+    // A call is dearer than what it does. All CPUs of this kind know the instruction, or ignore it.
+    #[cfg(target_arch = "x86_64")]
     // SAFETY: A prefetch has no effect on anything, wherever it points.
-    unsafe { bindings::netflow_prefetchw(what.cast()) }
+    unsafe {
+        core::arch::asm!("prefetchw [{}]", in(reg) what, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    // SAFETY: As above.
+    unsafe {
+        bindings::netflow_prefetchw(what.cast())
+    }
 }

@@ -36,22 +36,19 @@ pub(super) struct Waiting<A: Address> {
 
 impl<A: Address> Cache<A> {
     /// Makes a cell free: that of a flow which has finished and only waits to be exported, which it can do
-    /// elsewhere. Looks into `bucket` first. Returns whether there was one.
+    /// elsewhere. Returns whether there was one.
     #[cold]
-    pub(super) fn make_room(&self, bucket: u32, now: Uptime, softirqs: SoftirqsOff<'_>) -> bool {
+    pub(super) fn make_room(&self, now: Uptime, softirqs: SoftirqsOff<'_>) -> bool {
         if lock_in(&self.waiting, softirqs).flows.is_full() {
             return false;
         }
-        let look_into = |bucket: u32| {
-            self.lines.get(bucket as usize).is_some_and(|line| {
+        (0..TRIES)
+            .map_while(|_| self.free.next_finished(softirqs))
+            .filter_map(|bucket| self.lines.get(bucket as usize))
+            .any(|line| {
                 let mut bucket = lock_in(&line.bucket, softirqs);
                 self.displace_finished(&mut bucket, now, softirqs)
             })
-        };
-        look_into(bucket)
-            || (0..TRIES)
-                .map_while(|_| self.free.next_finished(softirqs))
-                .any(look_into)
     }
 
     /// Moves a finished flow of a bucket, if there is one, to the waiting room.

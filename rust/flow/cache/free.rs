@@ -221,6 +221,12 @@ impl Free {
         }
     }
 
+    /// Whether there may be a flow that has finished.
+    #[inline]
+    pub(super) fn has_finished(&self) -> bool {
+        self.with_finished.0.load(Relaxed) != 0
+    }
+
     /// A bucket in which a flow has finished, and may be still.
     pub(super) fn next_finished(&self, softirqs: SoftirqsOff<'_>) -> Option<u32> {
         let i = self.with_finished.find(self.own(softirqs))?;
