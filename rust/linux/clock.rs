@@ -68,14 +68,18 @@ impl Clock {
     fn read(&self, reading: &Reading, cycles: u64, jiffies: u64) -> Uptime {
         // SAFETY: Reading the clock has no requirements.
         let ns = unsafe { bindings::netflow_boottime_ns() };
+        let after = self::cycles();
         let uptime = self.at(ns);
         let elapsed = ns.wrapping_sub(reading.ns.read());
-        let counted = cycles.wrapping_sub(reading.cycles.read());
+        // From behind the former reading of the clock to before this one: should the machine have been held up
+        // between clock and counter, the counter seems slower than it is, never faster.
+        let counted = cycles.wrapping_sub(reading.cycles_after.read());
         // Too soon to tell how fast the counter is: the next packet may.
         if let Some(validity) = validity(counted, elapsed) {
             reading.validity.write(validity);
             reading.ns.write(ns);
             reading.cycles.write(cycles);
+            reading.cycles_after.write(after);
             reading.jiffies.write(jiffies);
             reading.millis.write(uptime.as_millis().into());
         }
@@ -102,9 +106,11 @@ impl Clock {
 /// What a CPU has read of the clock, and when. One CPU writes it, with softirqs off.
 #[derive(Zeroable)]
 pub(crate) struct Reading {
-    /// When it was read, by the CPU's cycle counter.
+    /// When it was about to be read, by the CPU's cycle counter.
     cycles: Shared<u64>,
-    /// The same, by the tick.
+    /// The cycle counter when it had been read.
+    cycles_after: Shared<u64>,
+    /// When it was read, by the tick.
     jiffies: Shared<u64>,
     /// For how many cycles it holds.
     validity: Shared<u64>,
