@@ -25,7 +25,10 @@ use crate::{
         },
     },
     linux::{
-        clock::Reading,
+        clock::{
+            Clock,
+            Reading, //
+        },
         lock::SoftirqsOff,
         percpu::PerCpu,
         shared::Shared, //
@@ -65,6 +68,8 @@ impl OnCpu {
 #[pin_data]
 pub(crate) struct Exporter {
     cpus: PerCpu<OnCpu>,
+    /// The clock of flows and datagrams.
+    pub(crate) clock: Clock,
     /// What the packet path is to do.
     pub(crate) switches: Switches,
     /// Held by whoever takes flows out of the cache.
@@ -76,10 +81,12 @@ impl Exporter {
     /// An exporter that has seen nothing. Process context.
     pub(crate) fn new() -> Result<Arc<Self>> {
         let cpus = PerCpu::new()?;
-        let sender = Sender::new()?;
+        let clock = Clock::new();
+        let sender = Sender::new(clock)?;
         Arc::pin_init(
             pin_init!(Self {
                 cpus,
+                clock,
                 switches: Switches::new(),
                 sender <- new_mutex!(sender, "netflow_sender"),
             }),

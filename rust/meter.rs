@@ -126,7 +126,7 @@ impl Meter {
     ) -> Result<Arc<Ticking<Self>>> {
         let secret = Secret::new(linux::random());
         let cache = Cache::new(settings.max_flows, settings.policy(), secret)?;
-        let clock = Clock::new();
+        let clock = exporter.clock;
         Ticking::new(try_pin_init!(Self {
             netns,
             clock,

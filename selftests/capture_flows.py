@@ -14,28 +14,38 @@ ip_rcv(): version, header length, header checksum, and a total length that the p
 really has. Bytes are the IPv4 total length. Fragments but the first have no ports. For
 ICMP the destination port is type * 256 + code.
 """
+import os
 import subprocess
 import sys
+import threading
 
-FIELDS = """frame.number frame.encap_type frame.protocols frame.len ip.version ip.hdr_len ip.len
-    ip.checksum.status ip.frag_offset ip.proto ip.src ip.dst ip.dsfield
+FIELDS = """frame.encap_type frame.protocols frame.len ip.version ip.hdr_len ip.len
+    ip.checksum.status ip.frag_offset ip.proto ip.src ip.dst ip.cur_rt ip.dsfield
     tcp.srcport tcp.dstport tcp.flags udp.srcport udp.dstport icmp.type icmp.code frame.time_epoch""".split()
 
 # Only what is needed to find these is dissected: no tunnels, no applications.
-DISSECTORS = "frame eth ethertype vlan sll raw null ip tcp udp icmp".split()
+DISSECTORS = """frame eth ethertype vlan ieee8021ad pppoes ppp chdlc fr llc sll raw null
+    ip tcp udp icmp""".split()
 PREFERENCES = """ip.defragment:FALSE ip.check_checksum:TRUE ip.tso_support:FALSE
     tcp.desegment_tcp_streams:FALSE tcp.analyze_sequence_numbers:FALSE""".split()
 
-# What an IPv4 packet may lie in directly, and the length of that header.
+# What an IPv4 packet lies in directly in a capture of a single link, and the length of that header.
 LINKS = {"eth:ethertype:ip": 14, "sll:ethertype:ip": 16, "null:ip": 4, "raw:ip": 0}
 ENCAP_SLL2, SLL2_HEADER = "210", 20
 
 CHECKSUM_GOOD = "1"
 ICMP, TCP, UDP = "1", "6", "17"
 
+TSHARK_CUT_SHORT = 2  # its exit status at the end of a file that is cut short or damaged
+SECONDS_MAX = 3600 * int(os.environ.get("TIMEOUT_FACTOR") or 1)
 
-def frames(path, display_filter=""):
-    """A dictionary for each frame that tshark reads; of repeated fields the first."""
+
+class Failure(Exception):
+    """No comparison is possible."""
+
+
+def frames(path, display_filter="", stdin=subprocess.DEVNULL):
+    """A dictionary for each frame that tshark reads, of `stdin` if the path is "-"; of repeated fields the first."""
     command = ["tshark", "-n", "-r", path, "-T", "fields", "-E", "occurrence=f", "--disable-all-protocols"]
     for name in DISSECTORS:
         command += ["--enable-protocol", name]
@@ -45,23 +55,44 @@ def frames(path, display_filter=""):
         command += ["-Y", display_filter]
     for field in FIELDS:
         command += ["-e", field]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        for line in process.stdout:
-            yield dict(zip(FIELDS, line.rstrip("\n").split("\t")))
+    with subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        limit = threading.Timer(SECONDS_MAX, process.kill)
+        limit.daemon = True
+        limit.start()
+        try:
+            for line in process.stdout:
+                yield dict(zip(FIELDS, line.rstrip("\n").split("\t")))
+            if process.wait() not in (0, TSHARK_CUT_SHORT):
+                raise Failure(f"tshark ends with status {process.returncode}")
+        finally:
+            limit.cancel()
+            process.kill()
 
 
-def refusal(frame):
-    """Why an IPv4 router's hook does not see this frame, or None if it does."""
+def refused_link(frame):
+    """Why a host on a single link does not take this frame for IPv4, or None if it does."""
     protocols = frame["frame.protocols"].split(":")
     if "vlan" in protocols:
         return "VLAN"
-    link = ":".join(protocols[: protocols.index("ip") + 1]) if "ip" in protocols else ""
-    if link not in LINKS:
+    if "ip" not in protocols or ":".join(protocols[: protocols.index("ip") + 1]) not in LINKS:
         return "not IPv4"
-    header = SLL2_HEADER if frame["frame.encap_type"] == ENCAP_SLL2 else LINKS[link]
+    return None
+
+
+def room(frame):
+    """Bytes from the IPv4 header to the end of a frame that is not refused."""
+    if frame["frame.encap_type"] == ENCAP_SLL2:
+        return int(frame["frame.len"]) - SLL2_HEADER
+    protocols = frame["frame.protocols"]
+    return int(frame["frame.len"]) - LINKS[protocols[: protocols.index(":ip") + 3]]
+
+
+def refusal(frame, length):
+    """Why an IPv4 router's hook does not see this packet, or None if it does. `length` is
+    from the IPv4 header to the end of the frame."""
     if frame["ip.version"] != "4" or not frame["ip.len"] or int(frame["ip.hdr_len"]) < 20:
         return "malformed"
-    if not int(frame["ip.hdr_len"]) <= int(frame["ip.len"]) <= int(frame["frame.len"]) - header:
+    if not int(frame["ip.hdr_len"]) <= int(frame["ip.len"]) <= length:
         return "malformed"
     if frame["ip.checksum.status"] != CHECKSUM_GOOD:
         return "bad checksum"
@@ -69,7 +100,7 @@ def refusal(frame):
 
 
 def flow(frame):
-    """The key of its flow, as a tuple of strings."""
+    """The key of its flow, as the words of the line that is printed."""
     protocol = frame["ip.proto"]
     source_port, destination_port = "0", "0"
     if frame["ip.frag_offset"] == "0":
@@ -77,29 +108,36 @@ def flow(frame):
             source_port, destination_port = frame["tcp.srcport"], frame["tcp.dstport"]
         elif protocol == UDP:
             source_port, destination_port = frame["udp.srcport"], frame["udp.dstport"]
-        elif protocol == ICMP and frame["icmp.type"]:
-            destination_port = str(int(frame["icmp.type"]) * 256 + int(frame["icmp.code"] or 0))
-    return (frame["ip.src"], frame["ip.dst"], protocol, source_port or "0", destination_port or "0",
-            str(int(frame["ip.dsfield"], 0)))
+        elif protocol == ICMP and frame["icmp.type"] and frame["icmp.code"]:
+            destination_port = int(frame["icmp.type"]) * 256 + int(frame["icmp.code"])
+    # Where a source route has still to go, tshark calls that the destination, and not
+    # what the header says.
+    destination = frame["ip.cur_rt"] or frame["ip.dst"]
+    tos = int(frame["ip.dsfield"], 0)
+    return f"{frame['ip.src']} {destination} {protocol} {source_port or 0} {destination_port or 0} {tos}"
 
 
 class Flow:
     """What is added up of a flow's packets."""
 
+    __slots__ = ("packets", "bytes", "flags", "flags_known", "first", "last")
+
     def __init__(self):
         self.packets, self.bytes, self.flags, self.flags_known = 0, 0, 0, True
         self.first = self.last = None
 
-    def add(self, packets, length, flags):
+    def add(self, packets, length, flags, first, last):
         """`flags` are TCP's, None if tshark does not tell them."""
         self.packets += packets
         self.bytes += length
-        self.flags |= flags or 0
-        self.flags_known &= flags is not None
-
-    def seen(self, time):
-        self.first = self.first or time
-        self.last = time
+        if flags is None:
+            self.flags_known = False
+        else:
+            self.flags |= flags
+        if self.first is None:
+            self.first, self.last = first, last
+        else:
+            self.first, self.last = min(self.first, first), max(self.last, last)
 
 
 def tcp_flags(frame):
@@ -108,22 +146,20 @@ def tcp_flags(frame):
     return int(frame["tcp.flags"], 0) & 0xFF if frame["tcp.flags"] else None
 
 
-def add_frame(flows, frame):
+def add_frame(flows, frame, time):
     """Adds a frame to its flow."""
-    counted = flows.setdefault(flow(frame), Flow())
-    counted.add(1, int(frame["ip.len"]), tcp_flags(frame))
-    counted.seen(frame["frame.time_epoch"])
+    flows.setdefault(flow(frame), Flow()).add(1, int(frame["ip.len"]), tcp_flags(frame), time, time)
 
 
 def main():
     extended = sys.argv[1] == "-x"
     flows = {}
     for frame in frames(*sys.argv[1 + extended :]):
-        if not refusal(frame):
-            add_frame(flows, frame)
+        if not refused_link(frame) and not refusal(frame, room(frame)):
+            add_frame(flows, frame, frame["frame.time_epoch"])
     for key, counted in sorted(flows.items()):
         extra = (counted.flags, counted.first, counted.last) if extended else ()
-        print(*key, counted.packets, counted.bytes, *extra)
+        print(key, counted.packets, counted.bytes, *extra)
 
 
 if __name__ == "__main__":

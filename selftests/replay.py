@@ -3,265 +3,193 @@
 """replay.py DIRECTORY: the work of replay_captures.sh, which prepares the ground for it and
 runs it in the network namespace that packets are sent from.
 
-1. The IPv4 packets of each capture are addressed to the router, and sent by tcpreplay;
-   then netflowctl flushes the router's flows to nfcapd. How many records were exported
-   by then tells which of them are of which capture.
-2. Meanwhile tshark counts the flows in the files as they are, joined by mergecap so that
-   one run is enough.
-3. nfdump lists what nfcapd got, and the two are compared flow by flow.
+1. tshark reads captures, many at a time (replay_files.py), and counts their flows.
+2. The IPv4 packets of each capture are addressed to the router, and sent by tcpreplay; then
+   netflowctl flushes the router's flows to nfcapd, and tells how many records were exported
+   by then: so it is known which of them are of which capture (replay_router.py).
+3. Every few seconds nfdump lists what nfcapd got, and it is compared flow by flow with what
+   tshark counted, and with the times at which tcpdump saw the packets (replay_compare.py).
+
+A capture that something goes wrong with is tried once more, alone; if it does so again,
+it counts as failed.
 """
 import collections
-import json
+import contextlib
 import pathlib
-import re
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 
-import capture_flows
-import pcap
+import replay_files
+from capture_flows import Failure
+from replay_compare import Result, pieces
+from replay_router import Router
 
-ROUTER, COLLECTOR = "router", "collector"
-SENDER_DEVICE = "s0"
-SENDER_MAC, ROUTER_MAC = bytes.fromhex("020000000102"), bytes.fromhex("020000000101")
-COLLECTOR_PORT = 2055
-SUFFIXES = {".pcap", ".pcapng", ".cap"}
-PATIENCE = 60  # seconds, for what takes a moment unless something is broken
-PROGRESS = 15  # seconds between lines that say how far it is
+INSPECTED = 50  # captures at a time
+SESSION_SECONDS, SESSION_FRAMES = 10, 400000  # then what was collected is compared
 SHOWN = 10  # flows that differ, of each capture
+NAME_WIDTH = 60
 
 
-class Failure(Exception):
-    """No comparison is possible."""
+class Report:
+    """Prints a line for each capture and a total."""
 
+    def __init__(self, captures):
+        self.started = time.monotonic()
+        self.width = min(max(len(capture.name) for capture in captures), NAME_WIDTH)
+        self.totals = collections.Counter(captures=len(captures))
 
-def run(*command):
-    command = [str(word) for word in command]
-    result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode != 0:
-        raise Failure(f"{' '.join(command[:8])}: {result.stderr.strip() or result.stdout.strip()}")
-    return result.stdout
+    def line(self, capture, text):
+        print(f"{capture.name.ljust(self.width)}  {text}", flush=True)
 
+    def skipped(self, capture, reason):
+        self.line(capture, f"skipped: {reason}")
+        self.totals["skipped"] += 1
 
-def wait_until(condition, what):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            raise Failure(f"not within {PATIENCE} s: {what}")
-        time.sleep(0.005)
+    def failed(self, capture, error):
+        self.line(capture, f"cannot be compared: {' '.join(error.split())}")
+        self.totals["failed"] += 1
 
-
-class Expected(threading.Thread):
-    """Counts the flows of captures, and what no router would accept of them."""
-
-    def __init__(self, paths, work):
-        super().__init__(daemon=True)
-        self.paths, self.work, self.error = paths, work, None
-        self.flows = {path: {} for path in paths}
-        self.refused = {path: collections.Counter() for path in paths}
-
-    def run(self):
-        try:
-            self.count(self.paths)
-        except Exception as error:  # the main thread shows it
-            self.error = error
-
-    def count(self, paths):
-        """By one run of tshark if the files can be joined, by halves otherwise."""
-        if len(paths) == 1:
-            for frame in capture_flows.frames(paths[0]):
-                self.add(paths[0], frame)
+    def compared(self, result):
+        left_out = ", ".join(f"{count} {why}" for why, count in sorted(result.left_out.items()))
+        if not result.flows and not result.wrong and not result.errors:
+            self.skipped(result.capture, f"nothing that an IPv4 router accepts ({left_out or 'empty'})")
             return
-        joined = self.work / "joined.pcapng"
+        self.line(result.capture, f"{result.packets:7} packets {len(result.flows):6} flows {len(result.wrong):6} differ"
+                  + (f"  (left out: {left_out})" if left_out else ""))
+        lines = result.errors + [f"{key}: {text}" for key, text in result.wrong.items()]
+        for line in lines[:SHOWN]:
+            print(f"    {line}")
+        if len(lines) > SHOWN:
+            print(f"    and {len(lines) - SHOWN} more", flush=True)
+        self.totals.update(compared=1, packets=result.packets, flows=len(result.flows), differ=len(result.wrong),
+                           wrong=bool(lines))
+
+    def end(self):
+        """Prints the total, and returns the exit status."""
+        totals = self.totals
+        print(f"{totals['captures']} captures: {totals['compared']} compared, {totals['skipped']} skipped, "
+              f"{totals['failed']} failed; {totals['packets']} packets, {totals['flows']} flows, {totals['differ']} differ "
+              f"in {totals['wrong']} captures; {time.monotonic() - self.started:.0f} s", flush=True)
+        return int(totals["failed"] > 0 or totals["wrong"] > 0)
+
+
+class Session:
+    """What was sent since nfcapd and tcpdump were started, and is not compared yet."""
+
+    def __init__(self, router):
+        self.router, self.begin = router, router.start()
+        self.sent, self.complete = [], []
+        self.began = time.monotonic()
+
+    def send(self, piece):
+        """Sends a piece."""
+        first = self.router.frames // 2
+        records, lost = self.router.send(piece.packets)
+        packets, piece.packets = len(piece.packets), None
+        self.sent.append((piece, lost, first, packets, records))
+
+    def full(self):
+        return self.router.frames >= SESSION_FRAMES or time.monotonic() - self.began > SESSION_SECONDS
+
+    def compare(self):
+        """Compares all that was sent. Returns the results of the captures that are complete."""
+        arrived, handled, records = self.router.collect()
+        begin = self.begin
+        for piece, lost, first, packets, end in self.sent:
+            here = slice(first, first + packets)
+            piece.result.add(piece, lost, records[begin:end], arrived[here], handled[here])
+            begin = end
+        return self.complete
+
+
+class Replay:
+    def __init__(self, report, work):
+        self.report, self.work, self.router = report, work, Router(work)
+        self.session = self.at = None
+
+    def all(self, captures):
+        """Replays and reports captures."""
+        for group in replay_files.groups(captures):
+            left = collections.deque(group)
+            while left and (error := self.attempt(left)):
+                self.give_up()
+                culprit = self.at if self.at in left else left[0]
+                if culprit.tried:
+                    left.remove(culprit)
+                    self.report.failed(culprit, error)
+                    continue
+                print(f"replay: {culprit.name} once more: {error}", file=sys.stderr, flush=True)
+                culprit.tried, culprit.joinable = True, False
+                if len(left) > 1:
+                    self.all(left)
+                    break
+
+    def attempt(self, left):
+        """Replays captures that are read together, and takes those from `left` that are reported.
+        Returns the error that it ended with, if any; `at` is the capture that was at work."""
+        self.at = left[0]
+        results = [Result(capture) for capture in left]
+        current = iter(results)
         try:
-            lengths = frame_counts(*paths)
-            run("mergecap", "-a", "-I", "none", "-w", joined, *paths)
-            complete = frame_counts(joined) == [sum(lengths)]
-        except Failure:
-            complete = False
-        if not complete:
-            self.count(paths[: len(paths) // 2])
-            self.count(paths[len(paths) // 2 :])
-            return
-        frames = capture_flows.frames(joined)
-        for path, length in zip(paths, lengths):
-            for _ in range(length):
-                self.add(path, next(frames))
-        collections.deque(frames, maxlen=0)
-        joined.unlink()
-
-    def add(self, path, frame):
-        refusal = capture_flows.refusal(frame)
-        if refusal:
-            self.refused[path][refusal] += 1
-        else:
-            capture_flows.add_frame(self.flows[path], frame)
-
-
-def frame_counts(*paths):
-    """Frames in each file by capinfos, which counts up to where a file is cut off."""
-    output = subprocess.run(["capinfos", "-T", "-r", "-c", *paths], capture_output=True, text=True).stdout
-    counts = [int(line.rpartition("\t")[2]) for line in output.splitlines()]
-    if len(counts) != len(paths):
-        raise Failure("capinfos does not count the frames of every file")
-    return counts
-
-
-class Router:
-    """The router, the sender in front of it, and the collector behind it."""
-
-    def __init__(self, work):
-        self.prepared, self.collected = work / "prepared.pcap", work / "collected"
-        self.collected.mkdir()
-        self.nfcapd = subprocess.Popen(
-            ["ip", "netns", "exec", COLLECTOR, "nfcapd", "-w", self.collected, "-p", str(COLLECTOR_PORT),
-             "-t", "86400", "-B", "16000000"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(lambda: self.collector_queue() == 0, "nfcapd listens")
-
-    def collector_queue(self):
-        """Bytes that nfcapd has still to read, None while it is not listening."""
-        with open(f"/proc/{self.nfcapd.pid}/net/udp", encoding="ascii") as table:
-            for line in table:
-                words = line.split()
-                if words[1].endswith(f":{COLLECTOR_PORT:04X}"):
-                    if int(words[12]):
-                        raise Failure(f"nfcapd's socket dropped {words[12]} datagrams")
-                    return int(words[4].partition(":")[2], 16)
+            with contextlib.closing(replay_files.frames(list(left), self.work)) as frames:
+                for piece in pieces(self.watched(frames), results):
+                    if self.session is None:
+                        self.session = Session(self.router)
+                    if piece is None:
+                        self.session.complete.append(next(current))
+                    elif piece.packets:
+                        self.session.send(piece)
+                    if self.session.full():
+                        self.settle(left)
+            self.settle(left)
+        except BrokenPipeError:  # nobody reads the report
+            raise
+        except Exception as error:
+            return str(error) or type(error).__name__
         return None
 
-    def info(self):
-        return json.loads(run("netflowctl", "--netns", ROUTER, "--json", "info"))
+    def watched(self, frames):
+        for frame in frames:
+            self.at = frame[0]
+            yield frame
 
-    def replay(self, path):
-        """Sends a capture. Returns the number of records exported by then."""
-        frames = pcap.write(self.prepared, pcap.ethernet_frames(path, ROUTER_MAC, SENDER_MAC))
-        if frames:
-            output = run("tcpreplay", "-q", "--topspeed", "-i", SENDER_DEVICE, self.prepared)
-            sent = re.search(r"Successful packets:\s*(\d+)", output)
-            if not sent or int(sent[1]) != frames:
-                raise Failure(f"tcpreplay did not send all {frames} packets:\n{output}")
-            wait_until(lambda: backlog() == 0, "the kernel's backlog is empty")
-            run("netflowctl", "--netns", ROUTER, "flush")
-            wait_until(lambda: self.collector_queue() == 0, "nfcapd reads what it gets")
-        return self.info()["collectors"][0]["records"]
+    def settle(self, left):
+        if self.session is None:
+            return
+        session, self.session = self.session, None
+        for result in session.compare():
+            left.popleft()
+            self.report.compared(result)
 
-    def records(self):
-        """What nfcapd got, in the order of arrival, as (key, packets, bytes, flags)."""
-        self.nfcapd.send_signal(signal.SIGTERM)
-        self.nfcapd.wait(PATIENCE)
-        fields = "csv:%sa,%da,%pr,%sp,%dp,%tos,%pkt,%byt,%flg"
-        for line in run("nfdump", "-q", "-N", "-R", self.collected, "-o", fields).splitlines()[1:]:
-            words = line.split(",")
-            if len(words) != 9:
-                continue
-            if "." in words[4]:  # type.code of ICMP
-                kind, code = words[4].split(".")
-                words[4] = str(int(kind) * 256 + int(code))
-            # Eight letters, or dots for flags that are not set.
-            flags = sum(1 << (7 - bit) for bit, letter in enumerate(words[8]) if letter != ".")
-            yield tuple(words[:6]), int(words[6]), int(words[7]), flags
-
-
-def replay_all(router, paths):
-    """Record counts after each capture. Says how far it is now and then."""
-    said = time.monotonic()
-    for number, path in enumerate(paths, 1):
-        yield router.replay(path)
-        if time.monotonic() - said > PROGRESS:
-            said = time.monotonic()
-            print(f"replayed {number} of {len(paths)} captures", file=sys.stderr, flush=True)
-
-
-def backlog():
-    """Packets that the kernel has received and not looked at (Documentation of softnet_stat)."""
-    with open("/proc/net/softnet_stat", encoding="ascii") as table:
-        rows = [line.split() for line in table]
-    if any(int(row[1], 16) for row in rows):
-        raise Failure("the kernel's backlog overflowed: packets were lost before the router")
-    return sum(int(row[11], 16) for row in rows)
-
-
-def differences(expected, actual):
-    """A line for each flow that is not the same."""
-    for key in sorted(expected.keys() | actual.keys()):
-        wanted, got = (flows.get(key) or capture_flows.Flow() for flows in (expected, actual))
-        if (wanted.packets, wanted.bytes) != (got.packets, got.bytes):
-            yield (f"{' '.join(key)}: the capture has {wanted.packets} packets, {wanted.bytes} bytes, "
-                   f"nfdump {got.packets} packets, {got.bytes} bytes")
-        elif wanted.flags_known and wanted.flags != got.flags:
-            yield f"{' '.join(key)}: TCP flags are 0x{wanted.flags:02x} in the capture, 0x{got.flags:02x} by nfdump"
-
-
-def captures(directory):
-    """Files to replay, and why others are not, as (path, reason or None)."""
-    for path in sorted(pathlib.Path(directory).iterdir()):
-        if path.suffix in SUFFIXES and path.is_file():
-            try:
-                pcap.packets(path)
-                yield path, None
-            except (pcap.Unreadable, OSError) as error:
-                yield path, str(error)
+    def give_up(self):
+        self.session = None
+        self.router.stop()
 
 
 def main():
-    started = time.monotonic()
-    files = list(captures(sys.argv[1]))
-    paths = [path for path, reason in files if reason is None]
-    if not paths:
-        raise Failure(f"no capture in {sys.argv[1]}")
-    width = max(len(path.name) for path, _ in files)
+    captures = list(replay_files.find(sys.argv[1]))
+    if not captures:
+        sys.exit(f"replay: no capture in {sys.argv[1]}")
+    report = Report(captures)
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
-        expected = Expected(paths, work)
-        expected.start()
-        router = Router(work)
-        boundaries = list(replay_all(router, paths))
-        info = router.info()
-        records = list(router.records())
-        expected.join()
-        if expected.error:
-            raise expected.error
-    if len(records) != boundaries[-1]:
-        raise Failure(f"{boundaries[-1]} records were exported, nfdump lists {len(records)}")
-
-    totals = collections.Counter()
-    begin, at = 0, dict(zip(paths, boundaries))
-    for path, reason in files:
-        name = path.name.ljust(width)
-        if reason:
-            print(f"{name}  skipped: {reason}")
-            totals["skipped"] += 1
-            continue
-        actual = {}
-        for key, *counts in records[begin : at[path]]:
-            actual.setdefault(key, capture_flows.Flow()).add(*counts)
-        begin = at[path]
-        wanted = expected.flows[path]
-        left_out = ", ".join(f"{count} {why}" for why, count in sorted(expected.refused[path].items()))
-        if not wanted and not actual:
-            print(f"{name}  skipped: nothing that an IPv4 router accepts ({left_out or 'empty'})")
-            totals["skipped"] += 1
-            continue
-        wrong = list(differences(wanted, actual))
-        packets = sum(flow.packets for flow in wanted.values())
-        print(f"{name}  {packets:7} packets {len(wanted):6} flows {len(wrong):6} differ"
-              + (f"  (left out: {left_out})" if left_out else ""))
-        for line in wrong[:SHOWN]:
-            print(f"    {line}")
-        if len(wrong) > SHOWN:
-            print(f"    and {len(wrong) - SHOWN} more")
-        totals.update(compared=1, packets=packets, flows=len(wanted), differ=len(wrong), wrong=bool(wrong))
-
-    print(f"{len(files)} captures: {totals['compared']} compared, {totals['skipped']} skipped; {totals['packets']} packets, "
-          f"{totals['flows']} flows, {totals['differ']} differ in {totals['wrong']} captures; "
-          f"{time.monotonic() - started:.0f} s")
-    lost = info["packets"]["ignored"] + info["packets"]["lost"]
-    if lost:
-        print(f"the exporter ignored or lost {lost} packets: {json.dumps(info['packets'])}")
-    return totals["differ"] > 0 or lost > 0
+        replay = Replay(report, work)
+        # Without these there is nothing to be had from any capture.
+        replay.router.start()
+        replay.router.collect()
+        for begin in range(0, len(captures), INSPECTED):
+            some = captures[begin : begin + INSPECTED]
+            with tempfile.TemporaryDirectory(dir=work) as inspected:
+                try:
+                    replay_files.inspect(some, inspected)
+                except Exception as error:  # then they are read one by one
+                    print(f"replay: {error}", file=sys.stderr, flush=True)
+                for capture in some:
+                    if capture.unreadable:
+                        report.skipped(capture, capture.unreadable)
+                replay.all([capture for capture in some if not capture.unreadable])
+    return report.end()
 
 
 if __name__ == "__main__":

@@ -1,24 +1,26 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# replay_captures.sh DIRECTORY: replay each capture of a directory through a router that
-# runs the module, and compare what nfcapd collected with what the capture holds, flow by
-# flow (addresses, ports, protocol, ToS): packets, bytes and TCP flags. Prints a line for
-# each capture and a total at the end; exits with 0 if all flows of all captures agree.
+# replay_captures.sh DIRECTORY: replay each capture below a directory through a router that
+# runs the module, and compare what nfcapd collected with what tshark reads in the capture,
+# flow by flow (addresses, ports, protocol, ToS): packets, bytes, TCP flags, and first and
+# last within a millisecond of the replay. Prints a line for each capture as it goes, and a
+# total at the end; exits with 0 if all flows of all captures agree.
 #
 #     netns sender             netns router                     netns collector
 #    +------------+     +-------------------------------+     +------------------+
 #    |  tcpreplay |     |            netflow            |     |      nfcapd      |
 #    |         s0 +-----+ from-sender      to-collector +-----+ c0  198.18.0.2   |
 #    +------------+     |  no address       198.18.0.1  |     +------------------+
-#                       |  default route: blackhole     |
+#                       |  drops what comes in          |
 #                       +-------------------------------+
 #
-# Any source and destination is taken as it is: the router's job ends once it has seen
-# the packet. What counts is the outermost IPv4 header. Left out, on both sides and with
-# their number shown, are frames that never reach the hook of an IPv4 router:
-# VLAN tags (no such interface there), no IPv4, and what the kernel drops on arrival,
-# namely packets with a wrong header checksum or lengths that contradict each other.
+# Any source and destination is taken as it is: the router's job ends once the exporter
+# has seen the packet. What counts is the outermost IPv4 header, whether it comes in
+# Ethernet, with VLAN tags, in PPP or bare. Left out, on both sides and with their number
+# shown, are frames that hold no IPv4, and those that never reach the hook of a router
+# because the kernel drops them on arrival: packets with a wrong header checksum or
+# lengths that contradict each other. The latter are sent, too.
 
 set -eu
 SELFTESTS=$(dirname "${BASH_SOURCE[0]}")
@@ -45,13 +47,24 @@ ip -batch - <<'END'
 	link add s0 netns sender address 02:00:00:00:01:02 mtu 65535 type veth peer name from-sender netns router address 02:00:00:00:01:01 mtu 65535
 	link add c0 netns collector address 02:00:00:00:03:02 type veth peer name to-collector netns router address 02:00:00:00:03:01
 END
+for ns in sender router; do
+	on "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+done
 ip -n sender link set s0 up
 ip -n router link set from-sender up
 on sender ethtool -K s0 tx off gro off >/dev/null
-join router to-collector 198.18.0.1/24 198.18.0.2 02:00:00:00:03:02 "route add blackhole default"
+on router ethtool -K from-sender gro off >/dev/null
+join router to-collector 198.18.0.1/24 198.18.0.2 02:00:00:00:03:02
 join collector c0 198.18.0.2/24 198.18.0.1 02:00:00:00:03:01
-on router sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.from-sender.rp_filter=0 \
-	net.ipv4.ip_forward=1
+# Behind the exporter's hook: nothing is to answer, and no capture to reach nfcapd.
+on router nft -f - <<'END'
+	table ip replay {
+		chain unanswered {
+			type filter hook prerouting priority raw; policy accept;
+			iifname "from-sender" drop
+		}
+	}
+END
 # Global, and generous: a packet lost on the way would be taken for an error of the module.
 sysctl -qw net.core.netdev_max_backlog=1000000 net.core.rmem_max=67108864
 

@@ -65,7 +65,11 @@ fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
     }
     message.put_u32(
         uapi::NETFLOW_A_INFO_SYS_UPTIME,
-        Clock::new().uptime().as_millis(),
+        report
+            .sender
+            .map_or_else(Clock::new, Sender::clock)
+            .uptime()
+            .as_millis(),
     )?;
     message.put_u32(
         uapi::NETFLOW_A_INFO_FLOW_SEQUENCE,

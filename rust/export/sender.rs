@@ -102,11 +102,11 @@ pub(crate) struct Sender {
 
 impl Sender {
     /// A sender without collectors.
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new(clock: Clock) -> Result<Self> {
         Ok(Self {
             collectors: [const { None }; COLLECTORS_MAX],
             datagram: KBox::new(Datagram::new(), GFP_KERNEL_ACCOUNT)?,
-            clock: Clock::new(),
+            clock,
             sequence: 0,
             patience: 0,
             accounts: Accounts::default(),
@@ -121,6 +121,11 @@ impl Sender {
     /// The collectors, each with the port that its datagrams come from.
     pub(crate) fn sockets(&self) -> impl Iterator<Item = (SocketAddrV4, u16)> + '_ {
         self.collectors().map(|c| (c.address, c.socket.port()))
+    }
+
+    /// The clock of its datagrams.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// Number of the next record.

@@ -30,13 +30,20 @@ const NSEC_PER_MSEC: u64 = 1_000_000;
 pub(crate) struct Clock {
     /// Milliseconds that SysUptime is ahead, to test what happens when it wraps.
     offset: u64,
+    /// Nanoseconds by which the milliseconds of the time of day begin earlier than those since boot:
+    /// SysUptime's begin with them. Collectors take the difference of the two for the time of boot, in whole
+    /// milliseconds; so it is, and always the same.
+    phase: u64,
 }
 
 impl Clock {
-    /// The clocks. Process context.
+    /// The clocks. Process context. Two of them may differ by a millisecond, when the time of day was
+    /// corrected meanwhile: make one, and copy it.
     pub(crate) fn new() -> Self {
+        let (boot, real) = both();
         Self {
             offset: module_parameters::uptime_offset.value().into(),
+            phase: real.wrapping_sub(boot) % NSEC_PER_MSEC,
         }
     }
 
@@ -72,14 +79,18 @@ impl Clock {
     fn read(&self, reading: &Reading, cycles: u64, jiffies: u64) -> Uptime {
         // SAFETY: Reading the clock has no requirements.
         let ns = unsafe { bindings::netflow_boottime_ns() };
+        let after = self::cycles();
         let uptime = Uptime::from_millis(self.at(ns));
         let elapsed = ns.wrapping_sub(reading.ns.read());
-        let counted = cycles.wrapping_sub(reading.cycles.read());
+        // From behind the former reading of the clock to before this one: should the machine have been held up
+        // between clock and counter, the counter seems slower than it is, never faster.
+        let counted = cycles.wrapping_sub(reading.cycles_after.read());
         // Too soon to tell how fast the counter is: the next packet may.
         if let Some(validity) = validity(counted, elapsed) {
             reading.validity.write(validity);
             reading.ns.write(ns);
             reading.cycles.write(cycles);
+            reading.cycles_after.write(after);
             reading.jiffies.write(jiffies);
             reading.millis.write(uptime.as_millis().into());
         }
@@ -89,29 +100,35 @@ impl Clock {
     /// Milliseconds of SysUptime at nanoseconds since boot.
     #[inline(always)]
     fn at(&self, ns: u64) -> u64 {
-        (ns / NSEC_PER_MSEC).wrapping_add(self.offset)
+        (ns.wrapping_add(self.phase) / NSEC_PER_MSEC).wrapping_add(self.offset)
     }
 
-    /// SysUptime and nanoseconds since 1970, of one moment: the beginning of this millisecond of SysUptime, so
-    /// that the difference of the two, which is what collectors take for the time of boot, is always the
-    /// same. Any context.
+    /// SysUptime and nanoseconds since 1970, of one moment: the beginning of a millisecond. Any context.
     pub(crate) fn uptime_and_wall(&self) -> (Uptime, u64) {
-        let (mut boot, mut real) = (0, 0);
-        // SAFETY: Both pointers are valid for writes.
-        unsafe { bindings::netflow_clock_pair(&mut boot, &mut real) };
-        let boot = u64::try_from(boot).unwrap_or(0);
-        let real = u64::try_from(real).unwrap_or(0);
+        let (boot, real) = both();
+        let since = boot.wrapping_add(self.phase) % NSEC_PER_MSEC;
         let uptime = Uptime::from_millis(self.at(boot));
-        (uptime, real.saturating_sub(boot % NSEC_PER_MSEC))
+        (uptime, real.saturating_sub(since))
     }
+}
+
+/// Nanoseconds since boot and since 1970, of one reading of the clock. Any context.
+fn both() -> (u64, u64) {
+    let (mut boot, mut real) = (0, 0);
+    // SAFETY: Both pointers are valid for writes.
+    unsafe { bindings::netflow_clock_pair(&mut boot, &mut real) };
+    let nanos = |ns: i64| u64::try_from(ns).unwrap_or(0);
+    (nanos(boot), nanos(real))
 }
 
 /// What a CPU has read of the clock, and when. One CPU writes it, with softirqs off.
 #[derive(Zeroable)]
 pub(crate) struct Reading {
-    /// When it was read, by the CPU's cycle counter.
+    /// When it was about to be read, by the CPU's cycle counter.
     cycles: Shared<u64>,
-    /// The same, by the tick.
+    /// The cycle counter when it had been read.
+    cycles_after: Shared<u64>,
+    /// When it was read, by the tick.
     jiffies: Shared<u64>,
     /// For how many cycles it holds.
     validity: Shared<u64>,
