@@ -10,7 +10,7 @@
 # Names the kernel to build for and to boot.
 export KERNEL ?= stock
 export KDIR
-export CPUS MEM SHARE VM_TIMEOUT
+export CPUS MEM SHARE VM_TIMEOUT QUICK ROUNDS
 
 # CMD goes to the script as it was written: make must not expand its dollars.
 unexport CMD
@@ -29,7 +29,7 @@ depmod = test ! -e $(MODDIR)/../modules.order || depmod -b "$(INSTALL_MOD_PATH)/
 # What is in the way of a silent `make vm`: shown only if it fails.
 quiet_build = mkdir -p build && { $(MAKE) -s all >build/build.log 2>&1 || { cat build/build.log >&2; false; }; }
 
-.PHONY: all setup kernel module ctl run check lint host-test vm versions install uninstall clean distclean help
+.PHONY: all setup kernel module ctl run check lint host-test bench vm versions install uninstall clean distclean help
 
 all: module ctl ## Build the module and netflowctl (the default)
 
@@ -68,6 +68,10 @@ lint: ## rustfmt, clippy, shellcheck; no warning is let through
 host-test: ## Test the kernel-free code on this machine
 	@scripts/setup
 	@scripts/in-root cargo test --locked --manifest-path selftests/host/Cargo.toml
+
+bench: ## Measure what a packet costs, beside ipt-netflow [QUICK=1: under three minutes]
+	@scripts/setup
+	@scripts/bench
 
 vm: ## Boot the VM; CMD='...' runs that in it [CPUS=2 MEM=2G SHARE=DIR KERNEL=stock]
 	@$(ready)

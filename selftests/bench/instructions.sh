@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# instructions.sh [PEER_KO]: how many instructions a packet takes in the PRE_ROUTING hooks, by the
+# instructions.sh [peer]: how many instructions a packet takes in the PRE_ROUTING hooks, by the
 # bench's driver, in a machine whose clock counts instructions (ICOUNT=1 scripts/vm). Prints a line
-# for each: who, what, how many. BENCH_KO names the driver.
+# for each: who, what, how many. BENCH names the folder with the driver and the peer.
 
 set -eu
 RUN=/sys/kernel/debug/netflow_bench/run
@@ -24,14 +24,14 @@ measure() {
 	echo "$1 $2 $(((ns + packets / 2) / packets))"
 }
 
-insmod "$BENCH_KO" device=d0
+insmod "$BENCH/netflow_bench.ko" device=d0
 measure none hit 1000 hit
 rmmod netflow_bench
-insmod "$BENCH_KO" device=d0 empty=1
+insmod "$BENCH/netflow_bench.ko" device=d0 empty=1
 measure empty hit 1000 hit
 rmmod netflow_bench
 
-insmod "$BENCH_KO" device=d0
+insmod "$BENCH/netflow_bench.ko" device=d0
 # The new flows of three rounds, and no expiry meanwhile.
 insmod "$NETFLOW_KO"
 netflowctl enable --max-flows 131072
@@ -40,11 +40,11 @@ measure ours new 1000 new
 netflowctl --json info | jq -e '.packets.lost == 0 and .packets.ignored == 0' >/dev/null
 rmmod netflow
 
-[ $# = 1 ] || exit 0
+[ "${1:-}" = peer ] || exit 0
 modprobe -q nf_conntrack
 modprobe -q x_tables
 modprobe -q iptable_raw
-insmod "$1" destination=127.0.0.1:2055 maxflows=131072 hashsize=131072
+insmod "$BENCH/ipt_NETFLOW.ko" destination=127.0.0.1:2055 maxflows=131072 hashsize=131072
 iptables-legacy -t raw -A PREROUTING -j NETFLOW
 measure peer hit 1000 hit
 measure peer new 1000 new

@@ -1,0 +1,128 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# whole.sh: what takes more than one packet, on user-mode Linux (scripts/uml): forwarding, export, dump,
+# memory, and the time to enable. Prints "NAME FIGURE". BENCH names the folder with the driver, SCALE
+# divides the packets.
+
+set -eu
+RUN=/sys/kernel/debug/netflow_bench/run
+MILLION=1048576
+
+push() { echo "$*" >$RUN; }
+ns_each() { awk '{ print $1 / $2 }' $RUN; }
+now() { date +%s%N; }
+# figure NAME EXPRESSION: what awk makes of it.
+figure() { awk "BEGIN { printf \"%s %.2f\\n\", \"$1\", $2 }"; }
+free_kb() { awk '/^MemFree:/ { print $2 }' /proc/meminfo; }
+
+ip link add d0 type dummy
+ip addr add 10.0.0.1/8 dev d0
+ip link set d0 up
+ip route add default via 10.0.0.2
+ip route add 192.168.0.0/16 via 10.0.0.3
+insmod "$BENCH/netflow_bench.ko" device=d0
+insmod "$NETFLOW_KO"
+
+# Enabling, and memory: of a cache for a million flows, all that is gone from the system.
+netflowctl enable --max-flows 1000
+netflowctl disable
+before=$(free_kb)
+start=$(now)
+netflowctl enable --max-flows $MILLION
+end=$(now)
+figure enable_1m_ms "($end - $start) / 1e6"
+figure memory_bytes_a_flow "($before - $(free_kb)) * 1024 / $MILLION"
+
+# dump FLOWS: the time, and what the hits of the other CPU cost meanwhile, beside what they cost alone.
+dump() {
+	local start end alone beside dumps
+	netflowctl flush
+	push hit "$1" "$1" 1 0
+	start=$(now)
+	netflowctl --json flows >/dev/null
+	end=$(now)
+	figure "dump_$2_json_s" "($end - $start) / 1e9"
+	start=$(now)
+	"$BENCH/read_dump" >/dev/null
+	end=$(now)
+	figure "dump_$2_s" "($end - $start) / 1e9"
+
+	push hit "$1" $((2000000 / SCALE)) 1 0
+	alone=$(ns_each)
+	taskset -c 1 sh -c "while :; do $BENCH/read_dump >/dev/null; done" &
+	dumps=$!
+	push hit "$1" $((4000000 / SCALE)) 1 0
+	beside=$(ns_each)
+	kill $dumps
+	wait $dumps 2>/dev/null || true
+	figure "dump_$2_slowdown" "$beside / $alone"
+}
+dump 262144 256k
+dump 1000000 1m
+
+# Export: to a socket on loopback that takes nothing off its queue. Half of it fills no buffer.
+python3 -S -c '
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 2055))
+time.sleep(1000)' &
+sink=$!
+sleep 0.2
+netflowctl flush
+netflowctl collector add 127.0.0.1
+for _ in 1 2 3; do
+	push hit 1000000 1000000 1 0
+	start=$(now)
+	netflowctl flush
+	end=$(now)
+	figure export_records_a_second "1e6 * 1e9 / ($end - $start)"
+done
+kill $sink
+netflowctl disable
+rmmod netflow netflow_bench
+
+# Forwarding: pktgen on the left, one flow, through a router to the right, where they are counted.
+for ns in left router right; do ip netns add $ns; done
+ip link add l0 netns left address 02:00:00:00:01:02 type veth peer name to-left netns router
+ip link add r0 netns right address 02:00:00:00:02:02 type veth peer name to-right netns router
+ip -n left addr add 10.1.0.2/24 dev l0
+ip -n left link set l0 up
+ip -n right addr add 10.2.0.2/24 dev r0
+ip -n right link set r0 up
+ip -n right route add blackhole 10.9.0.0/16
+ip -n router addr add 10.1.0.1/24 dev to-left
+ip -n router link set to-left up
+ip -n router addr add 10.2.0.1/24 dev to-right
+ip -n router link set to-right up
+ip -n router route add 10.9.0.0/16 via 10.2.0.2
+ip -n router neigh replace 10.2.0.2 lladdr 02:00:00:00:02:02 dev to-right nud permanent
+ip netns exec router sysctl -qw net.ipv4.ip_forward=1
+modprobe pktgen
+
+received() { ip -n right -j -s link show dev r0 | jq '.[0].stats64.rx.packets'; }
+
+# forwarded NAME
+forwarded() {
+	local count=$((2000000 / SCALE)) start end before
+	before=$(received)
+	start=$(now)
+	ip netns exec left bash -c "
+		set -e
+		echo rem_device_all >/proc/net/pktgen/kpktgend_0
+		echo 'add_device l0' >/proc/net/pktgen/kpktgend_0
+		for set in 'count $count' 'delay 0' 'pkt_size 60' 'burst 1' 'dst 10.9.0.1' 'src_min 10.1.0.2' 'src_max 10.1.0.2' \\
+			'dst_mac $(ip -n router -j link show dev to-left | jq -r '.[0].address')' 'udp_dst_min 9' 'udp_dst_max 9' 'clone_skb 0'; do
+			echo \"\$set\" >/proc/net/pktgen/l0
+		done
+		echo start >/proc/net/pktgen/pgctrl"
+	end=$(now)
+	figure "$1" "($(received) - $before) * 1e9 / ($end - $start)"
+}
+for _ in 1 2 3; do
+	forwarded forward_none_pps
+	insmod "$NETFLOW_KO"
+	netflowctl --netns router enable
+	forwarded forward_ours_pps
+	rmmod netflow
+done
