@@ -20,6 +20,7 @@ use kernel::{
 };
 
 use crate::{
+    export::sender::Sender,
     exporter::{
         Exporter,
         OnCpu, //
@@ -28,7 +29,8 @@ use crate::{
         cache::{
             Accounted,
             Cache,
-            Expired, //
+            Expired,
+            Seen, //
         },
         expiry::{
             Pressure,
@@ -155,14 +157,7 @@ impl Meter {
         let mut exported = 0u32;
         let mut sender = self.exporter.sender.lock();
         sender.begin(sweep.patience());
-        // Those that come meanwhile wait for the next time, or the buckets would.
-        for _ in 0..self.cache.waiting_flows() {
-            let Some((flow, reason)) = self.cache.next_waiting() else {
-                break;
-            };
-            sender.export(&flow, reason);
-            exported = exported.saturating_add(1);
-        }
+        exported = exported.saturating_add(self.export_waiting(&mut sender));
         let (closely, linger) = (sweep != Sweep::Due, sweep.linger());
         self.cache.walk_begins();
         let mut now = self.clock.uptime();
@@ -187,7 +182,25 @@ impl Meter {
             linux::cond_resched();
         }
         self.cache.walk_ends(linger);
+        if sweep == Sweep::All {
+            // Some of all may have moved there during the walk.
+            exported = exported.saturating_add(self.export_waiting(&mut sender));
+        }
         sender.send_rest();
+        exported
+    }
+
+    /// Exports the flows that wait outside of the table now, and returns how many.
+    fn export_waiting(&self, sender: &mut Sender) -> u32 {
+        let mut exported = 0u32;
+        // Those that come meanwhile wait for the next time, or the buckets would.
+        for _ in 0..self.cache.waiting_flows() {
+            let Some((flow, reason)) = self.cache.next_waiting() else {
+                break;
+            };
+            sender.export(&flow, reason);
+            exported = exported.saturating_add(1);
+        }
         exported
     }
 }
@@ -201,12 +214,15 @@ impl Observer for Ticking<Meter> {
     }
 }
 
-/// A packet that is to be accounted, and what goes with it.
+/// What goes with a packet that is to be accounted.
+#[derive(Clone, Copy)]
 struct Sight<'a> {
     packet: &'a Packet<'a>,
     word: Word,
     /// Whether it comes from here.
     is_local: bool,
+    /// The interface that it came in by, by its number.
+    input: u32,
     cpu: &'a OnCpu,
     softirqs: SoftirqsOff<'a>,
 }
@@ -225,34 +241,38 @@ impl Meter {
 
         let softirqs = packet.softirqs_off();
         let softirqs = softirqs.proof();
+        let is_local = way.is_local(point);
         let sight = Sight {
             packet,
             word,
-            is_local: way.is_local(point),
+            is_local,
+            input: match point {
+                // The kernel names an interface for some packets that it sends.
+                Point::Output | Point::Postrouting if is_local => 0,
+                _ => self.exporter.switches.iface(word, packet.input()),
+            },
             cpu: self.exporter.on_cpu(softirqs),
             softirqs,
         };
-        let mut buffer = MaybeUninit::uninit();
-        let frame = Frame {
-            headers: packet.headers::<HEADERS_MAX>(&mut buffer),
-            len: packet.len(),
-            input: match point {
-                // The kernel names an interface for some packets that it sends.
-                Point::Output | Point::Postrouting if sight.is_local => 0,
-                _ => self.exporter.switches.iface(word, packet.input()),
-            },
-            gso: packet.gso(),
-        };
-        match parse::plain(&frame) {
-            Some((key, counts)) => self.account_to(&sight, key, counts),
-            None => self.account_any(&sight, &frame),
+        let headers = packet.headers_in_place::<HEADERS_MAX>();
+        let plain = headers.and_then(|headers| parse::plain(headers, packet.len(), sight.input));
+        match plain {
+            Some((key, counts)) if !packet.is_aggregate() => self.account_to(sight, key, counts),
+            _ => self.account_any(sight),
         }
     }
 
     /// Accounts a packet that is not like most of them.
     #[inline(never)]
-    fn account_any(&self, sight: &Sight<'_>, frame: &Frame<'_>) -> bool {
-        match parse::ipv4(frame) {
+    fn account_any(&self, sight: Sight<'_>) -> bool {
+        let mut buffer = MaybeUninit::uninit();
+        let frame = Frame {
+            headers: sight.packet.headers::<HEADERS_MAX>(&mut buffer),
+            len: sight.packet.len(),
+            input: sight.input,
+            gso: sight.packet.gso(),
+        };
+        match parse::ipv4(&frame) {
             Ok((mut key, counts)) => {
                 if key.proto() == IPPROTO_ICMP && sight.word.icmp_zero() {
                     key.clear_ports();
@@ -272,44 +292,49 @@ impl Meter {
 
     /// Accounts a packet to the flow of its key.
     #[inline(always)]
-    fn account_to(&self, sight: &Sight<'_>, key: Key<Ipv4Addr>, counts: Counts) -> bool {
+    fn account_to(&self, sight: Sight<'_>, key: Key<Ipv4Addr>, counts: Counts) -> bool {
         let Sight {
+            packet,
+            word,
             cpu,
             softirqs,
-            word,
             ..
-        } = *sight;
+        } = sight;
+        let enter = move |entry| cpu.enter(entry, counts.packets, counts.bytes);
         let may_be_own = sight.is_local && !word.counts_own() && key.proto() == IPPROTO_UDP;
         if may_be_own && self.is_own(&key) {
-            cpu.enter(Entry::Own, counts.packets, counts.bytes);
+            enter(Entry::Own);
             return false;
         }
-        let place = self.cache.locate(&key);
-        let now = self.clock.recent(&cpu.reading);
-        let mut short = false;
-        self.cache.account(
-            place,
+        let Some(place) = self.cache.locate(key) else {
+            enter(Entry::CacheFull);
+            return false;
+        };
+        let seen = Seen {
             counts,
-            now,
+            at: self.clock.recent(&cpu.reading),
+        };
+        let accounted = self.cache.account(
+            place,
+            seen,
             softirqs,
-            || {
-                let mut route = fib::route(self.netns, sight.packet, &key);
+            move |key| {
+                let mut route = fib::route(self.netns, packet, key);
                 route.output = self.exporter.switches.iface(word, route.output);
                 route
             },
-            |accounted| {
+            move |accounted| {
                 if accounted == Accounted::New {
                     cpu.count_created();
                 }
-                short = match accounted {
-                    Accounted::Known => false,
-                    Accounted::New => self.cache.is_exhausted(),
-                    Accounted::Full => true,
-                };
-                cpu.enter(accounted.into(), counts.packets, counts.bytes);
+                enter(accounted.into());
             },
         );
-        short
+        match accounted {
+            Accounted::Known => false,
+            Accounted::New => self.cache.is_exhausted(),
+            Accounted::Full => true,
+        }
     }
 
     /// Whether a UDP datagram that was sent here is one of the exporter.
@@ -338,7 +363,7 @@ impl Ticked for Meter {
 
     fn tick_early(&self) -> bool {
         // What it takes to walk through the table is not worth a few flows.
-        while self.export(Sweep::Early) > self.cache.max() / 16 {
+        while self.export(Sweep::Early) > self.cache.max() / 64 {
             if !self.cache.is_exhausted() {
                 return true;
             }

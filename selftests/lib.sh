@@ -96,6 +96,7 @@ ledger_holds() {
 				$info.flows.created; ([$info.expired[]] | add) + $info.flows.cached)' >"$TMP/ledger.out" || return
 		[ -s "$TMP/ledger.out" ] || return 0
 		if grep -qv '^at rest' "$TMP/ledger.out"; then break; fi
+		sleep 0.3
 	done
 	echo "after $tries tries:"
 	cat "$TMP/ledger.out" "$TMP/info.json"

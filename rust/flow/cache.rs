@@ -61,6 +61,8 @@ use super::{
         Counts,
         Flow,
         Route,
+        TCP_FIN,
+        TCP_RST,
         TCP_SYN, //
     },
     ring::Ring,
@@ -76,7 +78,8 @@ use crate::linux::{
         lock_in,
         new_spinlock_bh,
         SoftirqsOff,
-        SpinLockBh, //
+        SpinLockBh,
+        SpinLockBhGuard, //
     },
     prefetch_for_write, //
 };
@@ -125,11 +128,20 @@ impl LivePolicy {
 }
 
 /// A key and where it belongs.
+#[derive(Clone, Copy)]
 pub(crate) struct Place<'a, A: Address> {
-    key: &'a Key<A>,
-    line: Option<&'a Line>,
+    key: Key<A>,
+    line: &'a Line,
     bucket: u32,
     tag: u8,
+}
+
+/// A packet, as far as a flow takes notice of it, beside its key.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    pub(crate) counts: Counts,
+    /// When it was seen.
+    pub(crate) at: Uptime,
 }
 
 /// Whether a packet was accounted, and whether it began a flow.
@@ -226,24 +238,22 @@ impl<A: Address> Cache<A> {
         self.free.is_exhausted()
     }
 
-    /// Finds the place of a key, and makes the CPU fetch it. Any context.
+    /// Finds the place of a key, and makes the CPU fetch it; each key has one. Any context.
     #[inline(always)]
-    pub(crate) fn locate<'a>(&'a self, key: &'a Key<A>) -> Place<'a, A> {
+    pub(crate) fn locate(&self, key: Key<A>) -> Option<Place<'_, A>> {
         let hash = key.hash(&self.secret);
         // CAST: Less than the number of buckets.
         let position = (u64::from(hash).wrapping_mul(self.lines.len() as u64) >> 32) as usize;
-        let line = self.lines.get(position);
-        if let Some(line) = line {
-            prefetch_for_write(line);
-        }
-        Place {
+        let line = self.lines.get(position)?;
+        prefetch_for_write(line);
+        Some(Place {
             key,
             line,
             // CAST: Less than 2^24 cells have fewer buckets.
             bucket: position as u32,
             // CAST: The tag is of the lower bits, the position of the upper ones.
             tag: hash as u8,
-        }
+        })
     }
 
     /// Accounts a packet to the flow of the key at `place`. Any context but hard interrupts.
@@ -254,51 +264,61 @@ impl<A: Address> Cache<A> {
     pub(crate) fn account(
         &self,
         place: Place<'_, A>,
-        counts: Counts,
-        now: Uptime,
+        seen: Seen,
         softirqs: SoftirqsOff<'_>,
-        route: impl FnOnce() -> Route<A>,
+        route: impl FnOnce(&Key<A>) -> Route<A>,
         enter: impl FnOnce(Accounted),
-    ) {
-        let Some(line) = place.line else {
-            return enter(Accounted::Full);
-        };
-        let mut bucket = lock_in(&line.bucket, softirqs);
-        if self.add_to_known(&mut bucket, &place, counts, now, softirqs) {
-            return enter(Accounted::Known);
+    ) -> Accounted {
+        let mut bucket = lock_in(&place.line.bucket, softirqs);
+        if self.add_to_known(&mut bucket, &place, seen, softirqs) {
+            enter(Accounted::Known);
+            return Accounted::Known;
         }
+        self.begin(bucket, place, seen, softirqs, route, enter)
+    }
+
+    /// Accounts a packet of no known flow. `bucket` is the one at `place`.
+    #[inline(never)]
+    fn begin<'a>(
+        &'a self,
+        mut bucket: SpinLockBhGuard<'a, Bucket>,
+        place: Place<'a, A>,
+        seen: Seen,
+        softirqs: SoftirqsOff<'a>,
+        route: impl FnOnce(&Key<A>) -> Route<A>,
+        enter: impl FnOnce(Accounted),
+    ) -> Accounted {
         let mut cell = self.free.take(softirqs);
-        if cell.is_none() {
-            if !self.free.has_finished() {
-                return enter(Accounted::Full);
-            }
+        if cell.is_none() && self.free.has_finished() {
             // The flow that makes way may be in any bucket, and two are not to be locked at a time.
             drop(bucket);
-            // Or an export is quicker.
-            if !self.make_room(now, softirqs) && self.is_exhausted() {
-                return enter(Accounted::Full);
-            }
-            bucket = lock_in(&line.bucket, softirqs);
+            self.make_room(seen.at, softirqs);
+            bucket = lock_in(&place.line.bucket, softirqs);
             // Another CPU may have begun the flow meanwhile.
-            if self.add_to_known(&mut bucket, &place, counts, now, softirqs) {
-                return enter(Accounted::Known);
+            if self.add_to_known(&mut bucket, &place, seen, softirqs) {
+                enter(Accounted::Known);
+                return Accounted::Known;
             }
             cell = self.free.take(softirqs);
         }
         let Some((handle, next)) = cell else {
-            return enter(Accounted::Full);
+            enter(Accounted::Full);
+            return Accounted::Full;
         };
         if bucket.is_full() && !self.displace_idlest(&mut bucket, softirqs) {
             self.free.give(handle, softirqs);
-            return enter(Accounted::Full);
+            enter(Accounted::Full);
+            return Accounted::Full;
         }
-        let new = Flow::new(*place.key, route(), counts, now);
-        enter(self.insert(&mut bucket, handle, &place, new, softirqs));
+        let new = Flow::new(place.key, route(&place.key), seen.counts, seen.at);
+        let accounted = self.insert(&mut bucket, handle, &place, new, softirqs);
+        enter(accounted);
         drop(bucket);
         // The next new flow comes soon, perhaps: its cell may be on its way meanwhile.
         if let Some(next) = next {
             prefetch_for_write(self.slab.address(next));
         }
+        accounted
     }
 
     /// Adds a packet to its flow. Returns whether there is one.
@@ -307,32 +327,54 @@ impl<A: Address> Cache<A> {
         &self,
         bucket: &mut Bucket,
         place: &Place<'_, A>,
-        counts: Counts,
-        now: Uptime,
+        seen: Seen,
         softirqs: SoftirqsOff<'_>,
     ) -> bool {
         let key = place.key;
-        let is_it = |handle: &Handle| self.slab.get(handle).key == *key;
+        let is_it = |handle: &Handle| self.slab.get(handle).key == key;
+        let Some(handle) = bucket.find(place.tag, is_it) else {
+            return false;
+        };
+        let flow = self.slab.get_mut(handle);
+        let flags = flow.tcp_flags | seen.counts.tcp_flags;
+        let bytes = flow.bytes.wrapping_add(seen.counts.bytes.into());
+        if flags & (TCP_FIN | TCP_RST) != 0 || bytes >= OVERFLOW {
+            return self.add_to_ending(bucket, *place, seen, softirqs);
+        }
+        flow.add(seen.counts, seen.at);
+        true
+    }
+
+    /// The same for a flow that ends, or has.
+    #[inline(never)]
+    fn add_to_ending(
+        &self,
+        bucket: &mut Bucket,
+        place: Place<'_, A>,
+        seen: Seen,
+        softirqs: SoftirqsOff<'_>,
+    ) -> bool {
+        let is_it = |handle: &Handle| self.slab.get(handle).key == place.key;
         let Some(handle) = bucket.find(place.tag, is_it) else {
             return false;
         };
         let flow = self.slab.get_mut(handle);
         let was_finished = flow.is_finished();
-        if was_finished && counts.tcp_flags & TCP_SYN != 0 && self.make_wait(flow, softirqs) {
+        let begins_anew = was_finished && seen.counts.tcp_flags & TCP_SYN != 0;
+        if begins_anew && self.make_wait(flow, softirqs) {
             // The connection is over, and this begins another one of the same ports. (If the old one
             // cannot leave, they are told as one.)
-            self.remove(bucket, key, softirqs);
+            self.remove(bucket, &place.key, softirqs);
             return false;
         }
-        flow.add(counts, now);
+        flow.add(seen.counts, seen.at);
         let overflows = flow.bytes >= OVERFLOW;
-        let finishes = !was_finished && flow.is_finished();
-        if finishes {
+        if !was_finished && flow.is_finished() {
             self.free.note_finished(place.bucket, softirqs);
-            bucket.due = bucket.due.min(now.plus(LINGER));
+            bucket.due = bucket.due.min(seen.at.plus(LINGER));
         }
         if overflows {
-            bucket.due = bucket.due.min(now);
+            bucket.due = bucket.due.min(seen.at);
         }
         true
     }

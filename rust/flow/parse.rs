@@ -174,16 +174,16 @@ struct Plain {
     tcp: Tcp,
 }
 
-/// The short way through [`ipv4`]: for what is like most packets it comes to the same, for others to nothing.
+/// The short way through [`ipv4`], of a packet that stands for itself alone: for what is like most packets it
+/// comes to the same, for others to nothing.
 #[inline(always)]
-pub(crate) fn plain(frame: &Frame<'_>) -> Option<(Key<Ipv4Addr>, Counts)> {
-    let (Plain { ip, tcp }, _) = Plain::ref_from_prefix(frame.headers).ok()?;
+pub(crate) fn plain(headers: &[u8], len: u32, input: u32) -> Option<(Key<Ipv4Addr>, Counts)> {
+    let (Plain { ip, tcp }, _) = Plain::ref_from_prefix(headers).ok()?;
     let total_len = u32::from(ip.total_len.get());
     let plain = ip.version_ihl == 0x45
         && ip.flags_fragment.get() & FRAGMENT_OFFSET == 0
         && total_len >= size_of::<Plain>() as u32
-        && total_len <= frame.len
-        && frame.gso.is_none();
+        && total_len <= len;
     if !plain {
         return None;
     }
@@ -193,7 +193,7 @@ pub(crate) fn plain(frame: &Frame<'_>) -> Option<(Key<Ipv4Addr>, Counts)> {
         _ => return None,
     };
     Some((
-        ip.key(tcp.ports, frame.input),
+        ip.key(tcp.ports, input),
         Counts {
             packets: 1,
             bytes: total_len,

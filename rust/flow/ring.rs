@@ -65,11 +65,21 @@ impl<T: Copy, S: DerefMut<Target = [T]>> Ring<S> {
             return None;
         }
         let value = self.slots.get(self.first).copied();
-        let next = self.first.wrapping_add(1);
-        // INVARIANT: Behind the last slot comes the first, and it was not empty.
-        self.first = if next < self.slots.len() { next } else { 0 };
-        self.len = self.len.wrapping_sub(1);
+        self.forget(1);
         value
+    }
+
+    /// Takes out the `n` that were put in first, or all.
+    pub(crate) fn forget(&mut self, n: usize) {
+        let n = n.min(self.len);
+        let to_end = self.slots.len().wrapping_sub(self.first);
+        // INVARIANT: Behind the last slot comes the first; no more go than there are.
+        self.first = if n < to_end {
+            self.first.wrapping_add(n)
+        } else {
+            n.wrapping_sub(to_end)
+        };
+        self.len = self.len.wrapping_sub(n);
     }
 }
 
@@ -82,19 +92,24 @@ mod tests {
     proptest! {
         /// Against the standard library's queue.
         #[test]
-        fn behaves_like_a_queue(slots in 0usize..6, steps in proptest::collection::vec(any::<bool>(), 0..60)) {
+        fn behaves_like_a_queue(slots in 0usize..6, steps in proptest::collection::vec(0usize..9, 0..60)) {
             let mut ring = Ring::new(vec![0; slots]);
             let mut queue = VecDeque::new();
-            for (i, push) in steps.into_iter().enumerate() {
+            for (i, step) in steps.into_iter().enumerate() {
                 prop_assert_eq!(ring.is_full(), queue.len() == slots);
-                if push {
-                    let fits = queue.len() < slots;
-                    prop_assert_eq!(ring.push(i), fits);
-                    if fits {
-                        queue.push_back(i);
+                match step {
+                    0..4 => {
+                        let fits = queue.len() < slots;
+                        prop_assert_eq!(ring.push(i), fits);
+                        if fits {
+                            queue.push_back(i);
+                        }
                     }
-                } else {
-                    prop_assert_eq!(ring.pop(), queue.pop_front());
+                    4..6 => prop_assert_eq!(ring.pop(), queue.pop_front()),
+                    n => {
+                        ring.forget(n - 6);
+                        queue.drain(..queue.len().min(n - 6));
+                    }
                 }
                 prop_assert_eq!(ring.len(), queue.len());
             }

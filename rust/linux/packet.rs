@@ -68,24 +68,29 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// The bytes from the network header on: `N` of them, or all if the packet has fewer.
-    ///
-    /// They are read where they are if the kernel has them in one piece, else copied to `buffer`.
-    /// Empty if they cannot be read.
+    /// The bytes from the network header on: `N` of them, or all if the packet has fewer. `None` if the kernel
+    /// does not have them in one piece.
     #[inline(always)]
+    pub(crate) fn headers_in_place<const N: usize>(&self) -> Option<&[u8]> {
+        let wanted = N.min(self.view.len as usize);
+        if wanted > self.view.linear as usize {
+            return None;
+        }
+        // SAFETY: `linear` bytes at `data` are readable by the type invariant, as long as the packet is
+        // borrowed.
+        Some(unsafe { slice::from_raw_parts(self.view.data.cast(), wanted) })
+    }
+
+    /// The same, copied to `buffer` if they are in several pieces. Empty if they cannot be read.
     pub(crate) fn headers<'b, const N: usize>(
         &'b self,
         buffer: &'b mut MaybeUninit<[u8; N]>,
     ) -> &'b [u8] {
-        let wanted = N.min(self.view.len as usize);
-        if wanted <= self.view.linear as usize {
-            // SAFETY: `linear` bytes at `data` are readable by the type invariant, as long as the
-            // packet is borrowed.
-            unsafe { slice::from_raw_parts(self.view.data.cast(), wanted) }
-        } else {
+        self.headers_in_place::<N>().unwrap_or_else(|| {
+            let wanted = N.min(self.view.len as usize);
             let buffer = buffer.write([0; N]);
             self.copy_headers(buffer.get_mut(..wanted).unwrap_or_default())
-        }
+        })
     }
 
     /// Copies the bytes from the network header on to `buffer`, from wherever they lie.
@@ -192,6 +197,11 @@ impl<'a> Packet<'a> {
 
     /// Whether the packet stands for several on the wire.
     #[inline(always)]
+    pub(crate) fn is_aggregate(&self) -> bool {
+        self.view.gso_size != 0
+    }
+
+    /// Of how many, and how large, if it does.
     pub(crate) fn gso(&self) -> Option<Gso> {
         match self.view.gso_size {
             0 => None,

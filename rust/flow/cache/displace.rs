@@ -36,11 +36,11 @@ pub(super) struct Waiting<A: Address> {
 
 impl<A: Address> Cache<A> {
     /// Makes a cell free: that of a flow which has finished and only waits to be exported, which it can do
-    /// elsewhere. Returns whether there was one.
+    /// elsewhere. If there is one.
     #[cold]
-    pub(super) fn make_room(&self, now: Uptime, softirqs: SoftirqsOff<'_>) -> bool {
+    pub(super) fn make_room(&self, now: Uptime, softirqs: SoftirqsOff<'_>) {
         if lock_in(&self.waiting, softirqs).flows.is_full() {
-            return false;
+            return;
         }
         (0..TRIES)
             .map_while(|_| self.free.next_finished(softirqs))
@@ -48,7 +48,7 @@ impl<A: Address> Cache<A> {
             .any(|line| {
                 let mut bucket = lock_in(&line.bucket, softirqs);
                 self.displace_finished(&mut bucket, now, softirqs)
-            })
+            });
     }
 
     /// Moves a finished flow of a bucket, if there is one, to the waiting room.

@@ -5,8 +5,8 @@
 //! A cell belongs to one list for ever. A CPU takes cells from its own list, and from the others when that
 //! has none; whoever frees a cell gives it back to its list.
 //!
-//! Beside its cells a list remembers in which buckets flows have finished: should all cells be in use, one of
-//! those can make way.
+//! Beside its cells a list remembers in which buckets flows have finished, of those buckets that are its part:
+//! should all cells be in use, one of those flows can make way.
 
 use kernel::{
     alloc::Flags,
@@ -208,11 +208,12 @@ impl Free {
 
     /// A flow in `bucket` has finished.
     pub(super) fn note_finished(&self, bucket: u32, softirqs: SoftirqsOff<'_>) {
-        let own = self.own(softirqs);
-        if let Some(line) = self.lines.get(own) {
+        // The lists share the buckets: each can remember as many as it has cells.
+        let i = bucket as usize & self.mask();
+        if let Some(line) = self.lines.get(i) {
             let mut list = lock_in(&line.list, softirqs);
             if list.finished.len() == 0 {
-                self.with_finished.set(own);
+                self.with_finished.set(i);
             } else if list.finished.is_full() {
                 // The oldest has been exported since then, most likely.
                 list.next_finished();
@@ -254,12 +255,12 @@ impl Free {
             if at_once {
                 list.before_last = list.before_this;
             }
-            while list.before_last != 0 {
-                if list.next_finished().is_some() && list.finished.len() == 0 {
-                    self.with_finished.clear(i);
-                }
+            let gone = list.before_last;
+            list.finished.forget(gone);
+            list.before_last = list.before_this.saturating_sub(gone);
+            if gone != 0 && list.finished.len() == 0 {
+                self.with_finished.clear(i);
             }
-            list.before_last = list.before_this;
         }
     }
 
