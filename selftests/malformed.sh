@@ -17,12 +17,6 @@ kernel_counter() { on router nstat -asz "$1" | awk -v name="$1" '$1 == name { pr
 
 dropped_by_ip() { echo $(($(kernel_counter IpInHdrErrors) + $(kernel_counter IpExtInTruncatedPkts))); }
 
-flows_agree() {
-	nft_flows router >"$TMP/expected"
-	collected nfcapd | without_tos >"$TMP/collected"
-	same "$TMP/expected" "$TMP/collected"
-}
-
 # flags_of PORT: TCP flags of the flow with this source port.
 flags_of() { nf --json flows | jq -r ".[] | select(.src_port == $1) | .tcp_flags"; }
 
@@ -103,7 +97,7 @@ check "flags behind 40 bytes of IP options are read" equal "flags" 194 "$(flags_
 check "the ledger is exact" ledger_holds
 need nf flush
 need stop_nfcapd
-check "every packet that nftables saw is in its flow" flows_agree
+check "every packet that nftables saw is in its flow" collected_as_nft_saw
 check "none was ignored or lost" info_is '.packets.ignored + .packets.lost' 0
 
 if ip -n router link add blue type vrf table 200 2>/dev/null; then

@@ -191,3 +191,10 @@ records() {
 
 # collected NAME: flows by nfdump.
 collected() { records "$1" %pkt,%byt | sum_flows; }
+
+# What nfcapd got is what nftables saw in the router, flow by flow.
+collected_as_nft_saw() {
+	nft_flows router >"$TMP/expected"
+	collected nfcapd | without_tos >"$TMP/collected"
+	same "$TMP/expected" "$TMP/collected"
+}

@@ -7,9 +7,9 @@
 //!   (none) ---------------> live ------------------------------> finished
 //!                            | ^                                  | ^  |
 //!                            +-+ packet                   packet  +-+  |
-//!                            |     no SYN, or quiet for less than 1 s  |
+//!                            |                               no SYN    |
 //!                            |                                         |
-//!        inactive, active, overflow, flushed                 quiet for 1 s, SYN
+//!        inactive, active, overflow, flushed      quiet for 1 s, SYN, its cell is needed
 //!                            |                                         |
 //!                            +------------> exported <-----------------+
 //! ```
