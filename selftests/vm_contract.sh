@@ -65,7 +65,11 @@ machine='
 	nproc
 	ls "$NETFLOW_KO" selftests/vm_contract.sh
 	for tool in netflowctl nfcapd nfdump nfacctd tshark softflowd tcpreplay iperf3; do command -v $tool >/dev/null || echo no $tool; done
-	python3 -c "import scapy"'
+	python3 -c "import scapy"
+	for round in 1 2 3; do
+		echo 3 >/proc/sys/vm/drop_caches
+		python3 -c "import json, socket" && jq -n 1 >/dev/null && perl -e 1 || echo a program read again fails
+	done'
 mkdir "$TMP/share"
 echo shared >"$TMP/share/a file"
 run here bash -c "$quoting"
