@@ -2,183 +2,471 @@
 
 //! A bucket of the hash table: the flows whose keys hash to it.
 //!
-//! With its lock it is one cache line. Each handle in it carries eight bits of the hash as its
-//! tag, so that a lookup reads no flow but, nearly always, the right one.
+//! ```text
+//!   lock | due | homes | 4 tags | 12 x (tag, handle)     one cache line
+//!                  |                       |
+//!                  v                       v
+//!          flow|flow|flow|flow           flow            one cache line each (IPv4)
+//! ```
+//!
+//! A bucket has homes for four flows, and handles of the cells that further ones have spilled into. The hash
+//! of a key says which of the homes is to be its flow's if nobody lives there yet: so a packet's CPU
+//! can fetch that one together with the bucket, before it knows what is in either. Each home and each
+//! handle has seven bits of the hash as its tag, so that a look-up reads no flow but, nearly always, the
+//! right one.
+
+use core::{
+    num::NonZeroU8,
+    ops::Deref, //
+};
 
 use super::{
     clock::Uptime,
-    slab::Handle, //
+    key::{
+        Address,
+        Key, //
+    },
+    record::Flow,
+    slab::{
+        Cell,
+        Handle,
+        Slab, //
+    },
 };
 
-/// Flows that a bucket holds at most.
-///
-/// The table has a bucket for four flows of a full cache: of buckets with four flows on average,
-/// one in 50,000 would want more than fourteen, if keys fall into them like raindrops (Poisson
-/// distribution).
-pub(crate) const SLOTS: usize = 14;
+/// Flows that a bucket has homes for. The table has a bucket for as many flows of a full cache.
+pub(crate) const HOMES: usize = 4;
 
-/// Flows in a bucket of a full cache, on average.
-pub(crate) const FLOWS_PER_BUCKET: usize = 4;
+/// Further flows that a bucket has handles of.
+const SPILLED: usize = 12;
+
+/// Flows of a bucket at most.
+///
+/// Of buckets with four flows on average, one in a million would want more, if keys fall into them like
+/// raindrops (Poisson distribution).
+pub(crate) const SLOTS: usize = HOMES + SPILLED;
+
+/// Of `flows` flows in a full cache, how many find no home in their bucket: by Poisson's distribution
+/// 0.195 of them, with a deviation of less than the root of their number.
+pub(crate) const fn spilled_of(flows: usize) -> usize {
+    flows / 5 + 64
+}
+
+/// What the hash of a key says of its flow within the bucket: the lower nine bits count.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark(u32);
+
+impl Mark {
+    /// The mark of a hash.
+    #[inline(always)]
+    pub(crate) fn of(hash: u32) -> Self {
+        Self(hash)
+    }
+
+    /// Which of the places in the bucket comes first.
+    #[inline(always)]
+    pub(crate) fn home(self) -> usize {
+        (self.0 >> 7) as usize % HOMES
+    }
+
+    /// Tells flows of a bucket apart, nearly always: seven bits, and one so that it is not zero.
+    #[inline(always)]
+    fn tag(self) -> NonZeroU8 {
+        // CAST: Eight bits.
+        NonZeroU8::MIN | ((self.0 << 1) as u8)
+    }
+}
+
+/// The homes of a bucket.
+pub(crate) type Homes<A> = [Flow<A>; HOMES];
+
+/// Where one more flow can be.
+pub(crate) enum Vacancy<A: Address> {
+    Home(usize),
+    Cell(Handle<Flow<A>>),
+}
 
 /// A bucket.
 ///
 /// # Invariants
 ///
-/// The handles come first, then the empty slots.
-pub(crate) struct Bucket {
+/// The handles come first, then the empty slots; there are none as long as a home is vacant. A home without a
+/// tag is.
+#[repr(C)]
+pub(crate) struct Bucket<A: Address> {
     /// Not later than the earliest deadline of a flow in it.
     pub(crate) due: Uptime,
-    slots: [Option<Handle>; SLOTS],
+    homes: Handle<Homes<A>>,
+    tags: [Option<NonZeroU8>; HOMES],
+    spilled: [Option<Handle<Flow<A>>>; SPILLED],
 }
 
-impl Bucket {
+impl<A: Address> Bucket<A> {
     /// A bucket without flows.
-    pub(crate) const EMPTY: Self = Self {
-        due: Uptime::from_millis(0),
-        slots: [const { None }; SLOTS],
-    };
+    pub(crate) const fn new(homes: Handle<Homes<A>>) -> Self {
+        Self {
+            due: Uptime::from_millis(0),
+            homes,
+            tags: [None; HOMES],
+            spilled: [const { None }; SPILLED],
+        }
+    }
 
-    /// Finds the handle with `tag` of which `is_it` holds.
+    /// Whether no flow is in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tags == [None; HOMES] && matches!(self.spilled.first(), Some(None))
+    }
+
+    /// Looks where the flow with `mark` can be: in its own home, in another one, or in the cell that
+    /// `spare` gives, which is asked only if the bucket has a slot for it.
+    #[inline]
+    pub(crate) fn vacancy(
+        &self,
+        mark: Mark,
+        spare: impl FnOnce() -> Option<Handle<Flow<A>>>,
+    ) -> Option<Vacancy<A>> {
+        if let Some(None) = self.tags.get(mark.home()) {
+            return Some(Vacancy::Home(mark.home()));
+        }
+        let mut homes = (0..HOMES).zip(&self.tags);
+        if let Some((home, _)) = homes.find(|(_, tag)| tag.is_none()) {
+            return Some(Vacancy::Home(home));
+        }
+        match self.spilled.last() {
+            Some(None) => spare().map(Vacancy::Cell),
+            _ => None,
+        }
+    }
+}
+
+/// The memory of the flows of all buckets.
+pub(crate) struct Cells<A: Address, H, S> {
+    homes: Slab<Homes<A>, H>,
+    spilled: Slab<Flow<A>, S>,
+}
+
+impl<A, H, S> Cells<A, H, S>
+where
+    A: Address,
+    H: Deref<Target = [Cell<Homes<A>>]>,
+    S: Deref<Target = [Cell<Flow<A>>]>,
+{
+    /// Cells, some of which are homes.
+    pub(crate) fn new(homes: Slab<Homes<A>, H>, spilled: Slab<Flow<A>, S>) -> Self {
+        Self { homes, spilled }
+    }
+
+    /// Where the flow with `mark` of the bucket with that number is to be, if nobody was there before.
     #[inline(always)]
-    pub(crate) fn find(
-        &mut self,
-        tag: u8,
-        mut is_it: impl FnMut(&Handle) -> bool,
-    ) -> Option<&mut Handle> {
-        for slot in &mut self.slots {
-            match slot {
-                Some(handle) if handle.tag() == tag && is_it(handle) => return Some(handle),
-                Some(_) => {}
-                None => return None,
+    pub(crate) fn home(&self, bucket: usize, mark: Mark) -> *const Flow<A> {
+        let homes = self.homes.address(bucket);
+        homes.cast::<Flow<A>>().wrapping_add(mark.home())
+    }
+
+    /// Finds the flow of a key in its bucket.
+    #[inline(always)]
+    pub(crate) fn find<'a>(
+        &'a self,
+        bucket: &'a mut Bucket<A>,
+        mark: Mark,
+        key: &Key<A>,
+    ) -> Option<&'a mut Flow<A>> {
+        let (home, tag) = (mark.home(), Some(mark.tag()));
+        if bucket.tags.get(home) == Some(&tag)
+            && (self.homes.get(&bucket.homes).get(home)).is_some_and(|flow| flow.key == *key)
+        {
+            return self.homes.get_mut(&mut bucket.homes).get_mut(home);
+        }
+        self.find_elsewhere(bucket, mark, *key)
+    }
+
+    /// The same, if somebody else lived in its home when it came.
+    #[inline(never)]
+    fn find_elsewhere<'a>(
+        &'a self,
+        bucket: &'a mut Bucket<A>,
+        mark: Mark,
+        key: Key<A>,
+    ) -> Option<&'a mut Flow<A>> {
+        let tag = mark.tag();
+        if bucket.tags.contains(&Some(tag)) {
+            let homes = self.homes.get_mut(&mut bucket.homes);
+            for (its, flow) in bucket.tags.iter().zip(homes) {
+                if *its == Some(tag) && flow.key == key {
+                    return Some(flow);
+                }
+            }
+        }
+        for handle in bucket.spilled.iter_mut().map_while(Option::as_mut) {
+            if handle.tag() == tag.get() && self.spilled.get(handle).key == key {
+                return Some(self.spilled.get_mut(handle));
             }
         }
         None
     }
 
-    /// Whether no flow is in it.
-    pub(crate) fn is_empty(&self) -> bool {
-        matches!(self.slots.first(), Some(None))
+    /// The flows of a bucket.
+    pub(crate) fn iter<'a>(&'a self, bucket: &'a Bucket<A>) -> impl Iterator<Item = &'a Flow<A>> {
+        let homes = self.homes.get(&bucket.homes);
+        let spilled = bucket.spilled.iter().map_while(Option::as_ref);
+        (bucket.tags.iter().zip(homes))
+            .filter_map(|(tag, flow)| tag.and(Some(flow)))
+            .chain(spilled.map(|handle| self.spilled.get(handle)))
     }
 
-    /// Whether no further flow fits in.
-    pub(crate) fn is_full(&self) -> bool {
-        matches!(self.slots.last(), Some(Some(_)))
-    }
-
-    /// The handles.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Handle> {
-        self.slots.iter().map_while(Option::as_ref)
-    }
-
-    /// Puts in a flow that may expire at `deadline`. Gives the handle back if the bucket is full.
+    /// Puts a flow, which may expire at `deadline`, into a `vacancy` of its bucket.
     #[inline]
-    pub(crate) fn insert(&mut self, handle: Handle, deadline: Uptime) -> Result<(), Handle> {
-        self.due = if self.is_empty() {
-            deadline
-        } else {
-            self.due.min(deadline)
+    pub(crate) fn put(
+        &self,
+        bucket: &mut Bucket<A>,
+        vacancy: Vacancy<A>,
+        mark: Mark,
+        flow: Flow<A>,
+        deadline: Uptime,
+    ) {
+        bucket.due = match bucket.is_empty() {
+            true => deadline,
+            false => bucket.due.min(deadline),
         };
-        match self.slots.iter_mut().find(|slot| slot.is_none()) {
-            Some(slot) => {
-                *slot = Some(handle);
-                Ok(())
+        match vacancy {
+            Vacancy::Home(home) => {
+                let place = self.homes.get_mut(&mut bucket.homes).get_mut(home);
+                if let (Some(tag), Some(place)) = (bucket.tags.get_mut(home), place) {
+                    *tag = Some(mark.tag());
+                    *place = flow;
+                }
             }
-            None => Err(handle),
+            Vacancy::Cell(handle) => {
+                let mut handle = handle.with_tag(mark.tag().get());
+                *self.spilled.get_mut(&mut handle) = flow;
+                if let Some(slot) = bucket.spilled.iter_mut().find(|slot| slot.is_none()) {
+                    *slot = Some(handle);
+                }
+            }
         }
     }
 
-    /// Takes out the handles for which `leaves` has a reason, and gives both to `taken`.
-    pub(crate) fn take<R>(
-        &mut self,
-        mut leaves: impl FnMut(&Handle) -> Option<R>,
-        mut taken: impl FnMut(Handle, R),
-    ) {
+    /// Takes the flows out of a bucket of which `leaves` holds, and returns how many. Those that had spilled
+    /// move into the homes that become vacant: there are never more of them than need be. The cells that
+    /// are left are for `spare`.
+    pub(crate) fn take(
+        &self,
+        bucket: &mut Bucket<A>,
+        mut leaves: impl FnMut(&Flow<A>) -> bool,
+        mut spare: impl FnMut(Handle<Flow<A>>),
+    ) -> u32 {
+        let mut taken = 0u32;
+        let homes = self.homes.get_mut(&mut bucket.homes);
+        for (tag, flow) in bucket.tags.iter_mut().zip(&*homes) {
+            if tag.is_some() && leaves(flow) {
+                *tag = None;
+                taken = taken.wrapping_add(1);
+            }
+        }
         let mut kept = 0;
-        for i in 0..SLOTS {
-            let Some(handle) = self.slots.get_mut(i).and_then(Option::take) else {
+        for i in 0..SPILLED {
+            let Some(handle) = bucket.spilled.get_mut(i).and_then(Option::take) else {
                 break;
             };
-            if let Some(reason) = leaves(&handle) {
-                taken(handle, reason);
-            } else if let Some(slot) = self.slots.get_mut(kept) {
+            if leaves(self.spilled.get(&handle)) {
+                spare(handle);
+                taken = taken.wrapping_add(1);
+            } else if let Some(slot) = bucket.spilled.get_mut(kept) {
                 *slot = Some(handle);
                 kept = usize::wrapping_add(kept, 1);
             }
         }
+        let mut rest = bucket.spilled.iter_mut().rev().filter_map(Option::take);
+        for (tag, home) in bucket.tags.iter_mut().zip(homes) {
+            if tag.is_none() {
+                let Some(handle) = rest.next() else {
+                    break;
+                };
+                *home = *self.spilled.get(&handle);
+                *tag = NonZeroU8::new(handle.tag());
+                spare(handle);
+            }
+        }
+        taken
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::slab::{
-            Cell,
-            Slab, //
-        },
-        *,
+    use super::*;
+    use crate::flow::record::{
+        Counts,
+        Route, //
     };
+    use core::net::Ipv4Addr;
     use proptest::prelude::*;
 
-    fn handles(n: u32) -> (Slab<u32, Vec<Cell<u32>>>, Vec<Handle>) {
-        let (slab, handles) = Slab::new((0..n).map(Cell::new).collect::<Vec<_>>());
-        let handles = handles.map(|handle| {
-            let tag = *slab.get(&handle) as u8 % 3;
-            handle.with_tag(tag)
-        });
-        let handles = handles.collect();
-        (slab, handles)
+    type Memory = Cells<Ipv4Addr, Vec<Cell<Homes<Ipv4Addr>>>, Vec<Cell<Flow<Ipv4Addr>>>>;
+    type Spare = Vec<Handle<Flow<Ipv4Addr>>>;
+
+    /// An empty bucket, its memory, and `n` cells to spill into.
+    fn bucket(n: usize) -> (Bucket<Ipv4Addr>, Memory, Spare) {
+        let (homes, mut handles) = Slab::new(vec![Cell::new([Flow::VACANT; HOMES])]);
+        let vacant = || Cell::new(Flow::VACANT);
+        let (spilled, spare) = Slab::new((0..n).map(|_| vacant()).collect::<Vec<_>>());
+        let bucket = Bucket::new(handles.next().unwrap());
+        (bucket, Cells::new(homes, spilled), spare.collect())
+    }
+
+    fn key(n: u32) -> Key<Ipv4Addr> {
+        Key::new(n.into(), [10, 0, 0, 2].into(), [0, 1, 0, 2], 3, 6, 0)
+    }
+
+    fn flow(n: u32) -> Flow<Ipv4Addr> {
+        Flow::new(
+            key(n),
+            Route::NONE,
+            Counts::default(),
+            Uptime::from_millis(0),
+        )
+    }
+
+    /// Few different ones, so that flows meet.
+    fn mark(n: u32) -> Mark {
+        Mark::of(n % 3 + ((n % 2) << 7))
+    }
+
+    fn number(flow: &Flow<Ipv4Addr>) -> u32 {
+        flow.key.src().into()
     }
 
     #[test]
     fn fits_a_cache_line_with_its_lock() {
-        assert_eq!(size_of::<Bucket>() + size_of::<u32>(), 64);
+        assert_eq!(size_of::<Bucket<Ipv4Addr>>() + size_of::<u32>(), 64);
     }
 
     #[test]
-    fn gives_back_what_does_not_fit() {
-        let (slab, handles) = handles(SLOTS as u32 + 1);
-        let mut bucket = Bucket::EMPTY;
-        for handle in handles {
-            let number = *slab.get(&handle);
-            let full = bucket.is_full();
-            let refused = bucket.insert(handle, Uptime::from_millis(0)).err();
-            assert_eq!(refused.map(|h| *slab.get(&h)), full.then_some(number));
+    fn marks_are_of_the_lower_nine_bits() {
+        let parts = |hash| (Mark::of(hash).tag(), Mark::of(hash).home());
+        let mut marks: Vec<_> = (0..512).map(parts).collect();
+        marks.sort();
+        marks.dedup();
+        assert_eq!(marks.len(), 512);
+        assert!(marks.iter().all(|&(_, home)| home < HOMES));
+        assert_eq!(parts(0xffff_fe00), parts(0));
+    }
+
+    #[test]
+    fn has_room_for_so_many_and_takes_cells_only_when_it_must() {
+        let (mut bucket, cells, mut spare) = bucket(SLOTS);
+        for n in 0..SLOTS as u32 {
+            let vacancy = bucket.vacancy(mark(n), || spare.pop()).unwrap();
+            cells.put(
+                &mut bucket,
+                vacancy,
+                mark(n),
+                flow(n),
+                Uptime::from_millis(0),
+            );
         }
-        assert_eq!(bucket.iter().count(), SLOTS);
+        assert_eq!(spare.len(), HOMES);
+        assert!(bucket.vacancy(mark(0), || spare.pop()).is_none());
+        assert_eq!(spare.len(), HOMES);
+        assert_eq!(cells.iter(&bucket).count(), SLOTS);
+    }
+
+    #[test]
+    fn a_flow_is_where_its_mark_says_if_nobody_was_there() {
+        for n in 0..HOMES as u32 {
+            let (mut bucket, cells, _) = bucket(0);
+            let mark = Mark::of((n << 7) | 5);
+            let vacancy = bucket.vacancy(mark, || None).unwrap();
+            cells.put(&mut bucket, vacancy, mark, flow(n), Uptime::from_millis(0));
+            let found = cells.find(&mut bucket, mark, &key(n)).unwrap();
+            assert!(core::ptr::eq(found, cells.home(0, mark)));
+        }
     }
 
     #[test]
     fn is_due_with_its_first() {
-        let (_slab, handles) = handles(3);
-        let mut bucket = Bucket::EMPTY;
-        for (handle, deadline) in handles.into_iter().zip([500, 300, 400]) {
-            assert!(bucket.insert(handle, Uptime::from_millis(deadline)).is_ok());
+        let (mut bucket, cells, _) = bucket(0);
+        for (n, deadline) in [(1, 500), (2, 300), (3, 400)] {
+            let vacancy = bucket.vacancy(mark(n), || None).unwrap();
+            cells.put(
+                &mut bucket,
+                vacancy,
+                mark(n),
+                flow(n),
+                Uptime::from_millis(deadline),
+            );
         }
         assert_eq!(bucket.due, Uptime::from_millis(300));
     }
 
-    proptest! {
-        /// Against a plain list: whatever is put in and taken out, both hold the same, in order.
-        #[test]
-        fn behaves_like_a_list(count in 0u32..=SLOTS as u32, rounds in proptest::collection::vec(any::<u16>(), 1..5)) {
-            let (slab, handles) = handles(count);
-            let mut bucket = Bucket::EMPTY;
-            let mut list: Vec<u32> = (0..count).collect();
-            for handle in handles {
-                prop_assert!(bucket.insert(handle, Uptime::from_millis(0)).is_ok());
+    /// Of 65,536 keys that fall like raindrops, no more find their bucket full than there are cells for.
+    #[test]
+    fn there_are_cells_for_all_that_spill() {
+        for flows in [1usize, 16, 1000, 65_536] {
+            for seed in 0..50u64 {
+                let mut buckets = vec![0usize; flows.div_ceil(HOMES)];
+                let mut random = 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(seed + 1);
+                for _ in 0..flows {
+                    // xorshift (Marsaglia, 2003)
+                    random ^= random << 13;
+                    random ^= random >> 7;
+                    random ^= random << 17;
+                    let i = ((random >> 32) * buckets.len() as u64) >> 32;
+                    buckets[i as usize] += 1;
+                }
+                let spilled: usize = buckets.iter().map(|n| n.saturating_sub(HOMES)).sum();
+                assert!(spilled <= spilled_of(flows), "{spilled} of {flows}");
             }
-            for mask in rounds {
-                let leaves = |n: u32| mask & (1 << n) != 0;
-                let mut taken = Vec::new();
-                bucket.take(|h| leaves(*slab.get(h)).then_some(()), |h, ()| taken.push(h));
-                let expected: Vec<u32> = list.iter().copied().filter(|&n| leaves(n)).collect();
-                prop_assert_eq!(taken.iter().map(|h| *slab.get(h)).collect::<Vec<_>>(), expected);
-                list.retain(|&n| !leaves(n));
-                prop_assert_eq!(bucket.iter().map(|h| *slab.get(h)).collect::<Vec<_>>(), list.clone());
+        }
+    }
+
+    proptest! {
+        /// Against a plain list: whatever is put in and taken out, both hold the same, and no cell is lost.
+        #[test]
+        fn behaves_like_a_list(rounds in proptest::collection::vec((any::<u32>(), any::<u32>()), 1..6)) {
+            const FLOWS: u32 = 20;
+
+            let (mut bucket, cells, mut spare) = bucket(FLOWS as usize);
+            let mut list: Vec<u32> = Vec::new();
+            for (come, go) in rounds {
+                for n in (0..FLOWS).filter(|n| come & (1 << n) != 0) {
+                    if cells.find(&mut bucket, mark(n), &key(n)).is_some() {
+                        continue;
+                    }
+                    match bucket.vacancy(mark(n), || spare.pop()) {
+                        Some(vacancy) => {
+                            cells.put(&mut bucket, vacancy, mark(n), flow(n), Uptime::from_millis(0));
+                            list.push(n);
+                        }
+                        None => prop_assert!(list.len() >= SPILLED),
+                    }
+                }
+                let mut gone = Vec::new();
+                let taken = cells.take(
+                    &mut bucket,
+                    |flow| {
+                        let goes = go & (1 << number(flow)) != 0;
+                        gone.extend(goes.then_some(number(flow)));
+                        goes
+                    },
+                    |handle| spare.push(handle),
+                );
+                prop_assert_eq!(taken as usize, gone.len());
+                let expected: Vec<u32> = list.iter().copied().filter(|n| go & (1 << n) != 0).collect();
+                gone.sort();
+                list.sort();
+                prop_assert_eq!(gone.len(), expected.len());
+                prop_assert!(gone.iter().all(|n| expected.contains(n)));
+                list.retain(|n| go & (1 << n) == 0);
+                let mut held: Vec<u32> = cells.iter(&bucket).map(number).collect();
+                held.sort();
+                prop_assert_eq!(&held, &list);
                 prop_assert_eq!(bucket.is_empty(), list.is_empty());
-                for n in 0..count {
-                    let found = bucket.find(n as u8 % 3, |h| *slab.get(h) == n);
-                    prop_assert_eq!(found.is_some(), list.contains(&n));
+                let in_cells = bucket.spilled.iter().flatten().count();
+                prop_assert_eq!(in_cells, list.len().saturating_sub(HOMES));
+                prop_assert_eq!(in_cells + spare.len(), FLOWS as usize);
+                for n in 0..FLOWS {
+                    let found = cells.find(&mut bucket, mark(n), &key(n)).map(|flow| number(flow));
+                    prop_assert_eq!(found, list.contains(&n).then_some(n));
                 }
             }
         }

@@ -3,30 +3,37 @@
 //! The flow cache: a hash table of fixed size whose memory is reserved when it is made.
 //!
 //! ```text
-//!   key --hash--> bucket: lock | due | 14 x (tag, handle)      one cache line
-//!                                              |
-//!                                              v
-//!                 slab:        ... [ flow ][ flow ][ flow ] ...  one cache line each (IPv4)
-//!                                              ^
-//!                 free:  lock | handles of cells not in use      a list for each CPU
+//!   key --hash--> bucket: lock | due | homes | 4 tags | 12 x (tag, handle)   one cache line
+//!                                        |                       |
+//!                                        v                       v
+//!                                flow|flow|flow|flow           flow          one cache line each (IPv4)
+//!
+//!                 room:   how many more flows there may be: a part of it for each CPU
+//!                 spare:  handles of the cells that no flow has spilled into
 //! ```
 //!
-//! A packet of a known flow takes one lock and touches two cache lines, the bucket's and the flow's.
-//! Look-up and insertion happen under one hold of the bucket's lock, so no flow is ever there twice.
-//! Locks nest in one way only: one bucket, then a free list or the waiting room.
+//! A packet of a known flow takes one lock and touches two cache lines, the bucket's and the flow's, which
+//! the CPU fetches together. Look-up and insertion happen under one hold of the bucket's lock, so no flow is
+//! ever there twice. Locks nest in one way only: one bucket, then room, spare cells or the waiting room.
 //!
 //! A flow may have to leave at once, in softirq, where nothing can be exported: one that has finished and
-//! whose cell is needed, or whose ports begin a new connection, or that is idle longest in a bucket that
+//! whose room is needed, or whose ports begin a new connection, or that is idle longest in a bucket that
 //! is full. It then moves to the waiting room until the next export.
 
 mod displace;
 mod export;
-mod free;
+mod memory;
+mod room;
 
 pub(crate) use export::Expired;
 
 use displace::Waiting;
-use free::Free;
+use memory::{
+    Memory,
+    Reserved,
+    Spare, //
+};
+use room::Room;
 
 use kernel::{
     alloc::flags::*,
@@ -40,7 +47,8 @@ use kernel::{
 use super::{
     bucket::{
         Bucket,
-        FLOWS_PER_BUCKET, //
+        Mark,
+        HOMES, //
     },
     clock::Uptime,
     expiry::{
@@ -65,12 +73,7 @@ use super::{
         TCP_RST,
         TCP_SYN, //
     },
-    ring::Ring,
-    slab::{
-        Cell,
-        Handle,
-        Slab, //
-    },
+    ring::Ring, //
 };
 use crate::linux::{
     cond_resched_at,
@@ -87,9 +90,9 @@ use crate::linux::{
 /// A bucket and its lock.
 #[pin_data]
 #[repr(align(64))]
-struct Line {
+struct Line<A: Address> {
     #[pin]
-    bucket: SpinLockBh<Bucket>,
+    bucket: SpinLockBh<Bucket<A>>,
 }
 
 /// The policy, which may change while packets come.
@@ -131,9 +134,9 @@ impl LivePolicy {
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a, A: Address> {
     key: Key<A>,
-    line: &'a Line,
+    line: &'a Line<A>,
     bucket: u32,
-    tag: u8,
+    mark: Mark,
 }
 
 /// A packet, as far as a flow takes notice of it, beside its key.
@@ -170,9 +173,11 @@ pub(crate) struct Cache<A: Address> {
     secret: Secret,
     policy: LivePolicy,
     max: u32,
-    lines: Pin<KVBox<[Line]>>,
-    slab: Slab<Flow<A>, KVVec<Cell<Flow<A>>>>,
-    free: Free,
+    lines: Pin<KVBox<[Line<A>]>>,
+    room: Room,
+    memory: Memory<A>,
+    #[pin]
+    spare: SpinLockBh<Spare<A>>,
     #[pin]
     waiting: SpinLockBh<Waiting<A>>,
 }
@@ -190,21 +195,20 @@ impl<A: Address> Cache<A> {
         const WAITING_MIN: u32 = 64;
 
         let flags = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
-        let mut slab = KVVec::with_capacity(max as usize, flags)?;
-        for cell in 0..max as usize {
-            cond_resched_at(cell);
-            slab.push_within_capacity(Cell::new(Flow::VACANT))
-                .map_err(|_| ENOMEM)?;
-        }
-        let (slab, handles) = Slab::new(slab);
-        let free = Free::new(handles, max, flags)?;
+        let room = Room::new(max, flags)?;
+        let buckets = (max as usize).div_ceil(HOMES);
+        let Reserved {
+            memory,
+            mut homes,
+            spare,
+        } = memory::reserve(max, buckets, flags)?;
         let waiting = KVVec::from_elem(Flow::VACANT, (max / 8).max(WAITING_MIN) as usize, flags)?;
-        let buckets = (max as usize).div_ceil(FLOWS_PER_BUCKET);
         let lines = KVBox::pin_slice(
             |bucket| {
                 cond_resched_at(bucket);
+                let homes = homes.next().ok_or(ENOMEM);
                 try_pin_init!(Line {
-                    bucket <- new_spinlock_bh!(Bucket::EMPTY, "netflow_bucket"),
+                    bucket <- new_spinlock_bh!(Bucket::new(homes?), "netflow_bucket"),
                 }? Error)
             },
             buckets,
@@ -216,8 +220,9 @@ impl<A: Address> Cache<A> {
             policy: LivePolicy::new(policy),
             max,
             lines,
-            slab,
-            free,
+            room,
+            memory,
+            spare <- new_spinlock_bh!(spare, "netflow_spare"),
             waiting <- new_spinlock_bh!(
                 Waiting {
                     flows: Ring::new(waiting),
@@ -233,9 +238,9 @@ impl<A: Address> Cache<A> {
         self.max
     }
 
-    /// Whether no cell is free.
+    /// Whether there is no room for a further flow.
     pub(crate) fn is_exhausted(&self) -> bool {
-        self.free.is_exhausted()
+        self.room.is_exhausted()
     }
 
     /// Finds the place of a key, and makes the CPU fetch it; each key has one. Any context.
@@ -246,13 +251,18 @@ impl<A: Address> Cache<A> {
         let position = (u64::from(hash).wrapping_mul(self.lines.len() as u64) >> 32) as usize;
         let line = self.lines.get(position)?;
         prefetch_for_write(line);
+        // The position is of the upper bits.
+        let mark = Mark::of(hash);
+        // In vain for a flow for which there is no room, and the lock would wait for it.
+        if !self.room.is_exhausted() {
+            prefetch_for_write(self.memory.home(position, mark));
+        }
         Some(Place {
             key,
             line,
-            // CAST: Less than 2^24 cells have fewer buckets.
+            // CAST: Less than a `u32`, as the number of flows is.
             bucket: position as u32,
-            // CAST: The tag is of the lower bits, the position of the upper ones.
-            tag: hash as u8,
+            mark,
         })
     }
 
@@ -281,15 +291,15 @@ impl<A: Address> Cache<A> {
     #[inline(never)]
     fn begin<'a>(
         &'a self,
-        mut bucket: SpinLockBhGuard<'a, Bucket>,
+        mut bucket: SpinLockBhGuard<'a, Bucket<A>>,
         place: Place<'a, A>,
         seen: Seen,
         softirqs: SoftirqsOff<'a>,
         route: impl FnOnce(&Key<A>) -> Route<A>,
         enter: impl FnOnce(Accounted),
     ) -> Accounted {
-        let mut cell = self.free.take(softirqs);
-        if cell.is_none() && self.free.has_finished() {
+        let mut has_room = self.room.take(softirqs);
+        if !has_room && self.room.has_finished() {
             // The flow that makes way may be in any bucket, and two are not to be locked at a time.
             drop(bucket);
             self.make_room(seen.at, softirqs);
@@ -299,43 +309,44 @@ impl<A: Address> Cache<A> {
                 enter(Accounted::Known);
                 return Accounted::Known;
             }
-            cell = self.free.take(softirqs);
+            has_room = self.room.take(softirqs);
         }
-        let Some((handle, next)) = cell else {
+        if !has_room {
+            enter(Accounted::Full);
+            return Accounted::Full;
+        }
+        let mut vacancy = bucket.vacancy(place.mark, || self.take_cell(softirqs));
+        if vacancy.is_none() && self.displace_idlest(&mut bucket, place.bucket, softirqs) {
+            vacancy = bucket.vacancy(place.mark, || self.take_cell(softirqs));
+        }
+        let Some(vacancy) = vacancy else {
+            self.room.give(1, place.bucket, softirqs);
             enter(Accounted::Full);
             return Accounted::Full;
         };
-        if bucket.is_full() && !self.displace_idlest(&mut bucket, softirqs) {
-            self.free.give(handle, softirqs);
-            enter(Accounted::Full);
-            return Accounted::Full;
-        }
         let new = Flow::new(place.key, route(&place.key), seen.counts, seen.at);
-        let accounted = self.insert(&mut bucket, handle, &place, new, softirqs);
-        enter(accounted);
-        drop(bucket);
-        // The next new flow comes soon, perhaps: its cell may be on its way meanwhile.
-        if let Some(next) = next {
-            prefetch_for_write(self.slab.address(next));
+        let deadline = self.policy.load().deadline(&new);
+        self.memory
+            .put(&mut bucket, vacancy, place.mark, new, deadline);
+        if new.is_finished() {
+            self.room.note_finished(place.bucket, softirqs);
         }
-        accounted
+        enter(Accounted::New);
+        Accounted::New
     }
 
     /// Adds a packet to its flow. Returns whether there is one.
     #[inline(always)]
     fn add_to_known(
         &self,
-        bucket: &mut Bucket,
+        bucket: &mut Bucket<A>,
         place: &Place<'_, A>,
         seen: Seen,
         softirqs: SoftirqsOff<'_>,
     ) -> bool {
-        let key = place.key;
-        let is_it = |handle: &Handle| self.slab.get(handle).key == key;
-        let Some(handle) = bucket.find(place.tag, is_it) else {
+        let Some(flow) = self.memory.find(bucket, place.mark, &place.key) else {
             return false;
         };
-        let flow = self.slab.get_mut(handle);
         let flags = flow.tcp_flags | seen.counts.tcp_flags;
         let bytes = flow.bytes.wrapping_add(seen.counts.bytes.into());
         if flags & (TCP_FIN | TCP_RST) != 0 || bytes >= OVERFLOW {
@@ -349,57 +360,31 @@ impl<A: Address> Cache<A> {
     #[inline(never)]
     fn add_to_ending(
         &self,
-        bucket: &mut Bucket,
+        bucket: &mut Bucket<A>,
         place: Place<'_, A>,
         seen: Seen,
         softirqs: SoftirqsOff<'_>,
     ) -> bool {
-        let is_it = |handle: &Handle| self.slab.get(handle).key == place.key;
-        let Some(handle) = bucket.find(place.tag, is_it) else {
+        let Some(flow) = self.memory.find(bucket, place.mark, &place.key) else {
             return false;
         };
-        let flow = self.slab.get_mut(handle);
         let was_finished = flow.is_finished();
         let begins_anew = was_finished && seen.counts.tcp_flags & TCP_SYN != 0;
         if begins_anew && self.make_wait(flow, softirqs) {
             // The connection is over, and this begins another one of the same ports. (If the old one
             // cannot leave, they are told as one.)
-            self.remove(bucket, &place.key, softirqs);
+            self.remove(bucket, place.bucket, &place.key, softirqs);
             return false;
         }
         flow.add(seen.counts, seen.at);
         let overflows = flow.bytes >= OVERFLOW;
         if !was_finished && flow.is_finished() {
-            self.free.note_finished(place.bucket, softirqs);
+            self.room.note_finished(place.bucket, softirqs);
             bucket.due = bucket.due.min(seen.at.plus(LINGER));
         }
         if overflows {
             bucket.due = bucket.due.min(seen.at);
         }
         true
-    }
-
-    /// Puts a new flow into its bucket, which has room.
-    #[inline]
-    fn insert(
-        &self,
-        bucket: &mut Bucket,
-        handle: Handle,
-        place: &Place<'_, A>,
-        new: Flow<A>,
-        softirqs: SoftirqsOff<'_>,
-    ) -> Accounted {
-        let mut handle = handle.with_tag(place.tag);
-        *self.slab.get_mut(&mut handle) = new;
-        if new.is_finished() {
-            self.free.note_finished(place.bucket, softirqs);
-        }
-        match bucket.insert(handle, self.policy.load().deadline(&new)) {
-            Ok(()) => Accounted::New,
-            Err(handle) => {
-                self.free.give(handle, softirqs);
-                Accounted::Full
-            }
-        }
     }
 }

@@ -11,9 +11,9 @@ use core::{
 };
 
 /// An IP address: what differs between the flows of the two IP versions.
-pub(crate) trait Address: Copy + Debug + Eq + Send + Sync + 'static {
+pub(crate) trait Address: Copy + Debug + Eq + Send + Sync + Unpin + 'static {
     /// Source and destination, as 32-bit words.
-    type Pair: AsRef<[u32]> + Copy + Debug + Eq + Send + Sync;
+    type Pair: AsRef<[u32]> + Copy + Debug + Eq + Send + Sync + Unpin;
 
     /// All zero.
     const UNSPECIFIED: Self;

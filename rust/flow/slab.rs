@@ -5,15 +5,16 @@
 //! A handle is to its cell what a `Box` is to its memory, in 24 bits: it cannot be copied, so whoever
 //! has it, has the cell. Who guards a handle by a lock thereby guards the cell, and no cell is
 //! ever in two places. Handles are made once, for all cells; a cell that is not in use is a handle
-//! in a list of free ones.
+//! in a list of spare ones.
 //!
 //! This is the only file of the room with `unsafe` code.
 //!
 //! # Invariants
 //!
 //! - For each cell of a slab there is at most one handle.
-//! - A handle is used only with the slab that it was made with. Slab and handles are private to one
-//!   [cache](super::cache), which has one slab, so no handle can stray.
+//! - A handle is used only with the slab that it was made with. Slabs and handles are private to one
+//!   [cache](super::cache), which has one slab of each type of cell, and a handle knows the type: so none
+//!   can stray.
 
 use core::{
     cell::UnsafeCell,
@@ -30,16 +31,16 @@ const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 pub(crate) const CELLS_MAX: usize = INDEX_MASK as usize;
 
 /// Owns a cell of a slab. Carries eight bits of its holder, the tag, along.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Handle(NonZeroU32);
+#[derive(Debug)]
+pub(crate) struct Handle<T>(NonZeroU32, PhantomData<Cell<T>>);
 
-impl Handle {
+impl<T> Handle<T> {
     /// The same handle with another tag.
     #[inline(always)]
     pub(crate) fn with_tag(self, tag: u8) -> Self {
         let index = self.0.get() & INDEX_MASK;
         match NonZeroU32::new((u32::from(tag) << INDEX_BITS) | index) {
-            Some(bits) => Self(bits),
+            Some(bits) => Self(bits, PhantomData),
             // Never: an index is not zero.
             None => self,
         }
@@ -54,21 +55,9 @@ impl Handle {
 
     /// Position of the cell in its slab.
     #[inline(always)]
-    pub(crate) fn index(&self) -> Index {
+    pub(crate) fn index(&self) -> usize {
         // Indices in handles count from 1.
-        Index(((self.0.get() & INDEX_MASK) as usize).wrapping_sub(1))
-    }
-}
-
-/// Position of a cell in its slab. Gives no access to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Index(usize);
-
-impl Index {
-    /// As a number.
-    #[inline(always)]
-    pub(crate) fn to_usize(self) -> usize {
-        self.0
+        ((self.0.get() & INDEX_MASK) as usize).wrapping_sub(1)
     }
 }
 
@@ -95,7 +84,7 @@ pub(crate) struct Slab<T, S> {
 
 impl<T, S: Deref<Target = [Cell<T>]>> Slab<T, S> {
     /// A slab of the given cells, and the handles of its first [`CELLS_MAX`].
-    pub(crate) fn new(cells: S) -> (Self, impl Iterator<Item = Handle>) {
+    pub(crate) fn new(cells: S) -> (Self, impl Iterator<Item = Handle<T>>) {
         let count = cells.len().min(CELLS_MAX);
         let slab = Self {
             cells,
@@ -103,31 +92,32 @@ impl<T, S: Deref<Target = [Cell<T>]>> Slab<T, S> {
         };
         // CAST: At most `CELLS_MAX`.
         // INVARIANT: One handle for each cell.
-        let handles = (1..=count as u32).filter_map(|index| NonZeroU32::new(index).map(Handle));
+        let handles = (1..=count as u32)
+            .filter_map(|index| Some(Handle(NonZeroU32::new(index)?, PhantomData)));
         (slab, handles)
     }
 
     /// The cell of `handle`.
     #[inline(always)]
-    pub(crate) fn get<'a>(&'a self, handle: &'a Handle) -> &'a T {
+    pub(crate) fn get<'a>(&'a self, handle: &'a Handle<T>) -> &'a T {
         // SAFETY: By the invariants, `handle` was made with this slab, so its index is in range.
-        let cell = unsafe { self.cells.get_unchecked(handle.index().0) };
+        let cell = unsafe { self.cells.get_unchecked(handle.index()) };
         // SAFETY: By the invariants, this is the only handle, and while it is borrowed as shared
         // nobody has exclusive access by it.
         unsafe { &*cell.0.get() }
     }
 
-    /// Where the cell at `index` lies.
+    /// Where the cell at `index` lies, if there is one.
     #[inline(always)]
-    pub(crate) fn address(&self, index: Index) -> *const T {
-        self.cells.as_ptr().wrapping_add(index.0).cast()
+    pub(crate) fn address(&self, index: usize) -> *const T {
+        self.cells.as_ptr().wrapping_add(index).cast()
     }
 
     /// The cell of `handle`, to change.
     #[inline(always)]
-    pub(crate) fn get_mut<'a>(&'a self, handle: &'a mut Handle) -> &'a mut T {
+    pub(crate) fn get_mut<'a>(&'a self, handle: &'a mut Handle<T>) -> &'a mut T {
         // SAFETY: As in `get`.
-        let cell = unsafe { self.cells.get_unchecked(handle.index().0) };
+        let cell = unsafe { self.cells.get_unchecked(handle.index()) };
         // SAFETY: By the invariants, this is the only handle, and it is borrowed exclusively.
         unsafe { &mut *cell.0.get() }
     }
@@ -137,7 +127,9 @@ impl<T, S: Deref<Target = [Cell<T>]>> Slab<T, S> {
 mod tests {
     use super::*;
 
-    fn slab(n: usize) -> (Slab<usize, Vec<Cell<usize>>>, Vec<Handle>) {
+    type Numbers = Slab<usize, Vec<Cell<usize>>>;
+
+    fn slab(n: usize) -> (Numbers, Vec<Handle<usize>>) {
         let (slab, handles) = Slab::new((0..n).map(Cell::new).collect::<Vec<_>>());
         (slab, handles.collect())
     }
@@ -169,6 +161,6 @@ mod tests {
 
     #[test]
     fn no_handle_takes_more_than_four_bytes() {
-        assert_eq!(size_of::<Option<Handle>>(), 4);
+        assert_eq!(size_of::<Option<Handle<u64>>>(), 4);
     }
 }

@@ -10,7 +10,16 @@
 
 use core::cell::UnsafeCell;
 
+use kernel::sync::atomic::Atomic;
 use pin_init::Zeroable;
+
+/// The value of an atomic. Any context.
+#[inline(always)]
+pub(crate) fn read_once(atomic: &Atomic<u64>) -> u64 {
+    // SAFETY: Valid and aligned. As for `Shared`: on a 64-bit machine the kernel's own atomics are read and
+    // written by volatile accesses and by single instructions.
+    unsafe { atomic.as_ptr().cast::<u64>().read_volatile() }
+}
 
 /// Such a word, as wide as a register at most.
 #[repr(transparent)]

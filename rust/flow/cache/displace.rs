@@ -35,26 +35,27 @@ pub(super) struct Waiting<A: Address> {
 }
 
 impl<A: Address> Cache<A> {
-    /// Makes a cell free: that of a flow which has finished and only waits to be exported, which it can do
-    /// elsewhere. If there is one.
+    /// Makes room: a flow that has finished and only waits to be exported, if there is one, can do that
+    /// elsewhere.
     #[cold]
     pub(super) fn make_room(&self, now: Uptime, softirqs: SoftirqsOff<'_>) {
         if lock_in(&self.waiting, softirqs).flows.is_full() {
             return;
         }
         (0..TRIES)
-            .map_while(|_| self.free.next_finished(softirqs))
-            .filter_map(|bucket| self.lines.get(bucket as usize))
-            .any(|line| {
+            .map_while(|_| self.room.next_finished(softirqs))
+            .filter_map(|number| Some((number, self.lines.get(number as usize)?)))
+            .any(|(number, line)| {
                 let mut bucket = lock_in(&line.bucket, softirqs);
-                self.displace_finished(&mut bucket, now, softirqs)
+                self.displace_finished(&mut bucket, number, now, softirqs)
             });
     }
 
     /// Moves a finished flow of a bucket, if there is one, to the waiting room.
     fn displace_finished(
         &self,
-        bucket: &mut Bucket,
+        bucket: &mut Bucket<A>,
+        number: u32,
         now: Uptime,
         softirqs: SoftirqsOff<'_>,
     ) -> bool {
@@ -62,34 +63,39 @@ impl<A: Address> Cache<A> {
         if now.plus(2 * LINGER).is_before(bucket.due) {
             return false;
         }
-        let finished = bucket
-            .iter()
-            .map(|handle| self.slab.get(handle))
-            .find(|flow| flow.is_finished());
-        self.displace(bucket, finished.copied(), softirqs)
+        let finished = self.memory.iter(bucket).find(|flow| flow.is_finished());
+        self.displace(bucket, number, finished.copied(), softirqs)
     }
 
     /// Moves the flow of a bucket that is idle longest to the waiting room.
     #[cold]
-    pub(super) fn displace_idlest(&self, bucket: &mut Bucket, softirqs: SoftirqsOff<'_>) -> bool {
-        let idlest = bucket
-            .iter()
-            .map(|handle| self.slab.get(handle))
-            .reduce(|a, b| if b.last.is_before(a.last) { b } else { a });
-        self.displace(bucket, idlest.copied(), softirqs)
+    pub(super) fn displace_idlest(
+        &self,
+        bucket: &mut Bucket<A>,
+        number: u32,
+        softirqs: SoftirqsOff<'_>,
+    ) -> bool {
+        let mut idlest: Option<&Flow<A>> = None;
+        for flow in self.memory.iter(bucket) {
+            if idlest.is_none_or(|other| flow.last.is_before(other.last)) {
+                idlest = Some(flow);
+            }
+        }
+        self.displace(bucket, number, idlest.copied(), softirqs)
     }
 
     /// Moves a flow from its bucket to the waiting room. Returns whether there was one, and room.
     fn displace(
         &self,
-        bucket: &mut Bucket,
+        bucket: &mut Bucket<A>,
+        number: u32,
         flow: Option<Flow<A>>,
         softirqs: SoftirqsOff<'_>,
     ) -> bool {
         let Some(flow) = flow.filter(|flow| self.make_wait(flow, softirqs)) else {
             return false;
         };
-        self.remove(bucket, &flow.key, softirqs);
+        self.remove(bucket, number, &flow.key, softirqs);
         true
     }
 
@@ -103,11 +109,19 @@ impl<A: Address> Cache<A> {
         fits
     }
 
-    /// Removes a flow from its bucket; its cell is free.
-    pub(super) fn remove(&self, bucket: &mut Bucket, key: &Key<A>, softirqs: SoftirqsOff<'_>) {
-        bucket.take(
-            |handle| (self.slab.get(handle).key == *key).then_some(()),
-            |handle, ()| self.free.give(handle, softirqs),
+    /// Removes a flow from its bucket, which has that number.
+    pub(super) fn remove(
+        &self,
+        bucket: &mut Bucket<A>,
+        number: u32,
+        key: &Key<A>,
+        softirqs: SoftirqsOff<'_>,
+    ) {
+        let taken = self.memory.take(
+            bucket,
+            |flow| flow.key == *key,
+            |handle| self.give_cell(handle, softirqs),
         );
+        self.room.give(taken, number, softirqs);
     }
 }

@@ -34,14 +34,14 @@ impl<A: Address> Cache<A> {
 
     /// Flows in it.
     pub(crate) fn cached(&self) -> u32 {
-        self.free.used()
+        self.room.used()
     }
 
     /// How many flows are there above three quarters of those that may be.
     pub(crate) fn pressure(&self) -> Pressure {
         // CAST: Less than a `u32`.
         let watermark = (u64::from(self.max).wrapping_mul(3) / 4) as u32;
-        Pressure::of_excess(self.free.used().saturating_sub(watermark))
+        Pressure::of_excess(self.room.used().saturating_sub(watermark))
     }
 
     /// What the flows in the waiting room add up to.
@@ -74,12 +74,12 @@ impl<A: Address> Cache<A> {
 
     /// All buckets are about to be looked into.
     pub(crate) fn walk_begins(&self) {
-        self.free.walk_begins();
+        self.room.walk_begins();
     }
 
     /// They were, with that `linger`.
     pub(crate) fn walk_ends(&self, linger: u32) {
-        self.free.walk_ends(linger == 0);
+        self.room.walk_ends(linger == 0);
     }
 
     /// Takes out the flows of a bucket that have expired, into `expired`, which must be empty. Returns
@@ -100,6 +100,8 @@ impl<A: Address> Cache<A> {
         let Some(line) = self.lines.get(bucket) else {
             return false;
         };
+        // CAST: Less than a `u32`, as the number of flows is.
+        let number = bucket as u32;
         let softirqs = SoftirqGuard::new();
         let softirqs = softirqs.proof();
         let mut bucket = lock_in(&line.bucket, softirqs);
@@ -114,29 +116,27 @@ impl<A: Address> Cache<A> {
         };
         let mut due = now.plus(i32::MAX as u32);
         let mut out = expired.iter_mut();
-        let mut any = false;
-        bucket.take(
-            |handle| match policy.judge(self.slab.get(handle), now, *pressure) {
+        let taken = self.memory.take(
+            &mut bucket,
+            |flow| match policy.judge(flow, now, *pressure) {
                 Verdict::Expired(reason) => {
                     *pressure = pressure.relieved();
-                    Some(reason)
+                    if let Some(out) = out.next() {
+                        *out = Some((*flow, reason));
+                    }
+                    true
                 }
                 Verdict::Keep(until) => {
                     due = due.min(until);
-                    None
+                    false
                 }
             },
-            |handle, reason| {
-                if let Some(out) = out.next() {
-                    *out = Some((*self.slab.get(&handle), reason));
-                }
-                // Under the lock: whoever finds neither the flow nor a free cell takes the cache for full.
-                self.free.give(handle, softirqs);
-                any = true;
-            },
+            |handle| self.give_cell(handle, softirqs),
         );
         bucket.due = due;
-        any
+        // Under the lock: whoever finds neither the flow nor room takes the cache for full.
+        self.room.give(taken, number, softirqs);
+        taken != 0
     }
 
     /// Copies the flows of a bucket into `flows`, which must be empty.
@@ -145,8 +145,8 @@ impl<A: Address> Cache<A> {
             return;
         };
         let bucket = line.bucket.lock();
-        for (flow, handle) in flows.iter_mut().zip(bucket.iter()) {
-            *flow = Some(*self.slab.get(handle));
+        for (copy, flow) in flows.iter_mut().zip(self.memory.iter(&bucket)) {
+            *copy = Some(*flow);
         }
     }
 }

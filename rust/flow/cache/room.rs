@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How many flows there may be: a part of it for each CPU, so that new flows on two CPUs do not meet.
+//!
+//! A CPU takes from its own part, and from the others when that is used up. A flow that leaves gives its room
+//! back to the part that has its bucket.
+//!
+//! Each part remembers in which of its buckets flows have finished: should there be no room at all, one of
+//! those flows can make way.
+
+use kernel::{
+    alloc::Flags,
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+};
+
+use super::super::ring::Ring;
+use crate::linux::{
+    lock::{
+        lock_in,
+        new_spinlock_bh,
+        SoftirqsOff,
+        SpinLockBh, //
+    },
+    percpu::{
+        cpus_online,
+        this_cpu, //
+    },
+    shared::read_once,
+};
+
+/// The most parts, one for each bit of a [`Map`], and the fewest flows that are worth one.
+const PARTS_MAX: usize = u64::BITS as usize;
+const FLOWS_MIN: u32 = 512;
+
+/// What a CPU has of its own.
+struct Part {
+    /// How many more flows there may be.
+    room: u32,
+    /// Buckets in which flows have finished, if they are still there.
+    finished: Ring<KVVec<u32>>,
+    /// Of these, how many were there when the walk before the last one began.
+    before_last: usize,
+    /// The same, of the last one.
+    before_this: usize,
+}
+
+impl Part {
+    fn new(room: u32, flags: Flags) -> Result<Self> {
+        Ok(Self {
+            room,
+            finished: Ring::new(KVVec::from_elem(0, room as usize, flags)?),
+            before_last: 0,
+            before_this: 0,
+        })
+    }
+
+    fn next_finished(&mut self) -> Option<u32> {
+        self.before_last = self.before_last.saturating_sub(1);
+        self.before_this = self.before_this.saturating_sub(1);
+        self.finished.pop()
+    }
+}
+
+/// A part and its lock, apart from all others.
+#[pin_data]
+#[repr(align(64))]
+struct Line {
+    #[pin]
+    part: SpinLockBh<Part>,
+}
+
+/// Which parts have something: a bit for each, changed under the part's lock.
+#[repr(align(64))]
+struct Map(Atomic<u64>);
+
+/// The bit of a part.
+fn bit(part: usize) -> u64 {
+    // CAST: Less than 64.
+    1u64.wrapping_shl(part as u32)
+}
+
+impl Map {
+    fn set(&self, part: usize) {
+        self.0.add(bit(part), Relaxed);
+    }
+
+    fn clear(&self, part: usize) {
+        self.0.fetch_sub(bit(part), Relaxed);
+    }
+
+    /// The first part that has something, from `own` on.
+    fn find(&self, own: usize) -> Option<usize> {
+        let map = self.0.load(Relaxed);
+        if map == 0 {
+            return None;
+        }
+        // CAST: Less than 64, both of them.
+        let distance = map.rotate_right(own as u32).trailing_zeros() as usize;
+        Some(own.wrapping_add(distance) % PARTS_MAX)
+    }
+}
+
+/// Room for flows, in parts.
+pub(super) struct Room {
+    lines: Pin<KVBox<[Line]>>,
+    /// Flows at most.
+    flows: u32,
+    with_room: Map,
+    with_finished: Map,
+}
+
+impl Room {
+    /// Room for `flows`. Process context.
+    pub(super) fn new(flows: u32, flags: Flags) -> Result<Self> {
+        let parts = parts_for(flows);
+        let lines = KVBox::pin_slice(
+            |i| {
+                // What does not divide evenly goes to the first ones. CAST: Less than 64.
+                let rounded_up = flows.wrapping_add(parts.wrapping_sub(1).wrapping_sub(i as u32));
+                let part = Part::new(rounded_up.wrapping_shr(parts.trailing_zeros()), flags);
+                try_pin_init!(Line {
+                    part <- new_spinlock_bh!(part?, "netflow_room"),
+                }? Error)
+            },
+            parts as usize,
+            flags,
+        )?;
+        let this = Self {
+            lines,
+            flows,
+            with_room: Map(Atomic::new(0)),
+            with_finished: Map(Atomic::new(0)),
+        };
+        for (i, line) in this.lines.iter().enumerate() {
+            if line.part.lock().room != 0 {
+                this.with_room.set(i);
+            }
+        }
+        Ok(this)
+    }
+
+    /// The number of the last part, which is a mask, as there is a power of two of them.
+    #[inline]
+    fn mask(&self) -> usize {
+        self.lines.len().wrapping_sub(1)
+    }
+
+    /// The part of this CPU.
+    #[inline]
+    fn own(&self, softirqs: SoftirqsOff<'_>) -> usize {
+        this_cpu(softirqs) as usize & self.mask()
+    }
+
+    /// Whether there is none.
+    #[inline(always)]
+    pub(super) fn is_exhausted(&self) -> bool {
+        read_once(&self.with_room.0) == 0
+    }
+
+    /// Takes room for a flow. Returns whether there was any.
+    #[inline]
+    pub(super) fn take(&self, softirqs: SoftirqsOff<'_>) -> bool {
+        let own = self.own(softirqs);
+        // Others may be quicker, each time; not for ever.
+        for _ in 0..self.lines.len() {
+            let Some(i) = self.with_room.find(own) else {
+                return false;
+            };
+            let Some(line) = self.lines.get(i) else {
+                return false;
+            };
+            let mut part = lock_in(&line.part, softirqs);
+            if let Some(rest) = part.room.checked_sub(1) {
+                part.room = rest;
+                if rest == 0 {
+                    self.with_room.clear(i);
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Gives back the room of `flows` that were in a bucket.
+    pub(super) fn give(&self, flows: u32, bucket: u32, softirqs: SoftirqsOff<'_>) {
+        let i = bucket as usize & self.mask();
+        if flows == 0 {
+            return;
+        }
+        if let Some(line) = self.lines.get(i) {
+            let mut part = lock_in(&line.part, softirqs);
+            if part.room == 0 {
+                self.with_room.set(i);
+            }
+            part.room = part.room.saturating_add(flows);
+        }
+    }
+
+    /// A flow in `bucket` has finished.
+    pub(super) fn note_finished(&self, bucket: u32, softirqs: SoftirqsOff<'_>) {
+        let i = bucket as usize & self.mask();
+        if let Some(line) = self.lines.get(i) {
+            let mut part = lock_in(&line.part, softirqs);
+            if part.finished.len() == 0 {
+                self.with_finished.set(i);
+            } else if part.finished.is_full() {
+                // The oldest has been exported since then, most likely.
+                part.next_finished();
+            }
+            part.finished.push(bucket);
+        }
+    }
+
+    /// Whether there may be a flow that has finished.
+    #[inline]
+    pub(super) fn has_finished(&self) -> bool {
+        self.with_finished.0.load(Relaxed) != 0
+    }
+
+    /// A bucket in which a flow has finished, and may be still.
+    pub(super) fn next_finished(&self, softirqs: SoftirqsOff<'_>) -> Option<u32> {
+        let i = self.with_finished.find(self.own(softirqs))?;
+        let mut part = lock_in(&self.lines.get(i)?.part, softirqs);
+        let bucket = part.next_finished()?;
+        if part.finished.len() == 0 {
+            self.with_finished.clear(i);
+        }
+        Some(bucket)
+    }
+
+    /// A walk through all buckets begins. Process context, one walk at a time.
+    pub(super) fn walk_begins(&self) {
+        for line in self.lines.iter() {
+            let mut part = line.part.lock();
+            part.before_this = part.finished.len();
+        }
+    }
+
+    /// It ends. What had finished before the walk in front of it has been taken out, or, with `at_once`, what
+    /// had before it began: those buckets are forgotten. Process context.
+    pub(super) fn walk_ends(&self, at_once: bool) {
+        for (i, line) in self.lines.iter().enumerate() {
+            let mut part = line.part.lock();
+            if at_once {
+                part.before_last = part.before_this;
+            }
+            let gone = part.before_last;
+            part.finished.forget(gone);
+            part.before_last = part.before_this.saturating_sub(gone);
+            if gone != 0 && part.finished.len() == 0 {
+                self.with_finished.clear(i);
+            }
+        }
+    }
+
+    /// Flows that have taken theirs. Process context or softirq.
+    pub(super) fn used(&self) -> u32 {
+        self.lines.iter().fold(self.flows, |used, line| {
+            used.saturating_sub(line.part.lock().room)
+        })
+    }
+}
+
+/// How many parts are worth while: a power of two.
+fn parts_for(flows: u32) -> u32 {
+    // CAST: 64.
+    let most = (flows / FLOWS_MIN).min(cpus_online()).min(PARTS_MAX as u32);
+    most.checked_next_power_of_two().unwrap_or(1)
+}
