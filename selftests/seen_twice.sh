@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Packets that netfilter shows more than once are counted once, whatever the observation
-# points are: in a VRF, with the enslaved device and with that of the VRF; and on a bridge
+# Packets that netfilter shows more than once are counted once, for each of the 31
+# combinations of observation points: in a VRF, with the enslaved device and with that of
+# the VRF; and on a bridge
 # with br_netfilter, as bridged packets and as routed ones.
 #
 #    netns left                netns router                            netns right
@@ -18,9 +19,15 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 begin nft ping tc
 
-# shellcheck disable=SC2054 # the commas belong to the elements
-COMBINATIONS=(prerouting input forward output postrouting
-	prerouting,postrouting forward,postrouting input,output prerouting,input,forward,output,postrouting)
+POINTS=(prerouting input forward output postrouting)
+
+# names[MASK]: the points whose bits are set.
+names=("")
+for mask in {1..31}; do
+	for bit in {0..4}; do
+		((mask >> bit & 1)) && names[mask]+=${names[mask]:+,}${POINTS[bit]}
+	done
+done
 
 vrf() {
 	ip link add v netns left type veth peer name vport netns router || return
@@ -79,37 +86,57 @@ declare -A bridge_ways=(
 	["10.31.0.2 10.31.0.1"]=$IN ["10.31.0.1 10.31.0.2"]=$OUT
 )
 
-# talk NAME: a request from the left to each address on the ways of that name, and its reply.
+# Who asks whom: each request, and its reply, are packets on the ways of that name.
+# shellcheck disable=SC2034 # used by name
+vrf_requests=("left 10.30.0.2 10.2.0.2" "left 10.30.0.2 10.30.0.1")
+# shellcheck disable=SC2034 # used by name
+bridge_requests=("left 10.31.0.2 10.31.0.3" "left 10.31.0.2 10.3.0.2" "left 10.31.0.2 10.31.0.1")
+
+# talk NAME MASK: what is sent has the mask of the combination as its type of service.
 talk() {
-	local -n ways=$1_ways
-	local way
-	for way in "${!ways[@]}"; do
-		case $way in
-			10.3[01].0.2*) on left ping -q -c 1 -W 5 -I "${way% *}" "${way#* }" || return ;;
-		esac
+	local -n requests=$1_requests
+	local request ns from to options pids=() pid status=0
+	for request in "${requests[@]}"; do
+		read -r ns from to options <<<"$request"
+		# shellcheck disable=SC2086 # options are words
+		on "$ns" ping -q -c 1 -W 5 -Q $((4 * $2)) $options -I "$from" "$to" &
+		pids+=($!)
 	done
+	for pid in "${pids[@]}"; do wait "$pid" || status=1; done
+	return "$status"
 }
 
-# expected NAME COMBINATION: the flows, each of one packet.
-expected() {
-	local -n ways=$1_ways
-	local way point
-	for way in "${!ways[@]}"; do
-		for point in ${ways[$way]}; do
-			[[ ,$2, == *,$point,* ]] && echo "$way 1 84" && break
-		done
-	done | sort
+observe_all_combinations() {
+	local mask
+	nf flush || return
+	for mask in {1..31}; do
+		nf set observe "${names[mask]}" && talk "$1" "$mask" || return
+	done
+	nf --json flows | jq -r '.[] | select(.proto == 1)
+		| "\(.src_addr) \(.dst_addr) \(.tos / 4) \(.packets) \(.bytes)"' | sum_flows >"$TMP/counted"
 }
 
-counted() { nf --json flows | jq -r '.[] | "\(.src_addr) \(.dst_addr) \(.packets) \(.bytes)"' | sum_flows; }
-
-# counted_once NAME COMBINATION
+# counted_once NAME WAY: one packet in each combination that has a point on the way.
 counted_once() {
-	nf set observe "$2" && nf flush && talk "$1" || return
-	expected "$1" "$2" >"$TMP/expected"
-	counted >"$TMP/counted"
-	# Some combinations are not on any way: then there is to be nothing.
-	diff -U0 --label expected --label actual "$TMP/expected" "$TMP/counted"
+	local -n ways=$1_ways
+	local mask point
+	for mask in {1..31}; do
+		for point in ${ways[$2]}; do
+			[[ ,${names[mask]}, == *,$point,* ]] && echo "${names[mask]}: 1 84" && break
+		done
+	done | sort >"$TMP/expected"
+	while read -r from to mask rest; do
+		[ "$from $to" = "$2" ] && echo "${names[mask]}: $rest"
+	done <"$TMP/counted" | sort >"$TMP/actual"
+	same "$TMP/expected" "$TMP/actual"
+}
+
+all_counted_once() {
+	local -n all=$1_ways
+	local way
+	for way in "${!all[@]}"; do
+		check "$1: from ${way/ / to }: counted once${2-}" counted_once "$1" "$way"
+	done
 }
 
 witness() {
@@ -120,7 +147,7 @@ witness() {
 				set $point { typeof ip saddr . ip daddr; size 65535; flags dynamic; counter; }
 				chain $point {
 					type filter hook $point priority -500; policy accept;
-					update @$point { ip saddr . ip daddr }
+					ip protocol icmp update @$point { ip saddr . ip daddr }
 				}
 			}
 		END
@@ -158,21 +185,20 @@ for name in vrf bridge; do
 		skip "$name" "this kernel has none: $(tail -n 1 "$TMP/made")"
 		continue
 	fi
-	need talk $name
+	need talk $name 0
 	need witness
-	for combination in "${COMBINATIONS[@]}"; do
-		check "$name: packets are counted once at $combination" counted_once $name "$combination"
-	done
+	check "$name: all 31 combinations can be set" observe_all_combinations $name
 	nft_saw >"$TMP/saw"
+	all_counted_once $name
 	check "$name: nftables sees them at these points too" ways_are_these $name
-	[ $name = bridge ] || check "$name: some of them twice" seen_twice ${#COMBINATIONS[@]}
+	[ $name = bridge ] || check "$name: some of them twice" seen_twice 31
 	need on router nft flush ruleset
 done
 if [ -e /sys/module/vrf ]; then
 	# Packets that leave by a VRF device with a queue take another way through the kernel.
 	need on router tc qdisc add dev blue root pfifo
-	check "vrf: packets are counted once with a queue" counted_once vrf "${COMBINATIONS[-1]}"
-	check "vrf: packets are counted once at output with a queue" counted_once vrf output
+	check "vrf: all 31 combinations can be set with a queue" observe_all_combinations vrf
+	all_counted_once vrf " with a queue"
 fi
 check "the ledger is exact" ledger_holds
 need clean_up
