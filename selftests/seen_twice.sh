@@ -3,12 +3,15 @@
 #
 # Packets that netfilter shows more than once are counted once, for each of the 31
 # combinations of observation points: in a VRF, with the enslaved device and with that of
-# the VRF; and on a bridge
+# the VRF; leaked from one VRF into another, as received and as if sent from here (unlike
+# copies of what was received, which are packets of their own); on a bridge
 # with br_netfilter, as bridged packets and as routed ones.
 #
 #    netns left                netns router                            netns right
 #    v 10.30.0.2/24 --- vport, enslaved to the VRF blue
 #                              10.30.0.1 |  to-right 10.2.0.1 -------- r0 10.2.0.2
+#                 wport, enslaved to the VRF red
+#                              10.32.0.1 |---------------------------- w 10.32.0.2/24
 #  lan 10.31.0.2/24 --- port1 \          |
 #                              bridge    |  to-collector 10.3.0.1 ---- collector 10.3.0.2
 #                       port2 /          |
@@ -31,19 +34,52 @@ done
 
 vrf() {
 	ip link add v netns left type veth peer name vport netns router || return
+	ip link add w netns right type veth peer name wport netns router || return
 	ip -n router -batch - <<-'END' || return
 		link add blue type vrf table 200
+		link add red type vrf table 201
 		link set blue up
+		link set red up
 		link set vport master blue
+		link set wport master red
 		link set vport up
+		link set wport up
 		addr add 10.30.0.1/24 dev vport
+		addr add 10.32.0.1/24 dev wport
 		route add 10.2.0.2/32 dev to-right vrf blue
 		route add 10.30.0.0/24 dev vport
+		route add 10.32.0.0/24 dev red vrf blue
+		route add 10.30.0.0/24 dev blue vrf red
+		route add 10.3.0.2/32 dev to-collector vrf red
+		route add 10.32.0.0/24 dev red
 	END
-	ip -n left -batch - <<-'END'
+	ip -n left -batch - <<-'END' || return
 		link set v up
 		addr add 10.30.0.2/24 dev v
 		route add 10.2.0.2/32 via 10.30.0.1 dev v
+		route add 10.32.0.0/24 via 10.30.0.1 dev v
+	END
+	ip -n right -batch - <<-'END'
+		link set w up
+		addr add 10.32.0.2/24 dev w
+		route add 10.30.0.0/24 via 10.32.0.1 dev w src 10.32.0.2
+		route add 10.3.0.0/24 via 10.32.0.1 dev w src 10.32.0.2
+		route add 10.30.0.0/24 via 10.2.0.1 dev r0 table 10
+		route add 10.3.0.0/24 via 10.2.0.1 dev r0 table 10
+		rule add from 10.2.0.2 table 10
+	END
+}
+
+# TEE copies what was received, and the copy leaves by a VRF.
+copies() {
+	ip -n router link show blue || return
+	on router nft -f - <<-'END'
+		table ip copies {
+			chain copies {
+				type filter hook prerouting priority -400; policy accept;
+				ip saddr 10.3.0.2 ip daddr 10.2.0.2 dup to 10.30.0.2 device "vport"
+			}
+		}
 	END
 }
 
@@ -74,11 +110,17 @@ bridge() {
 
 # The points on the way from one address to another.
 IN="prerouting input" OUT="output postrouting" THROUGH="prerouting forward postrouting"
+LEAKED="prerouting forward output postrouting"
+# The same addresses may be on two packets, of which one is a copy.
 # shellcheck disable=SC2034 # used by name
 declare -A vrf_ways=(
 	["10.30.0.2 10.2.0.2"]=$THROUGH ["10.2.0.2 10.30.0.2"]=$THROUGH
 	["10.30.0.2 10.30.0.1"]=$IN ["10.30.0.1 10.30.0.2"]=$OUT
+	["10.30.0.2 10.32.0.2"]=$LEAKED ["10.32.0.2 10.30.0.2"]=$LEAKED
+	["10.3.0.2 10.32.0.2"]=$LEAKED ["10.32.0.2 10.3.0.2"]=$THROUGH
 )
+# shellcheck disable=SC2034 # used by name
+declare -A copies_ways=(["10.3.0.2 10.2.0.2"]="$THROUGH / $OUT" ["10.2.0.2 10.3.0.2"]=$THROUGH)
 # shellcheck disable=SC2034 # used by name
 declare -A bridge_ways=(
 	["10.31.0.2 10.31.0.3"]=$THROUGH ["10.31.0.3 10.31.0.2"]=$THROUGH
@@ -88,7 +130,12 @@ declare -A bridge_ways=(
 
 # Who asks whom: each request, and its reply, are packets on the ways of that name.
 # shellcheck disable=SC2034 # used by name
-vrf_requests=("left 10.30.0.2 10.2.0.2" "left 10.30.0.2 10.30.0.1")
+vrf_requests=(
+	"left 10.30.0.2 10.2.0.2" "left 10.30.0.2 10.30.0.1" "left 10.30.0.2 10.32.0.2"
+	"collector 10.3.0.2 10.32.0.2"
+)
+# shellcheck disable=SC2034 # used by name
+copies_requests=("collector 10.3.0.2 10.2.0.2")
 # shellcheck disable=SC2034 # used by name
 bridge_requests=("left 10.31.0.2 10.31.0.3" "left 10.31.0.2 10.3.0.2" "left 10.31.0.2 10.31.0.1")
 
@@ -116,14 +163,20 @@ observe_all_combinations() {
 		| "\(.src_addr) \(.dst_addr) \(.tos / 4) \(.packets) \(.bytes)"' | sum_flows >"$TMP/counted"
 }
 
-# counted_once NAME WAY: one packet in each combination that has a point on the way.
+# counted_once NAME WAY: each packet in each combination that has a point on its way.
 counted_once() {
 	local -n ways=$1_ways
-	local mask point
+	local mask point packets passes
 	for mask in {1..31}; do
-		for point in ${ways[$2]}; do
-			[[ ,${names[mask]}, == *,$point,* ]] && echo "${names[mask]}: 1 84" && break
+		packets=0 passes=0
+		for point in ${ways[$2]} /; do
+			if [ "$point" = / ]; then
+				packets=$((packets + passes)) passes=0
+			elif [[ ,${names[mask]}, == *,$point,* ]]; then
+				passes=1
+			fi
 		done
+		[ "$packets" = 0 ] || echo "${names[mask]}: $packets $((84 * packets))"
 	done | sort >"$TMP/expected"
 	while read -r from to mask rest; do
 		[ "$from $to" = "$2" ] && echo "${names[mask]}: $rest"
@@ -137,6 +190,13 @@ all_counted_once() {
 	for way in "${!all[@]}"; do
 		check "$1: from ${way/ / to }: counted once${2-}" counted_once "$1" "$way"
 	done
+}
+
+# Behind the leak, the VRF is known, but not the interface: at output and at postrouting (8 and 16).
+leaks_come_from_the_vrf() {
+	equal "input" "$(index_of router blue)" "$(nf --json flows | jq '[.[]
+		| select(.src_addr == "10.30.0.2" and .dst_addr == "10.32.0.2" and (.tos == 4 * 8 or .tos == 4 * 16))
+		| .input] | unique[]')"
 }
 
 witness() {
@@ -165,8 +225,8 @@ ways_are_these() {
 	local -n ways=$1_ways
 	local way point
 	for way in "${!ways[@]}"; do
-		for point in ${ways[$way]}; do echo "$point $way"; done
-	done | sort >"$TMP/ways"
+		for point in ${ways[$way]//\//}; do echo "$point $way"; done
+	done | sort -u >"$TMP/ways"
 	cut -d ' ' -f 1-3 "$TMP/saw" >"$TMP/saw.ways"
 	same "$TMP/ways" "$TMP/saw.ways"
 }
@@ -180,7 +240,7 @@ for ns in left router right; do
 done
 need load
 need nf enable --inactive-timeout 3600 --active-timeout 3600
-for name in vrf bridge; do
+for name in vrf copies bridge; do
 	if ! $name >"$TMP/made" 2>&1; then
 		skip "$name" "this kernel has none: $(tail -n 1 "$TMP/made")"
 		continue
@@ -192,6 +252,7 @@ for name in vrf bridge; do
 	all_counted_once $name
 	check "$name: nftables sees them at these points too" ways_are_these $name
 	[ $name = bridge ] || check "$name: some of them twice" seen_twice 31
+	[ $name != vrf ] || check "vrf: what was leaked comes from the other VRF" leaks_come_from_the_vrf
 	need on router nft flush ruleset
 done
 if [ -e /sys/module/vrf ]; then

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See helpers.h. */
 
+#include <linux/etherdevice.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_bridge.h>
@@ -128,6 +129,12 @@ u32 netflow_output(const struct nf_hook_state *state)
 	return state->out ? state->out->ifindex : 0;
 }
 
+/* Index of the device that received it last, in a VRF that of the VRF; 0 if it was made here. */
+u32 netflow_skb_iif(const struct sk_buff *skb)
+{
+	return skb->skb_iif;
+}
+
 /*
  * ip_mc_output() runs the hook for a clone, to be received here, and for what goes
  * out. The clone alone lacks the socket of its sender. (Without such a socket, as
@@ -137,6 +144,26 @@ static bool is_group_copy(const struct sk_buff *skb, const struct nf_hook_state 
 {
 	return state->sk && !state->sk->sk_kern_sock && !skb->sk && skb_rtable(skb) &&
 	       skb_rtable(skb)->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST);
+}
+
+/*
+ * vrf_xmit() routes a packet anew and clears IPCB(), so that what was received and
+ * leaked into the VRF looks as if it was sent from here. Left are skb_iif, and the
+ * Ethernet header that the device of the VRF wrote for itself. What merely passes
+ * vrf_ip_out(), such as copies by TEE and ESP around something received, has none.
+ *
+ * LOCAL_OUT is not told the device of the VRF, but skb->dev is still the one (if not
+ * NULL it is valid there, as nf_queue() holds it), and ip_output() tells it to
+ * POST_ROUTING as `in`.
+ */
+static bool is_leaked(const struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	const struct net_device *dev = state->in ?: skb->dev;
+
+	return skb->skb_iif && !IPCB(skb)->flags && dev && netif_is_l3_master(dev) &&
+	       skb_mac_header_was_set(skb) &&
+	       skb_mac_offset(skb) + ETH_HLEN == skb_network_offset(skb) &&
+	       ether_addr_equal(eth_hdr(skb)->h_dest, dev->dev_addr);
 }
 
 void netflow_packet_facts(const struct sk_buff *skb, const struct nf_hook_state *state,
@@ -150,6 +177,7 @@ void netflow_packet_facts(const struct sk_buff *skb, const struct nf_hook_state 
 		.to_l3_master = state->out && netif_is_l3_master(state->out),
 		.to_here = skb_rtable(skb) && skb_rtable(skb)->rt_flags & RTCF_LOCAL,
 		.group_copy = is_group_copy(skb, state),
+		.leaked = is_leaked(skb, state),
 	};
 }
 

@@ -165,6 +165,7 @@ impl<'a> Packet<'a> {
             to_l3_master: more.to_l3_master,
             to_here: more.to_here,
             group_copy: more.group_copy,
+            leaked: more.leaked,
             ..facts
         }
     }
@@ -174,6 +175,17 @@ impl<'a> Packet<'a> {
     #[inline]
     pub(crate) fn input(&self) -> u32 {
         self.view.input
+    }
+
+    /// The same at POSTROUTING, where a packet that was leaked into a VRF is said to come in by that VRF.
+    /// It came from the one returned.
+    pub(crate) fn forwarded_from(&self) -> u32 {
+        if u32::from(self.view.ipcb_flags) & bindings::NETFLOW_IPSKB_L3SLAVE != 0 {
+            self.view.input
+        } else {
+            // SAFETY: `skb` is valid by the type invariant.
+            unsafe { bindings::netflow_skb_iif(self.skb.as_ptr()) }
+        }
     }
 
     /// Index of the interface that the packet goes out by, 0 if that is not known yet.
