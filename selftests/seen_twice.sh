@@ -45,6 +45,7 @@ vrf() {
 		link set vport up
 		link set wport up
 		addr add 10.30.0.1/24 dev vport
+		addr add 10.30.0.9/24 dev vport
 		addr add 10.32.0.1/24 dev wport
 		route add 10.2.0.2/32 dev to-right vrf blue
 		route add 10.30.0.0/24 dev vport
@@ -110,7 +111,7 @@ bridge() {
 
 # The points on the way from one address to another.
 IN="prerouting input" OUT="output postrouting" THROUGH="prerouting forward postrouting"
-LEAKED="prerouting forward output postrouting"
+LEAKED="prerouting forward output postrouting" ITSELF="prerouting input output postrouting"
 # The same addresses may be on two packets, of which one is a copy.
 # shellcheck disable=SC2034 # used by name
 declare -A vrf_ways=(
@@ -118,6 +119,7 @@ declare -A vrf_ways=(
 	["10.30.0.2 10.30.0.1"]=$IN ["10.30.0.1 10.30.0.2"]=$OUT
 	["10.30.0.2 10.32.0.2"]=$LEAKED ["10.32.0.2 10.30.0.2"]=$LEAKED
 	["10.3.0.2 10.32.0.2"]=$LEAKED ["10.32.0.2 10.3.0.2"]=$THROUGH
+	["10.30.0.1 10.30.0.9"]=$ITSELF ["10.30.0.9 10.30.0.1"]=$ITSELF
 )
 # shellcheck disable=SC2034 # used by name
 declare -A copies_ways=(["10.3.0.2 10.2.0.2"]="$THROUGH / $OUT" ["10.2.0.2 10.3.0.2"]=$THROUGH)
@@ -132,7 +134,7 @@ declare -A bridge_ways=(
 # shellcheck disable=SC2034 # used by name
 vrf_requests=(
 	"left 10.30.0.2 10.2.0.2" "left 10.30.0.2 10.30.0.1" "left 10.30.0.2 10.32.0.2"
-	"collector 10.3.0.2 10.32.0.2"
+	"collector 10.3.0.2 10.32.0.2" "router 10.30.0.1 10.30.0.9 -I blue"
 )
 # shellcheck disable=SC2034 # used by name
 copies_requests=("collector 10.3.0.2 10.2.0.2")

@@ -176,6 +176,7 @@ void netflow_packet_facts(const struct sk_buff *skb, const struct nf_hook_state 
 #endif
 		.to_l3_master = state->out && netif_is_l3_master(state->out),
 		.to_here = skb_rtable(skb) && skb_rtable(skb)->rt_flags & RTCF_LOCAL,
+		.output_route = skb_rtable(skb) && rt_is_output_route(skb_rtable(skb)),
 		.group_copy = is_group_copy(skb, state),
 		.leaked = is_leaked(skb, state),
 	};

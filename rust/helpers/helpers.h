@@ -41,6 +41,7 @@ struct packet_facts {
 	bool ipvs;		/* was routed by IPVS */
 	bool to_l3_master;	/* goes out by the device of a VRF */
 	bool to_here;		/* its route is a local one */
+	bool output_route;	/* its route was found when it was sent */
 	bool group_copy;	/* copy of what is sent to a group, to be received here */
 	bool leaked;		/* was received, and the device of a VRF sends it on */
 };

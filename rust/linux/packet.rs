@@ -147,12 +147,12 @@ impl<'a> Packet<'a> {
             ..Facts::default()
         };
         match self.point {
-            Point::Prerouting | Point::Input | Point::Forward if !view.bridged => facts,
+            Point::Prerouting | Point::Forward if !view.bridged => facts,
             _ => self.more_facts(facts),
         }
     }
 
-    /// Adds what is known only of packets that go out, or were bridged.
+    /// Adds what is known only of packets that are for this host, go out, or were bridged.
     fn more_facts(&self, facts: Facts) -> Facts {
         let mut more = bindings::packet_facts::default();
         // SAFETY: Both are valid by the type invariant, `more` is ours.
@@ -166,6 +166,8 @@ impl<'a> Packet<'a> {
             to_here: more.to_here,
             group_copy: more.group_copy,
             leaked: more.leaked,
+            // vrf_ip_rcv() makes it look as if it came from elsewhere, but it keeps the route that it was sent by.
+            looped: facts.looped || (self.point == Point::Input && more.output_route),
             ..facts
         }
     }
