@@ -5,7 +5,8 @@
 # combinations of observation points: in a VRF, with the enslaved device and with that of
 # the VRF; leaked from one VRF into another, as received and as if sent from here (unlike
 # copies of what was received, which are packets of their own); on a bridge
-# with br_netfilter, as bridged packets and as routed ones.
+# with br_netfilter, as bridged packets and as routed ones; and packets to a group
+# that no program sent, as copy and as original.
 #
 #    netns left                netns router                            netns right
 #    v 10.30.0.2/24 --- vport, enslaved to the VRF blue
@@ -236,6 +237,60 @@ ways_are_these() {
 # seen_twice: some packet was, or the test would prove nothing.
 seen_twice() { awk -v sent="$1" '$4 > sent { twice = 1; print } END { exit !twice }' "$TMP/saw"; }
 
+# Packets to a group that no program sent: IGMP version 2 reports each group that was joined, to it.
+REPORTS=2
+
+group() {
+	local point
+	on router sysctl -qw net.ipv4.igmp_max_memberships=100 net.ipv4.igmp_qrv="$REPORTS" \
+		net.ipv4.conf.to-right.force_igmp_version=2 \
+		net.ipv4.conf.to-right.igmpv2_unsolicited_report_interval=10 || return
+	for point in "${POINTS[@]}"; do
+		cat <<-END
+			table ip groups {
+				counter $point { }
+				chain $point {
+					type filter hook $point priority -500; policy accept;
+					ip daddr 239.4.4.0/24 counter name $point
+				}
+			}
+		END
+	done | on router nft -f -
+}
+
+# group_saw POINT COUNT. Reports come in last of all.
+group_saw() {
+	equal "nftables saw at $1" "$2" "$(on router nft -j list counter ip groups "$1" |
+		jq '.nftables[] | .counter // empty | .packets')"
+}
+
+# Each combination has a group.
+join_groups() {
+	local mask
+	nf flush || return
+	for mask in {1..31}; do
+		nf set observe "${names[mask]}" || return
+		ip -n router addr add "239.4.4.$mask/32" dev to-right autojoin || return
+		eventually 10 group_saw input $((REPORTS * mask)) || return
+	done
+}
+
+reports_counted_once() {
+	local mask
+	for mask in {1..31}; do
+		[ "${names[mask]}" = forward ] || echo "${names[mask]}: $REPORTS"
+	done >"$TMP/expected"
+	nf --json flows | jq -r '.[] | select(.proto == 2) | "\(.dst_addr) \(.packets)"' | sed 's/^239\.4\.4\.//' |
+		awk '{ sum[$1] += $2 } END { for (mask in sum) print mask, sum[mask] }' | sort -n |
+		while read -r mask packets; do echo "${names[mask]}: $packets"; done >"$TMP/actual"
+	same "$TMP/expected" "$TMP/actual"
+}
+
+reports_seen_twice() {
+	local all=$((31 * REPORTS))
+	group_saw prerouting "$all" && group_saw input "$all" && group_saw output "$all" && group_saw postrouting $((2 * all))
+}
+
 need two_hosts
 for ns in left router right; do
 	need on $ns sysctl -qw net.ipv6.conf.default.disable_ipv6=1
@@ -263,6 +318,10 @@ if [ -e /sys/module/vrf ]; then
 	check "vrf: all 31 combinations can be set with a queue" observe_all_combinations vrf
 	all_counted_once vrf " with a queue"
 fi
+need group
+check "group: all 31 combinations can be set" join_groups
+check "group: reports of IGMP: counted once" reports_counted_once
+check "group: nftables sees them twice" reports_seen_twice
 check "the ledger is exact" ledger_holds
 need clean_up
 modprobe -qr br_netfilter

@@ -136,14 +136,41 @@ u32 netflow_skb_iif(const struct sk_buff *skb)
 }
 
 /*
+ * Static functions have no address here, but a name; LTO and live patches add to its
+ * end. Kept are the last that has this name and the last that has not, so that it is
+ * looked up once.
+ */
+static bool is_ip_mc_finish_output(const void *fn)
+{
+	static const void *is, *is_not;
+	char name[sizeof("ip_mc_finish_output")];
+
+	if (fn == READ_ONCE(is))
+		return true;
+	if (fn == READ_ONCE(is_not))
+		return false;
+	snprintf(name, sizeof(name), "%ps", fn);
+	if (strcmp(name, "ip_mc_finish_output")) {
+		WRITE_ONCE(is_not, fn);
+		return false;
+	}
+	WRITE_ONCE(is, fn);
+	return true;
+}
+
+/*
  * ip_mc_output() runs the hook for a clone, to be received here, and for what goes
- * out. The clone alone lacks the socket of its sender. (Without such a socket, as
- * for IGMP and tunnels, the two look the same.)
+ * out. The clone lacks the socket of its sender; but what IGMP sends or what is
+ * forwarded has none, and only what is done with the two next tells them apart.
  */
 static bool is_group_copy(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	return state->sk && !state->sk->sk_kern_sock && !skb->sk && skb_rtable(skb) &&
-	       skb_rtable(skb)->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST);
+	if (skb->sk || !skb_rtable(skb) ||
+	    !(skb_rtable(skb)->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST)))
+		return false;
+	if (!IS_ENABLED(CONFIG_KALLSYMS))
+		return state->sk && !state->sk->sk_kern_sock;
+	return is_ip_mc_finish_output(state->okfn);
 }
 
 /*
