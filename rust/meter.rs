@@ -249,6 +249,7 @@ impl Meter {
             input: match point {
                 // The kernel names an interface for some packets that it sends.
                 Point::Output | Point::Postrouting if is_local => 0,
+                Point::Postrouting => self.exporter.switches.iface(word, packet.forwarded_from()),
                 _ => self.exporter.switches.iface(word, packet.input()),
             },
             cpu: self.exporter.on_cpu(softirqs),

@@ -1,13 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Packets that netfilter shows more than once are counted once, whatever the observation
-# points are: in a VRF, with the enslaved device and with that of the VRF; and on a bridge
-# with br_netfilter, as bridged packets and as routed ones.
+# Packets that netfilter shows more than once are counted once, for each of the 31
+# combinations of observation points: in a VRF, with the enslaved device and with that of
+# the VRF; leaked from one VRF into another, as received and as if sent from here (unlike
+# copies of what was received, which are packets of their own); on a bridge
+# with br_netfilter, as bridged packets and as routed ones; and packets to a group
+# that no program sent, as copy and as original.
 #
 #    netns left                netns router                            netns right
 #    v 10.30.0.2/24 --- vport, enslaved to the VRF blue
 #                              10.30.0.1 |  to-right 10.2.0.1 -------- r0 10.2.0.2
+#                 wport, enslaved to the VRF red
+#                              10.32.0.1 |---------------------------- w 10.32.0.2/24
 #  lan 10.31.0.2/24 --- port1 \          |
 #                              bridge    |  to-collector 10.3.0.1 ---- collector 10.3.0.2
 #                       port2 /          |
@@ -18,25 +23,65 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 begin nft ping tc
 
-# shellcheck disable=SC2054 # the commas belong to the elements
-COMBINATIONS=(prerouting input forward output postrouting
-	prerouting,postrouting forward,postrouting input,output prerouting,input,forward,output,postrouting)
+POINTS=(prerouting input forward output postrouting)
+
+# names[MASK]: the points whose bits are set.
+names=("")
+for mask in {1..31}; do
+	for bit in {0..4}; do
+		((mask >> bit & 1)) && names[mask]+=${names[mask]:+,}${POINTS[bit]}
+	done
+done
 
 vrf() {
 	ip link add v netns left type veth peer name vport netns router || return
+	ip link add w netns right type veth peer name wport netns router || return
 	ip -n router -batch - <<-'END' || return
 		link add blue type vrf table 200
+		link add red type vrf table 201
 		link set blue up
+		link set red up
 		link set vport master blue
+		link set wport master red
 		link set vport up
+		link set wport up
 		addr add 10.30.0.1/24 dev vport
+		addr add 10.30.0.9/24 dev vport
+		addr add 10.32.0.1/24 dev wport
 		route add 10.2.0.2/32 dev to-right vrf blue
 		route add 10.30.0.0/24 dev vport
+		route add 10.32.0.0/24 dev red vrf blue
+		route add 10.30.0.0/24 dev blue vrf red
+		route add 10.3.0.2/32 dev to-collector vrf red
+		route add 10.32.0.0/24 dev red
 	END
-	ip -n left -batch - <<-'END'
+	ip -n left -batch - <<-'END' || return
 		link set v up
 		addr add 10.30.0.2/24 dev v
 		route add 10.2.0.2/32 via 10.30.0.1 dev v
+		route add 10.32.0.0/24 via 10.30.0.1 dev v
+	END
+	ip -n right -batch - <<-'END'
+		link set w up
+		addr add 10.32.0.2/24 dev w
+		route add 10.30.0.0/24 via 10.32.0.1 dev w src 10.32.0.2
+		route add 10.3.0.0/24 via 10.32.0.1 dev w src 10.32.0.2
+		route add 10.30.0.0/24 via 10.2.0.1 dev r0 table 10
+		route add 10.3.0.0/24 via 10.2.0.1 dev r0 table 10
+		rule add from 10.2.0.2 table 10
+	END
+}
+
+# TEE copies what was received, and the copy leaves by a VRF.
+copies() {
+	ip -n router link show blue || return
+	on router nft -f - <<-'END'
+		table ip copies {
+			chain copies {
+				type filter hook prerouting priority -400; policy accept;
+				ip saddr 10.3.0.2 ip daddr 10.2.0.2 dup to 10.30.0.2 device "vport"
+			}
+		}
 	END
 }
 
@@ -67,11 +112,18 @@ bridge() {
 
 # The points on the way from one address to another.
 IN="prerouting input" OUT="output postrouting" THROUGH="prerouting forward postrouting"
+LEAKED="prerouting forward output postrouting" ITSELF="prerouting input output postrouting"
+# The same addresses may be on two packets, of which one is a copy.
 # shellcheck disable=SC2034 # used by name
 declare -A vrf_ways=(
 	["10.30.0.2 10.2.0.2"]=$THROUGH ["10.2.0.2 10.30.0.2"]=$THROUGH
 	["10.30.0.2 10.30.0.1"]=$IN ["10.30.0.1 10.30.0.2"]=$OUT
+	["10.30.0.2 10.32.0.2"]=$LEAKED ["10.32.0.2 10.30.0.2"]=$LEAKED
+	["10.3.0.2 10.32.0.2"]=$LEAKED ["10.32.0.2 10.3.0.2"]=$THROUGH
+	["10.30.0.1 10.30.0.9"]=$ITSELF ["10.30.0.9 10.30.0.1"]=$ITSELF
 )
+# shellcheck disable=SC2034 # used by name
+declare -A copies_ways=(["10.3.0.2 10.2.0.2"]="$THROUGH / $OUT" ["10.2.0.2 10.3.0.2"]=$THROUGH)
 # shellcheck disable=SC2034 # used by name
 declare -A bridge_ways=(
 	["10.31.0.2 10.31.0.3"]=$THROUGH ["10.31.0.3 10.31.0.2"]=$THROUGH
@@ -79,37 +131,75 @@ declare -A bridge_ways=(
 	["10.31.0.2 10.31.0.1"]=$IN ["10.31.0.1 10.31.0.2"]=$OUT
 )
 
-# talk NAME: a request from the left to each address on the ways of that name, and its reply.
+# Who asks whom: each request, and its reply, are packets on the ways of that name.
+# shellcheck disable=SC2034 # used by name
+vrf_requests=(
+	"left 10.30.0.2 10.2.0.2" "left 10.30.0.2 10.30.0.1" "left 10.30.0.2 10.32.0.2"
+	"collector 10.3.0.2 10.32.0.2" "router 10.30.0.1 10.30.0.9 -I blue"
+)
+# shellcheck disable=SC2034 # used by name
+copies_requests=("collector 10.3.0.2 10.2.0.2")
+# shellcheck disable=SC2034 # used by name
+bridge_requests=("left 10.31.0.2 10.31.0.3" "left 10.31.0.2 10.3.0.2" "left 10.31.0.2 10.31.0.1")
+
+# talk NAME MASK: what is sent has the mask of the combination as its type of service.
 talk() {
+	local -n requests=$1_requests
+	local request ns from to options pids=() pid status=0
+	for request in "${requests[@]}"; do
+		read -r ns from to options <<<"$request"
+		# shellcheck disable=SC2086 # options are words
+		on "$ns" ping -q -c 1 -W 5 -Q $((4 * $2)) $options -I "$from" "$to" &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do wait "$pid" || status=1; done
+	return "$status"
+}
+
+observe_all_combinations() {
+	local mask
+	nf flush || return
+	for mask in {1..31}; do
+		nf set observe "${names[mask]}" && talk "$1" "$mask" || return
+	done
+	nf --json flows | jq -r '.[] | select(.proto == 1)
+		| "\(.src_addr) \(.dst_addr) \(.tos / 4) \(.packets) \(.bytes)"' | sum_flows >"$TMP/counted"
+}
+
+# counted_once NAME WAY: each packet in each combination that has a point on its way.
+counted_once() {
 	local -n ways=$1_ways
+	local mask point packets passes
+	for mask in {1..31}; do
+		packets=0 passes=0
+		for point in ${ways[$2]} /; do
+			if [ "$point" = / ]; then
+				packets=$((packets + passes)) passes=0
+			elif [[ ,${names[mask]}, == *,$point,* ]]; then
+				passes=1
+			fi
+		done
+		[ "$packets" = 0 ] || echo "${names[mask]}: $packets $((84 * packets))"
+	done | sort >"$TMP/expected"
+	while read -r from to mask rest; do
+		[ "$from $to" = "$2" ] && echo "${names[mask]}: $rest"
+	done <"$TMP/counted" | sort >"$TMP/actual"
+	same "$TMP/expected" "$TMP/actual"
+}
+
+all_counted_once() {
+	local -n all=$1_ways
 	local way
-	for way in "${!ways[@]}"; do
-		case $way in
-			10.3[01].0.2*) on left ping -q -c 1 -W 5 -I "${way% *}" "${way#* }" || return ;;
-		esac
+	for way in "${!all[@]}"; do
+		check "$1: from ${way/ / to }: counted once${2-}" counted_once "$1" "$way"
 	done
 }
 
-# expected NAME COMBINATION: the flows, each of one packet.
-expected() {
-	local -n ways=$1_ways
-	local way point
-	for way in "${!ways[@]}"; do
-		for point in ${ways[$way]}; do
-			[[ ,$2, == *,$point,* ]] && echo "$way 1 84" && break
-		done
-	done | sort
-}
-
-counted() { nf --json flows | jq -r '.[] | "\(.src_addr) \(.dst_addr) \(.packets) \(.bytes)"' | sum_flows; }
-
-# counted_once NAME COMBINATION
-counted_once() {
-	nf set observe "$2" && nf flush && talk "$1" || return
-	expected "$1" "$2" >"$TMP/expected"
-	counted >"$TMP/counted"
-	# Some combinations are not on any way: then there is to be nothing.
-	diff -U0 --label expected --label actual "$TMP/expected" "$TMP/counted"
+# Behind the leak, the VRF is known, but not the interface: at output and at postrouting (8 and 16).
+leaks_come_from_the_vrf() {
+	equal "input" "$(index_of router blue)" "$(nf --json flows | jq '[.[]
+		| select(.src_addr == "10.30.0.2" and .dst_addr == "10.32.0.2" and (.tos == 4 * 8 or .tos == 4 * 16))
+		| .input] | unique[]')"
 }
 
 witness() {
@@ -120,7 +210,7 @@ witness() {
 				set $point { typeof ip saddr . ip daddr; size 65535; flags dynamic; counter; }
 				chain $point {
 					type filter hook $point priority -500; policy accept;
-					update @$point { ip saddr . ip daddr }
+					ip protocol icmp update @$point { ip saddr . ip daddr }
 				}
 			}
 		END
@@ -138,8 +228,8 @@ ways_are_these() {
 	local -n ways=$1_ways
 	local way point
 	for way in "${!ways[@]}"; do
-		for point in ${ways[$way]}; do echo "$point $way"; done
-	done | sort >"$TMP/ways"
+		for point in ${ways[$way]//\//}; do echo "$point $way"; done
+	done | sort -u >"$TMP/ways"
 	cut -d ' ' -f 1-3 "$TMP/saw" >"$TMP/saw.ways"
 	same "$TMP/ways" "$TMP/saw.ways"
 }
@@ -147,33 +237,91 @@ ways_are_these() {
 # seen_twice: some packet was, or the test would prove nothing.
 seen_twice() { awk -v sent="$1" '$4 > sent { twice = 1; print } END { exit !twice }' "$TMP/saw"; }
 
+# Packets to a group that no program sent: IGMP version 2 reports each group that was joined, to it.
+REPORTS=2
+
+group() {
+	local point
+	on router sysctl -qw net.ipv4.igmp_max_memberships=100 net.ipv4.igmp_qrv="$REPORTS" \
+		net.ipv4.conf.to-right.force_igmp_version=2 \
+		net.ipv4.conf.to-right.igmpv2_unsolicited_report_interval=10 || return
+	for point in "${POINTS[@]}"; do
+		cat <<-END
+			table ip groups {
+				counter $point { }
+				chain $point {
+					type filter hook $point priority -500; policy accept;
+					ip daddr 239.4.4.0/24 counter name $point
+				}
+			}
+		END
+	done | on router nft -f -
+}
+
+# group_saw POINT COUNT. Reports come in last of all.
+group_saw() {
+	equal "nftables saw at $1" "$2" "$(on router nft -j list counter ip groups "$1" |
+		jq '.nftables[] | .counter // empty | .packets')"
+}
+
+# Each combination has a group.
+join_groups() {
+	local mask
+	nf flush || return
+	for mask in {1..31}; do
+		nf set observe "${names[mask]}" || return
+		ip -n router addr add "239.4.4.$mask/32" dev to-right autojoin || return
+		eventually 10 group_saw input $((REPORTS * mask)) || return
+	done
+}
+
+reports_counted_once() {
+	local mask
+	for mask in {1..31}; do
+		[ "${names[mask]}" = forward ] || echo "${names[mask]}: $REPORTS"
+	done >"$TMP/expected"
+	nf --json flows | jq -r '.[] | select(.proto == 2) | "\(.dst_addr) \(.packets)"' | sed 's/^239\.4\.4\.//' |
+		awk '{ sum[$1] += $2 } END { for (mask in sum) print mask, sum[mask] }' | sort -n |
+		while read -r mask packets; do echo "${names[mask]}: $packets"; done >"$TMP/actual"
+	same "$TMP/expected" "$TMP/actual"
+}
+
+reports_seen_twice() {
+	local all=$((31 * REPORTS))
+	group_saw prerouting "$all" && group_saw input "$all" && group_saw output "$all" && group_saw postrouting $((2 * all))
+}
+
 need two_hosts
 for ns in left router right; do
 	need on $ns sysctl -qw net.ipv6.conf.default.disable_ipv6=1
 done
 need load
 need nf enable --inactive-timeout 3600 --active-timeout 3600
-for name in vrf bridge; do
+for name in vrf copies bridge; do
 	if ! $name >"$TMP/made" 2>&1; then
 		skip "$name" "this kernel has none: $(tail -n 1 "$TMP/made")"
 		continue
 	fi
-	need talk $name
+	need talk $name 0
 	need witness
-	for combination in "${COMBINATIONS[@]}"; do
-		check "$name: packets are counted once at $combination" counted_once $name "$combination"
-	done
+	check "$name: all 31 combinations can be set" observe_all_combinations $name
 	nft_saw >"$TMP/saw"
+	all_counted_once $name
 	check "$name: nftables sees them at these points too" ways_are_these $name
-	[ $name = bridge ] || check "$name: some of them twice" seen_twice ${#COMBINATIONS[@]}
+	[ $name = bridge ] || check "$name: some of them twice" seen_twice 31
+	[ $name != vrf ] || check "vrf: what was leaked comes from the other VRF" leaks_come_from_the_vrf
 	need on router nft flush ruleset
 done
 if [ -e /sys/module/vrf ]; then
 	# Packets that leave by a VRF device with a queue take another way through the kernel.
 	need on router tc qdisc add dev blue root pfifo
-	check "vrf: packets are counted once with a queue" counted_once vrf "${COMBINATIONS[-1]}"
-	check "vrf: packets are counted once at output with a queue" counted_once vrf output
+	check "vrf: all 31 combinations can be set with a queue" observe_all_combinations vrf
+	all_counted_once vrf " with a queue"
 fi
+need group
+check "group: all 31 combinations can be set" join_groups
+check "group: reports of IGMP: counted once" reports_counted_once
+check "group: nftables sees them twice" reports_seen_twice
 check "the ledger is exact" ledger_holds
 need clean_up
 modprobe -qr br_netfilter

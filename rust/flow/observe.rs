@@ -12,7 +12,8 @@
 //!
 //! A packet is counted at the first of the chosen points on its way. No mark is left on it: at each
 //! point, its way up to there is known from the point itself, from whether it was forwarded, and
-//! from whether it came in by the loopback device, having gone out before.
+//! from whether it came in by the loopback device, having gone out before. What a VRF does to the way
+//! is in [`Facts`].
 
 /// An observation point, one of netfilter's hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +102,8 @@ pub(crate) struct Facts {
     pub(crate) to_here: bool,
     /// It is a copy of what this host sends to a group, to be received here.
     pub(crate) group_copy: bool,
+    /// It was received and routed to the device of a VRF, and that sends it as if it came from here.
+    pub(crate) leaked: bool,
 }
 
 /// How a packet came to a point.
@@ -121,6 +124,8 @@ enum Origin {
     Here,
     /// It was received and routed or bridged, so it has passed PREROUTING and FORWARD.
     Forwarded,
+    /// The same, and the device of a VRF sends it on, so it passes OUTPUT too.
+    Leaked,
     /// It was received and sent on by IPVS, so it has passed PREROUTING, and passes OUTPUT.
     Ipvs,
 }
@@ -138,7 +143,9 @@ impl Way {
                 Point::Postrouting => (facts.to_l3_master && !facts.to_here) || facts.group_copy,
             },
             looped: facts.looped,
-            origin: if facts.routed || facts.bridged {
+            origin: if facts.leaked && !facts.ipvs {
+                Origin::Leaked
+            } else if facts.routed || facts.bridged {
                 Origin::Forwarded
             } else if facts.ipvs {
                 Origin::Ipvs
@@ -172,10 +179,12 @@ impl Way {
             Point::Output => match self.origin {
                 Origin::Here => 0,
                 Origin::Forwarded | Origin::Ipvs => IN,
+                Origin::Leaked => IN | Point::Forward.bit(),
             },
             Point::Postrouting => match self.origin {
                 Origin::Here => Point::Output.bit(),
                 Origin::Forwarded => IN | Point::Forward.bit(),
+                Origin::Leaked => IN | Point::Forward.bit() | Point::Output.bit(),
                 Origin::Ipvs => IN | Point::Output.bit(),
             },
         };
@@ -200,6 +209,7 @@ mod tests {
         to_l3_master: false,
         to_here: false,
         group_copy: false,
+        leaked: false,
     };
 
     /// The ways of packets through netfilter: each point that they pass, and what is known there.
@@ -244,6 +254,26 @@ mod tests {
             group_copy: true,
             ..NONE
         };
+        let routed_to_master = Facts {
+            routed: true,
+            ..master
+        };
+        let leaked = Facts {
+            leaked: true,
+            ..NONE
+        };
+        let leaked_on = Facts {
+            leaked: true,
+            ..master
+        };
+        let bridged_leaked = Facts {
+            leaked: true,
+            ..bridged
+        };
+        let ipvs_leaked = Facts {
+            leaked: true,
+            ..ipvs
+        };
         vec![
             ("received", vec![(Prerouting, NONE), (Input, NONE)]),
             (
@@ -282,6 +312,55 @@ mod tests {
                     (Postrouting, vrf_here),
                     (Prerouting, looped),
                     (Input, looped),
+                ],
+            ),
+            // vrf_xmit() runs LOCAL_OUT and POST_ROUTING for what was routed to its device.
+            (
+                "leaked into a VRF",
+                vec![
+                    (Prerouting, NONE),
+                    (Forward, NONE),
+                    (Postrouting, routed_to_master),
+                    (Output, leaked),
+                    (Postrouting, leaked),
+                ],
+            ),
+            (
+                "leaked from a VRF into another, and from there on",
+                vec![
+                    (Prerouting, NONE),
+                    (Prerouting, slave),
+                    (Forward, slave),
+                    (Postrouting, routed_to_master),
+                    (Output, leaked_on),
+                    (Postrouting, leaked_on),
+                    (Output, leaked),
+                    (Postrouting, leaked),
+                ],
+            ),
+            (
+                "received by a bridge and leaked",
+                vec![
+                    (Prerouting, in_bridge),
+                    (Forward, bridged),
+                    (Postrouting, routed_to_master),
+                    (Output, bridged_leaked),
+                    (Postrouting, bridged_leaked),
+                ],
+            ),
+            (
+                "through IPVS into a VRF",
+                vec![
+                    (Prerouting, NONE),
+                    (
+                        Output,
+                        Facts {
+                            to_l3_master: true,
+                            ..ipvs
+                        },
+                    ),
+                    (Output, ipvs_leaked),
+                    (Postrouting, ipvs_leaked),
                 ],
             ),
             // br_netfilter runs PRE_ROUTING, FORWARD and POST_ROUTING for what is bridged.
@@ -349,13 +428,18 @@ mod tests {
                 ..NONE
             }
         ));
-        assert!(!local(
-            Postrouting,
+        for facts in [
             Facts {
                 routed: true,
                 ..NONE
-            }
-        ));
+            },
+            Facts {
+                leaked: true,
+                ..NONE
+            },
+        ] {
+            assert!(!local(Postrouting, facts));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See helpers.h. */
 
+#include <linux/etherdevice.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_bridge.h>
@@ -128,15 +129,68 @@ u32 netflow_output(const struct nf_hook_state *state)
 	return state->out ? state->out->ifindex : 0;
 }
 
+/* Index of the device that received it last, in a VRF that of the VRF; 0 if it was made here. */
+u32 netflow_skb_iif(const struct sk_buff *skb)
+{
+	return skb->skb_iif;
+}
+
+/*
+ * Static functions have no address here, but a name; LTO and live patches add to its
+ * end. Kept are the last that has this name and the last that has not, so that it is
+ * looked up once.
+ */
+static bool is_ip_mc_finish_output(const void *fn)
+{
+	static const void *is, *is_not;
+	char name[sizeof("ip_mc_finish_output")];
+
+	if (fn == READ_ONCE(is))
+		return true;
+	if (fn == READ_ONCE(is_not))
+		return false;
+	snprintf(name, sizeof(name), "%ps", fn);
+	if (strcmp(name, "ip_mc_finish_output")) {
+		WRITE_ONCE(is_not, fn);
+		return false;
+	}
+	WRITE_ONCE(is, fn);
+	return true;
+}
+
 /*
  * ip_mc_output() runs the hook for a clone, to be received here, and for what goes
- * out. The clone alone lacks the socket of its sender. (Without such a socket, as
- * for IGMP and tunnels, the two look the same.)
+ * out. The clone lacks the socket of its sender; but what IGMP sends or what is
+ * forwarded has none, and only what is done with the two next tells them apart.
  */
 static bool is_group_copy(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	return state->sk && !state->sk->sk_kern_sock && !skb->sk && skb_rtable(skb) &&
-	       skb_rtable(skb)->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST);
+	if (skb->sk || !skb_rtable(skb) ||
+	    !(skb_rtable(skb)->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST)))
+		return false;
+	if (!IS_ENABLED(CONFIG_KALLSYMS))
+		return state->sk && !state->sk->sk_kern_sock;
+	return is_ip_mc_finish_output(state->okfn);
+}
+
+/*
+ * vrf_xmit() routes a packet anew and clears IPCB(), so that what was received and
+ * leaked into the VRF looks as if it was sent from here. Left are skb_iif, and the
+ * Ethernet header that the device of the VRF wrote for itself. What merely passes
+ * vrf_ip_out(), such as copies by TEE and ESP around something received, has none.
+ *
+ * LOCAL_OUT is not told the device of the VRF, but skb->dev is still the one (if not
+ * NULL it is valid there, as nf_queue() holds it), and ip_output() tells it to
+ * POST_ROUTING as `in`.
+ */
+static bool is_leaked(const struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	const struct net_device *dev = state->in ?: skb->dev;
+
+	return skb->skb_iif && !IPCB(skb)->flags && dev && netif_is_l3_master(dev) &&
+	       skb_mac_header_was_set(skb) &&
+	       skb_mac_offset(skb) + ETH_HLEN == skb_network_offset(skb) &&
+	       ether_addr_equal(eth_hdr(skb)->h_dest, dev->dev_addr);
 }
 
 void netflow_packet_facts(const struct sk_buff *skb, const struct nf_hook_state *state,
@@ -149,7 +203,9 @@ void netflow_packet_facts(const struct sk_buff *skb, const struct nf_hook_state 
 #endif
 		.to_l3_master = state->out && netif_is_l3_master(state->out),
 		.to_here = skb_rtable(skb) && skb_rtable(skb)->rt_flags & RTCF_LOCAL,
+		.output_route = skb_rtable(skb) && rt_is_output_route(skb_rtable(skb)),
 		.group_copy = is_group_copy(skb, state),
+		.leaked = is_leaked(skb, state),
 	};
 }
 

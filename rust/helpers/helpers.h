@@ -41,7 +41,9 @@ struct packet_facts {
 	bool ipvs;		/* was routed by IPVS */
 	bool to_l3_master;	/* goes out by the device of a VRF */
 	bool to_here;		/* its route is a local one */
+	bool output_route;	/* its route was found when it was sent */
 	bool group_copy;	/* copy of what is sent to a group, to be received here */
+	bool leaked;		/* was received, and the device of a VRF sends it on */
 };
 
 /* The fields of a struct flowi4 that a lookup depends on. */
@@ -78,6 +80,7 @@ u16 netflow_gso_segs(const struct sk_buff *skb);
 u16 netflow_gso_tunnel_headers(const struct sk_buff *skb);
 u32 netflow_mark(const struct sk_buff *skb);
 u32 netflow_output(const struct nf_hook_state *state);
+u32 netflow_skb_iif(const struct sk_buff *skb);
 void netflow_packet_facts(const struct sk_buff *skb, const struct nf_hook_state *state,
 			  struct packet_facts *facts);
 u32 netflow_l3mdev(const struct nf_hook_state *state);

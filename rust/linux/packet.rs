@@ -147,12 +147,12 @@ impl<'a> Packet<'a> {
             ..Facts::default()
         };
         match self.point {
-            Point::Prerouting | Point::Input | Point::Forward if !view.bridged => facts,
+            Point::Prerouting | Point::Forward if !view.bridged => facts,
             _ => self.more_facts(facts),
         }
     }
 
-    /// Adds what is known only of packets that go out, or were bridged.
+    /// Adds what is known only of packets that are for this host, go out, or were bridged.
     fn more_facts(&self, facts: Facts) -> Facts {
         let mut more = bindings::packet_facts::default();
         // SAFETY: Both are valid by the type invariant, `more` is ours.
@@ -165,6 +165,9 @@ impl<'a> Packet<'a> {
             to_l3_master: more.to_l3_master,
             to_here: more.to_here,
             group_copy: more.group_copy,
+            leaked: more.leaked,
+            // vrf_ip_rcv() makes it look as if it came from elsewhere, but it keeps the route that it was sent by.
+            looped: facts.looped || (self.point == Point::Input && more.output_route),
             ..facts
         }
     }
@@ -174,6 +177,17 @@ impl<'a> Packet<'a> {
     #[inline]
     pub(crate) fn input(&self) -> u32 {
         self.view.input
+    }
+
+    /// The same at POSTROUTING, where a packet that was leaked into a VRF is said to come in by that VRF.
+    /// It came from the one returned.
+    pub(crate) fn forwarded_from(&self) -> u32 {
+        if u32::from(self.view.ipcb_flags) & bindings::NETFLOW_IPSKB_L3SLAVE != 0 {
+            self.view.input
+        } else {
+            // SAFETY: `skb` is valid by the type invariant.
+            unsafe { bindings::netflow_skb_iif(self.skb.as_ptr()) }
+        }
     }
 
     /// Index of the interface that the packet goes out by, 0 if that is not known yet.
