@@ -78,7 +78,7 @@ use crate::{
 pub(crate) enum Sweep {
     /// Those that have expired.
     Due,
-    /// The same, and those that have finished at once: their cells are needed.
+    /// The same, and those that have finished at once: their room is needed.
     Early,
     /// The same, after a change of the policy: what was known to be due does not hold.
     Closely,
@@ -164,7 +164,7 @@ impl Meter {
         let mut pressure = Pressure::Low;
         let mut expired: Expired<Ipv4Addr> = [const { None }; _];
         for bucket in 0..self.cache.buckets() {
-            // Now and then: to ask takes the lock of each CPU's list.
+            // Now and then: to ask takes the lock of each CPU's part.
             if bucket % BUCKETS_PER_LOOK == 0 {
                 pressure = match sweep {
                     Sweep::Due | Sweep::Early | Sweep::Closely => self.cache.pressure(),
@@ -228,7 +228,7 @@ struct Sight<'a> {
 }
 
 impl Meter {
-    /// Accounts a packet. Returns whether the cache is short of cells, so that flows had better be exported
+    /// Accounts a packet. Returns whether the cache is short of room, so that flows had better be exported
     /// soon. Softirq or process context; RCU read lock held.
     #[inline(always)]
     fn account(&self, packet: &Packet<'_>) -> bool {

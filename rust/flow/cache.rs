@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A packet of a known flow takes one lock and touches two cache lines, the bucket's and the flow's, which
-//! the CPU fetches together. Look-up and insertion happen under one hold of the bucket's lock, so no flow is
+//! the CPU fetches together (one after the other when there is no room for more flows). Look-up and insertion happen under one hold of the bucket's lock, so no flow is
 //! ever there twice. Locks nest in one way only: one bucket, then room, spare cells or the waiting room.
 //!
 //! A flow may have to leave at once, in softirq, where nothing can be exported: one that has finished and
@@ -80,20 +80,12 @@ use crate::linux::{
     lock::{
         lock_in,
         new_spinlock_bh,
+        Line,
         SoftirqsOff,
-        SpinLockBh,
         SpinLockBhGuard, //
     },
     prefetch_for_write, //
 };
-
-/// A bucket and its lock.
-#[pin_data]
-#[repr(align(64))]
-struct Line<A: Address> {
-    #[pin]
-    bucket: SpinLockBh<Bucket<A>>,
-}
 
 /// The policy, which may change while packets come.
 ///
@@ -134,7 +126,7 @@ impl LivePolicy {
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a, A: Address> {
     key: Key<A>,
-    line: &'a Line<A>,
+    line: &'a Line<Bucket<A>>,
     bucket: u32,
     mark: Mark,
 }
@@ -173,13 +165,13 @@ pub(crate) struct Cache<A: Address> {
     secret: Secret,
     policy: LivePolicy,
     max: u32,
-    lines: Pin<KVBox<[Line<A>]>>,
+    lines: Pin<KVBox<[Line<Bucket<A>>]>>,
     room: Room,
     memory: Memory<A>,
     #[pin]
-    spare: SpinLockBh<Spare<A>>,
+    spare: Line<Spare<A>>,
     #[pin]
-    waiting: SpinLockBh<Waiting<A>>,
+    waiting: Line<Waiting<A>>,
 }
 
 impl<A: Address> Cache<A> {
@@ -208,7 +200,7 @@ impl<A: Address> Cache<A> {
                 cond_resched_at(bucket);
                 let homes = homes.next().ok_or(ENOMEM);
                 try_pin_init!(Line {
-                    bucket <- new_spinlock_bh!(Bucket::new(homes?), "netflow_bucket"),
+                    data <- new_spinlock_bh!(Bucket::new(homes?), "netflow_bucket"),
                 }? Error)
             },
             buckets,
@@ -222,14 +214,18 @@ impl<A: Address> Cache<A> {
             lines,
             room,
             memory,
-            spare <- new_spinlock_bh!(spare, "netflow_spare"),
-            waiting <- new_spinlock_bh!(
-                Waiting {
-                    flows: Ring::new(waiting),
-                    totals: Totals::default(),
-                },
-                "netflow_waiting"
-            ),
+            spare <- pin_init!(Line {
+                data <- new_spinlock_bh!(spare, "netflow_spare"),
+            }),
+            waiting <- pin_init!(Line {
+                data <- new_spinlock_bh!(
+                    Waiting {
+                        flows: Ring::new(waiting),
+                        totals: Totals::default(),
+                    },
+                    "netflow_waiting"
+                ),
+            }),
         }? Error))
     }
 
@@ -279,7 +275,7 @@ impl<A: Address> Cache<A> {
         route: impl FnOnce(&Key<A>) -> Route<A>,
         enter: impl FnOnce(Accounted),
     ) -> Accounted {
-        let mut bucket = lock_in(&place.line.bucket, softirqs);
+        let mut bucket = lock_in(&place.line.data, softirqs);
         if self.add_to_known(&mut bucket, &place, seen, softirqs) {
             enter(Accounted::Known);
             return Accounted::Known;
@@ -303,7 +299,7 @@ impl<A: Address> Cache<A> {
             // The flow that makes way may be in any bucket, and two are not to be locked at a time.
             drop(bucket);
             self.make_room(seen.at, softirqs);
-            bucket = lock_in(&place.line.bucket, softirqs);
+            bucket = lock_in(&place.line.data, softirqs);
             // Another CPU may have begun the flow meanwhile.
             if self.add_to_known(&mut bucket, &place, seen, softirqs) {
                 enter(Accounted::Known);
@@ -315,10 +311,11 @@ impl<A: Address> Cache<A> {
             enter(Accounted::Full);
             return Accounted::Full;
         }
-        let mut vacancy = bucket.vacancy(place.mark, || self.take_cell(softirqs));
-        if vacancy.is_none() && self.displace_idlest(&mut bucket, place.bucket, softirqs) {
-            vacancy = bucket.vacancy(place.mark, || self.take_cell(softirqs));
-        }
+        let cell = || self.take_cell(softirqs);
+        let vacancy = bucket.vacancy(place.mark, cell).or_else(|| {
+            self.displace_idlest(&mut bucket, place.bucket, softirqs);
+            bucket.vacancy(place.mark, cell)
+        });
         let Some(vacancy) = vacancy else {
             self.room.give(1, place.bucket, softirqs);
             enter(Accounted::Full);

@@ -9,7 +9,7 @@
 //!                            +-+ packet                   packet  +-+  |
 //!                            |                               no SYN    |
 //!                            |                                         |
-//!        inactive, active, overflow, flushed      quiet for 1 s, SYN, its cell is needed
+//!        inactive, active, overflow, flushed      quiet for 1 s, SYN, its room is needed
 //!                            |                                         |
 //!                            +------------> exported <-----------------+
 //! ```

@@ -4,10 +4,9 @@
 //!
 //! A handle is to its cell what a `Box` is to its memory, in 24 bits: it cannot be copied, so whoever
 //! has it, has the cell. Who guards a handle by a lock thereby guards the cell, and no cell is
-//! ever in two places. Handles are made once, for all cells; a cell that is not in use is a handle
-//! in a list of spare ones.
+//! ever in two places. Handles are made once, for all cells, and are kept by whoever may use the cell.
 //!
-//! This is the only file of the room with `unsafe` code.
+//! This is the only file of `flow` with `unsafe` code.
 //!
 //! # Invariants
 //!
@@ -28,7 +27,7 @@ const INDEX_BITS: u32 = 24;
 const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 
 /// The most cells that a slab can have.
-pub(crate) const CELLS_MAX: usize = INDEX_MASK as usize;
+const CELLS_MAX: usize = INDEX_MASK as usize;
 
 /// Owns a cell of a slab. Carries eight bits of its holder, the tag, along.
 #[derive(Debug)]
@@ -55,7 +54,7 @@ impl<T> Handle<T> {
 
     /// Position of the cell in its slab.
     #[inline(always)]
-    pub(crate) fn index(&self) -> usize {
+    fn index(&self) -> usize {
         // Indices in handles count from 1.
         ((self.0.get() & INDEX_MASK) as usize).wrapping_sub(1)
     }

@@ -165,7 +165,7 @@ static bool is_ip_mc_finish_output(const void *fn)
  */
 static bool is_group_copy(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	if (skb->sk || !skb_rtable(skb) ||
+	if (state->hook != NF_INET_POST_ROUTING || skb->sk || !skb_rtable(skb) ||
 	    !(skb_rtable(skb)->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST)))
 		return false;
 	if (!IS_ENABLED(CONFIG_KALLSYMS))

@@ -26,6 +26,14 @@ use crate::bindings;
 /// interrupts.
 pub(crate) type SpinLockBh<T> = Lock<T, SpinLockBhBackend>;
 
+/// Data and its lock, on cache lines of their own: whoever writes them disturbs no neighbour.
+#[pin_data]
+#[repr(align(64))]
+pub(crate) struct Line<T> {
+    #[pin]
+    pub(crate) data: SpinLockBh<T>,
+}
+
 /// That softirqs are off on this CPU, for `'a`: what runs then is not moved to another one.
 #[derive(Clone, Copy)]
 pub(crate) struct SoftirqsOff<'a>(PhantomData<(&'a (), *mut ())>);

@@ -16,8 +16,8 @@ use pin_init::Zeroable;
 /// The value of an atomic. Any context.
 #[inline(always)]
 pub(crate) fn read_once(atomic: &Atomic<u64>) -> u64 {
-    // SAFETY: Valid and aligned. As for `Shared`: on a 64-bit machine the kernel's own atomics are read and
-    // written by volatile accesses and by single instructions.
+    // SAFETY: Valid and aligned. As for `Shared`: the kernel's own atomics are written by single instructions, on
+    // a 64-bit machine; others may read halves of two values, and both are numbers.
     unsafe { atomic.as_ptr().cast::<u64>().read_volatile() }
 }
 

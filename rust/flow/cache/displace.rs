@@ -39,14 +39,14 @@ impl<A: Address> Cache<A> {
     /// elsewhere.
     #[cold]
     pub(super) fn make_room(&self, now: Uptime, softirqs: SoftirqsOff<'_>) {
-        if lock_in(&self.waiting, softirqs).flows.is_full() {
+        if lock_in(&self.waiting.data, softirqs).flows.is_full() {
             return;
         }
         (0..TRIES)
             .map_while(|_| self.room.next_finished(softirqs))
             .filter_map(|number| Some((number, self.lines.get(number as usize)?)))
             .any(|(number, line)| {
-                let mut bucket = lock_in(&line.bucket, softirqs);
+                let mut bucket = lock_in(&line.data, softirqs);
                 self.displace_finished(&mut bucket, number, now, softirqs)
             });
     }
@@ -101,7 +101,7 @@ impl<A: Address> Cache<A> {
 
     /// Copies a flow to the waiting room. Returns whether there was room.
     pub(super) fn make_wait(&self, flow: &Flow<A>, softirqs: SoftirqsOff<'_>) -> bool {
-        let mut waiting = lock_in(&self.waiting, softirqs);
+        let mut waiting = lock_in(&self.waiting.data, softirqs);
         let fits = waiting.flows.push(*flow);
         if fits {
             waiting.totals += flow.totals();

@@ -46,17 +46,17 @@ impl<A: Address> Cache<A> {
 
     /// What the flows in the waiting room add up to.
     pub(crate) fn waiting(&self) -> Totals {
-        self.waiting.lock().totals
+        self.waiting.data.lock().totals
     }
 
     /// Flows in the waiting room.
     pub(crate) fn waiting_flows(&self) -> usize {
-        self.waiting.lock().flows.len()
+        self.waiting.data.lock().flows.len()
     }
 
     /// Takes the flow out of the waiting room that has been there longest, and why it is there.
     pub(crate) fn next_waiting(&self) -> Option<(Flow<A>, Reason)> {
-        let mut waiting = self.waiting.lock();
+        let mut waiting = self.waiting.data.lock();
         let flow = waiting.flows.pop()?;
         waiting.totals -= flow.totals();
         let reason = match flow.is_finished() {
@@ -104,7 +104,7 @@ impl<A: Address> Cache<A> {
         let number = bucket as u32;
         let softirqs = SoftirqGuard::new();
         let softirqs = softirqs.proof();
-        let mut bucket = lock_in(&line.bucket, softirqs);
+        let mut bucket = lock_in(&line.data, softirqs);
         let due = closely || *pressure != Pressure::Low || !now.is_before(bucket.due);
         if bucket.is_empty() || !due {
             return false;
@@ -144,7 +144,7 @@ impl<A: Address> Cache<A> {
         let Some(line) = self.lines.get(bucket) else {
             return;
         };
-        let bucket = line.bucket.lock();
+        let bucket = line.data.lock();
         for (copy, flow) in flows.iter_mut().zip(self.memory.iter(&bucket)) {
             *copy = Some(*flow);
         }

@@ -79,12 +79,12 @@ fn cells<T: Copy>(count: usize, vacant: T, flags: Flags) -> Result<KVVec<Cell<T>
 impl<A: Address> Cache<A> {
     /// Takes a cell to spill into, if one is spare.
     pub(super) fn take_cell(&self, softirqs: SoftirqsOff<'_>) -> Option<Handle<Flow<A>>> {
-        lock_in(&self.spare, softirqs).pop()
+        lock_in(&self.spare.data, softirqs).pop()
     }
 
     /// Gives it back.
     pub(super) fn give_cell(&self, cell: Handle<Flow<A>>, softirqs: SoftirqsOff<'_>) {
         // There is room: the vector was made for all of them.
-        let _ = lock_in(&self.spare, softirqs).push_within_capacity(cell);
+        let _ = lock_in(&self.spare.data, softirqs).push_within_capacity(cell);
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How many flows there may be: a part of it for each CPU, so that new flows on two CPUs do not meet.
+//! How many more flows there may be: a part of it for each CPU, so that new flows on two CPUs do not meet.
 //!
-//! A CPU takes from its own part, and from the others when that is used up. A flow that leaves gives its room
+//! A CPU takes from its own part, and half of another one when that is used up. A flow that leaves gives its room
 //! back to the part that has its bucket.
 //!
 //! Each part remembers in which of its buckets flows have finished: should there be no room at all, one of
@@ -22,8 +22,8 @@ use crate::linux::{
     lock::{
         lock_in,
         new_spinlock_bh,
-        SoftirqsOff,
-        SpinLockBh, //
+        Line,
+        SoftirqsOff, //
     },
     percpu::{
         cpus_online,
@@ -65,14 +65,6 @@ impl Part {
     }
 }
 
-/// A part and its lock, apart from all others.
-#[pin_data]
-#[repr(align(64))]
-struct Line {
-    #[pin]
-    part: SpinLockBh<Part>,
-}
-
 /// Which parts have something: a bit for each, changed under the part's lock.
 #[repr(align(64))]
 struct Map(Atomic<u64>);
@@ -106,7 +98,7 @@ impl Map {
 
 /// Room for flows, in parts.
 pub(super) struct Room {
-    lines: Pin<KVBox<[Line]>>,
+    lines: Pin<KVBox<[Line<Part>]>>,
     /// Flows at most.
     flows: u32,
     with_room: Map,
@@ -123,7 +115,7 @@ impl Room {
                 let rounded_up = flows.wrapping_add(parts.wrapping_sub(1).wrapping_sub(i as u32));
                 let part = Part::new(rounded_up.wrapping_shr(parts.trailing_zeros()), flags);
                 try_pin_init!(Line {
-                    part <- new_spinlock_bh!(part?, "netflow_room"),
+                    data <- new_spinlock_bh!(part?, "netflow_room"),
                 }? Error)
             },
             parts as usize,
@@ -136,7 +128,7 @@ impl Room {
             with_finished: Map(Atomic::new(0)),
         };
         for (i, line) in this.lines.iter().enumerate() {
-            if line.part.lock().room != 0 {
+            if line.data.lock().room != 0 {
                 this.with_room.set(i);
             }
         }
@@ -164,35 +156,62 @@ impl Room {
     /// Takes room for a flow. Returns whether there was any.
     #[inline]
     pub(super) fn take(&self, softirqs: SoftirqsOff<'_>) -> bool {
+        if self.is_exhausted() {
+            return false;
+        }
         let own = self.own(softirqs);
+        self.take_from(own, |_| 1, softirqs) != 0 || self.take_elsewhere(own, softirqs)
+    }
+
+    /// The same, if there is none in the `own` part.
+    #[cold]
+    fn take_elsewhere(&self, own: usize, softirqs: SoftirqsOff<'_>) -> bool {
         // Others may be quicker, each time; not for ever.
         for _ in 0..self.lines.len() {
             let Some(i) = self.with_room.find(own) else {
                 return false;
             };
-            let Some(line) = self.lines.get(i) else {
-                return false;
-            };
-            let mut part = lock_in(&line.part, softirqs);
-            if let Some(rest) = part.room.checked_sub(1) {
-                part.room = rest;
-                if rest == 0 {
-                    self.with_room.clear(i);
-                }
+            // Half of it, so that it is not asked for each flow.
+            let taken = self.take_from(i, |room| room.div_ceil(2), softirqs);
+            if taken != 0 {
+                self.add(taken.wrapping_sub(1), own, softirqs);
                 return true;
             }
         }
         false
     }
 
+    /// Takes some of the room of a part, if there is any, and returns how much.
+    #[inline(always)]
+    fn take_from(&self, i: usize, some: impl Fn(u32) -> u32, softirqs: SoftirqsOff<'_>) -> u32 {
+        let Some(line) = self.lines.get(i) else {
+            return 0;
+        };
+        let mut part = lock_in(&line.data, softirqs);
+        if part.room == 0 {
+            return 0;
+        }
+        let taken = some(part.room);
+        part.room = part.room.wrapping_sub(taken);
+        if part.room == 0 {
+            self.with_room.clear(i);
+        }
+        taken
+    }
+
     /// Gives back the room of `flows` that were in a bucket.
     pub(super) fn give(&self, flows: u32, bucket: u32, softirqs: SoftirqsOff<'_>) {
-        let i = bucket as usize & self.mask();
+        self.add(flows, bucket as usize & self.mask(), softirqs);
+    }
+
+    /// Adds room to a part.
+    #[inline]
+    fn add(&self, flows: u32, i: usize, softirqs: SoftirqsOff<'_>) {
         if flows == 0 {
             return;
         }
         if let Some(line) = self.lines.get(i) {
-            let mut part = lock_in(&line.part, softirqs);
+            let mut part = lock_in(&line.data, softirqs);
             if part.room == 0 {
                 self.with_room.set(i);
             }
@@ -204,7 +223,7 @@ impl Room {
     pub(super) fn note_finished(&self, bucket: u32, softirqs: SoftirqsOff<'_>) {
         let i = bucket as usize & self.mask();
         if let Some(line) = self.lines.get(i) {
-            let mut part = lock_in(&line.part, softirqs);
+            let mut part = lock_in(&line.data, softirqs);
             if part.finished.len() == 0 {
                 self.with_finished.set(i);
             } else if part.finished.is_full() {
@@ -224,7 +243,7 @@ impl Room {
     /// A bucket in which a flow has finished, and may be still.
     pub(super) fn next_finished(&self, softirqs: SoftirqsOff<'_>) -> Option<u32> {
         let i = self.with_finished.find(self.own(softirqs))?;
-        let mut part = lock_in(&self.lines.get(i)?.part, softirqs);
+        let mut part = lock_in(&self.lines.get(i)?.data, softirqs);
         let bucket = part.next_finished()?;
         if part.finished.len() == 0 {
             self.with_finished.clear(i);
@@ -235,7 +254,7 @@ impl Room {
     /// A walk through all buckets begins. Process context, one walk at a time.
     pub(super) fn walk_begins(&self) {
         for line in self.lines.iter() {
-            let mut part = line.part.lock();
+            let mut part = line.data.lock();
             part.before_this = part.finished.len();
         }
     }
@@ -244,7 +263,7 @@ impl Room {
     /// had before it began: those buckets are forgotten. Process context.
     pub(super) fn walk_ends(&self, at_once: bool) {
         for (i, line) in self.lines.iter().enumerate() {
-            let mut part = line.part.lock();
+            let mut part = line.data.lock();
             if at_once {
                 part.before_last = part.before_this;
             }
@@ -260,7 +279,7 @@ impl Room {
     /// Flows that have taken theirs. Process context or softirq.
     pub(super) fn used(&self) -> u32 {
         self.lines.iter().fold(self.flows, |used, line| {
-            used.saturating_sub(line.part.lock().room)
+            used.saturating_sub(line.data.lock().room)
         })
     }
 }
