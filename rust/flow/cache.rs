@@ -13,8 +13,9 @@
 //! ```
 //!
 //! A packet of a known flow takes one lock and touches two cache lines, the bucket's and the flow's, which
-//! the CPU fetches together (one after the other when there is no room for more flows). Look-up and insertion happen under one hold of the bucket's lock, so no flow is
-//! ever there twice. Locks nest in one way only: one bucket, then room, spare cells or the waiting room.
+//! the CPU fetches together (one after the other when there is no room for more flows). Look-up and
+//! insertion happen under one hold of the bucket's lock, so no flow is ever there twice. Locks nest in one
+//! way only: one bucket, then room, spare cells or the waiting room.
 //!
 //! A flow may have to leave at once, in softirq, where nothing can be exported: one that has finished and
 //! whose room is needed, or whose ports begin a new connection, or that is idle longest in a bucket that

@@ -2,8 +2,8 @@
 
 //! How many more flows there may be: a part of it for each CPU, so that new flows on two CPUs do not meet.
 //!
-//! A CPU takes from its own part, and half of another one when that is used up. A flow that leaves gives its room
-//! back to the part that has its bucket.
+//! A CPU takes from its own part, and some of another one when that is used up. A flow that leaves gives its
+//! room back to the part that has its bucket.
 //!
 //! Each part remembers in which of its buckets flows have finished: should there be no room at all, one of
 //! those flows can make way.
@@ -35,6 +35,9 @@ use crate::linux::{
 /// The most parts, one for each bit of a [`Map`], and the fewest flows that are worth one.
 const PARTS_MAX: usize = u64::BITS as usize;
 const FLOWS_MIN: u32 = 512;
+
+/// How much a CPU takes from another one's part at a time. While it is on its way, it counts as used.
+const BATCH: u32 = 32;
 
 /// What a CPU has of its own.
 struct Part {
@@ -171,8 +174,8 @@ impl Room {
             let Some(i) = self.with_room.find(own) else {
                 return false;
             };
-            // Half of it, so that it is not asked for each flow.
-            let taken = self.take_from(i, |room| room.div_ceil(2), softirqs);
+            // More than one, so that it is not asked for each flow; not all, so that none is told it is full.
+            let taken = self.take_from(i, |room| room.div_ceil(2).min(BATCH), softirqs);
             if taken != 0 {
                 self.add(taken.wrapping_sub(1), own, softirqs);
                 return true;
@@ -276,7 +279,8 @@ impl Room {
         }
     }
 
-    /// Flows that have taken theirs. Process context or softirq.
+    /// Flows that have taken theirs, and a [`BATCH`] more for each CPU that is just taking one. Process context
+    /// or softirq.
     pub(super) fn used(&self) -> u32 {
         self.lines.iter().fold(self.flows, |used, line| {
             used.saturating_sub(line.data.lock().room)
