@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+use super::*;
+use crate::flow::record::{
+    Counts,
+    Route, //
+};
+use core::net::Ipv4Addr;
+use proptest::prelude::*;
+
+type Memory = Cells<Ipv4Addr, Vec<Cell<Homes<Ipv4Addr>>>, Vec<Cell<Flow<Ipv4Addr>>>>;
+type Spare = Vec<Handle<Flow<Ipv4Addr>>>;
+
+/// An empty bucket, its memory, and `n` cells to spill into.
+fn bucket(n: usize) -> (Bucket<Ipv4Addr>, Memory, Spare) {
+    let (homes, mut handles) = Slab::new(vec![Cell::new([Flow::VACANT; HOMES])]);
+    let vacant = || Cell::new(Flow::VACANT);
+    let (spilled, spare) = Slab::new((0..n).map(|_| vacant()).collect::<Vec<_>>());
+    let bucket = Bucket::new(handles.next().unwrap());
+    (bucket, Cells::new(homes, spilled), spare.collect())
+}
+
+fn key(n: u32) -> Key<Ipv4Addr> {
+    Key::new(n.into(), [10, 0, 0, 2].into(), [0, 1, 0, 2], 3, 6, 0)
+}
+
+fn flow(n: u32) -> Flow<Ipv4Addr> {
+    Flow::new(
+        key(n),
+        Route::NONE,
+        Counts::default(),
+        Uptime::from_millis(0),
+    )
+}
+
+/// Few different ones, so that flows meet.
+fn mark(n: u32) -> Mark {
+    Mark::of(n % 3 + ((n % 2) << 7))
+}
+
+fn number(flow: &Flow<Ipv4Addr>) -> u32 {
+    flow.key.src().into()
+}
+
+#[test]
+fn fits_a_cache_line_with_its_lock() {
+    assert_eq!(size_of::<Bucket<Ipv4Addr>>() + size_of::<u32>(), 64);
+}
+
+#[test]
+fn marks_are_of_the_lower_nine_bits() {
+    let parts = |hash| (Mark::of(hash).tag(), Mark::of(hash).home());
+    let mut marks: Vec<_> = (0..512).map(parts).collect();
+    marks.sort();
+    marks.dedup();
+    assert_eq!(marks.len(), 512);
+    assert!(marks.iter().all(|&(_, home)| home < HOMES));
+    assert_eq!(parts(0xffff_fe00), parts(0));
+}
+
+#[test]
+fn has_room_for_so_many_and_takes_cells_only_when_it_must() {
+    let (mut bucket, cells, mut spare) = bucket(20);
+    for n in 0..SLOTS as u32 {
+        let vacancy = bucket.vacancy(mark(n), || spare.pop()).unwrap();
+        cells.put(
+            &mut bucket,
+            vacancy,
+            mark(n),
+            flow(n),
+            Uptime::from_millis(0),
+        );
+    }
+    assert_eq!(spare.len(), 20 - SPILLED);
+    assert!(bucket.vacancy(mark(0), || spare.pop()).is_none());
+    assert_eq!(spare.len(), 20 - SPILLED);
+    assert_eq!(cells.iter(&bucket).count(), SLOTS);
+}
+
+#[test]
+fn a_flow_is_where_its_mark_says_if_nobody_was_there() {
+    for n in 0..HOMES as u32 {
+        let (mut bucket, cells, _) = bucket(0);
+        let mark = Mark::of((n << 7) | 5);
+        let vacancy = bucket.vacancy(mark, || None).unwrap();
+        cells.put(&mut bucket, vacancy, mark, flow(n), Uptime::from_millis(0));
+        let found = cells.find(&mut bucket, mark, &key(n)).unwrap();
+        assert!(core::ptr::eq(found, cells.home(0, mark)));
+    }
+}
+
+#[test]
+fn is_due_with_its_first() {
+    let (mut bucket, cells, _) = bucket(0);
+    for (n, deadline) in [(1, 500), (2, 300), (3, 400)] {
+        let vacancy = bucket.vacancy(mark(n), || None).unwrap();
+        cells.put(
+            &mut bucket,
+            vacancy,
+            mark(n),
+            flow(n),
+            Uptime::from_millis(deadline),
+        );
+    }
+    assert_eq!(bucket.due, Uptime::from_millis(300));
+}
+
+/// Of keys that fall like raindrops, no more find no home than there are cells for.
+#[test]
+fn there_are_cells_for_all_that_spill() {
+    for flows in [1usize, 16, 1000, 28_000, 65_536] {
+        for seed in 0..50u64 {
+            let mut buckets = vec![0usize; flows.div_ceil(HOMES)];
+            let mut random = 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(seed + 1);
+            for _ in 0..flows {
+                // xorshift (Marsaglia, 2003)
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                let i = ((random >> 32) * buckets.len() as u64) >> 32;
+                buckets[i as usize] += 1;
+            }
+            let spilled: usize = buckets.iter().map(|n| n.saturating_sub(HOMES)).sum();
+            assert!(spilled <= spilled_of(flows), "{spilled} of {flows}");
+        }
+    }
+}
+
+proptest! {
+    /// Against a plain list: whatever is put in and taken out, both hold the same, and no cell is lost.
+    #[test]
+    fn behaves_like_a_list(
+        spare_cells in 0usize..SLOTS,
+        rounds in proptest::collection::vec((any::<u32>(), any::<u32>()), 1..6),
+    ) {
+        const FLOWS: u32 = 20;
+
+        let (mut bucket, cells, mut spare) = bucket(spare_cells);
+        let mut list: Vec<u32> = Vec::new();
+        for (come, go) in rounds {
+            for n in (0..FLOWS).filter(|n| come & (1 << n) != 0) {
+                if cells.find(&mut bucket, mark(n), &key(n)).is_some() {
+                    continue;
+                }
+                match bucket.vacancy(mark(n), || spare.pop()) {
+                    Some(vacancy) => {
+                        cells.put(&mut bucket, vacancy, mark(n), flow(n), Uptime::from_millis(0));
+                        list.push(n);
+                    }
+                    None => prop_assert_eq!(list.len(), SLOTS.min(HOMES + spare_cells)),
+                }
+            }
+            let mut gone = Vec::new();
+            let taken = cells.take(
+                &mut bucket,
+                |flow| {
+                    let goes = go & (1 << number(flow)) != 0;
+                    gone.extend(goes.then_some(number(flow)));
+                    goes
+                },
+                |handle| spare.push(handle),
+            );
+            prop_assert_eq!(taken as usize, gone.len());
+            let expected: Vec<u32> = list.iter().copied().filter(|n| go & (1 << n) != 0).collect();
+            gone.sort();
+            list.sort();
+            prop_assert_eq!(gone.len(), expected.len());
+            prop_assert!(gone.iter().all(|n| expected.contains(n)));
+            list.retain(|n| go & (1 << n) == 0);
+            let mut held: Vec<u32> = cells.iter(&bucket).map(number).collect();
+            held.sort();
+            prop_assert_eq!(&held, &list);
+            prop_assert_eq!(bucket.is_empty(), list.is_empty());
+            let in_cells = bucket.spilled.iter().flatten().count();
+            prop_assert_eq!(in_cells, list.len().saturating_sub(HOMES));
+            prop_assert_eq!(in_cells + spare.len(), spare_cells);
+            for n in 0..FLOWS {
+                let found = cells.find(&mut bucket, mark(n), &key(n)).map(|flow| number(flow));
+                prop_assert_eq!(found, list.contains(&n).then_some(n));
+            }
+        }
+    }
+}
