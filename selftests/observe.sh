@@ -13,17 +13,9 @@
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/points.sh
+. "$SELFTESTS/points.sh"
 begin nfcapd nfdump nft python3
-
-POINTS=(prerouting input forward output postrouting)
-
-# names[MASK]: the points whose bits are set.
-names=("")
-for mask in {1..31}; do
-	for bit in {0..4}; do
-		((mask >> bit & 1)) && names[mask]+=${names[mask]:+,}${POINTS[bit]}
-	done
-done
 
 # Each kind of way has a destination address, and each combination a port (1000 and its mask).
 declare -A ways=(

@@ -21,17 +21,9 @@
 
 # shellcheck source=selftests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/points.sh
+. "$SELFTESTS/points.sh"
 begin nft ping tc
-
-POINTS=(prerouting input forward output postrouting)
-
-# names[MASK]: the points whose bits are set.
-names=("")
-for mask in {1..31}; do
-	for bit in {0..4}; do
-		((mask >> bit & 1)) && names[mask]+=${names[mask]:+,}${POINTS[bit]}
-	done
-done
 
 vrf() {
 	ip link add v netns left type veth peer name vport netns router || return
