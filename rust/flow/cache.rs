@@ -38,11 +38,7 @@ use room::Room;
 
 use kernel::{
     alloc::flags::*,
-    prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    },
+    prelude::*, //
 };
 
 use super::{
@@ -85,7 +81,8 @@ use crate::linux::{
         SoftirqsOff,
         SpinLockBhGuard, //
     },
-    prefetch_for_write, //
+    prefetch_for_write,
+    shared::Shared, //
 };
 
 /// The policy, which may change while packets come.
@@ -93,33 +90,33 @@ use crate::linux::{
 /// Its parts may be read while others are not yet written: a deadline may then be a mix of old and
 /// new. Who changes it looks into all buckets afterwards, which puts that right.
 struct LivePolicy {
-    active: Atomic<u32>,
-    inactive: Atomic<u32>,
-    strict: Atomic<bool>,
+    active: Shared<u32>,
+    inactive: Shared<u32>,
+    strict: Shared<bool>,
 }
 
 impl LivePolicy {
     fn new(policy: Policy) -> Self {
         Self {
-            active: Atomic::new(policy.active),
-            inactive: Atomic::new(policy.inactive),
-            strict: Atomic::new(policy.strict),
+            active: Shared::new(policy.active),
+            inactive: Shared::new(policy.inactive),
+            strict: Shared::new(policy.strict),
         }
     }
 
     fn load(&self) -> Policy {
         Policy {
-            active: self.active.load(Relaxed),
-            inactive: self.inactive.load(Relaxed),
-            strict: self.strict.load(Relaxed),
+            active: self.active.read(),
+            inactive: self.inactive.read(),
+            strict: self.strict.read(),
             linger: LINGER,
         }
     }
 
     fn store(&self, policy: Policy) {
-        self.active.store(policy.active, Relaxed);
-        self.inactive.store(policy.inactive, Relaxed);
-        self.strict.store(policy.strict, Relaxed);
+        self.active.write(policy.active);
+        self.inactive.write(policy.inactive);
+        self.strict.write(policy.strict);
     }
 }
 
@@ -130,6 +127,13 @@ pub(crate) struct Place<'a, A: Address> {
     line: &'a Line<Bucket<A>>,
     bucket: u32,
     mark: Mark,
+}
+
+impl<A: Address> Place<'_, A> {
+    /// The key.
+    pub(crate) fn key(&self) -> &Key<A> {
+        &self.key
+    }
 }
 
 /// A packet, as far as a flow takes notice of it, beside its key.

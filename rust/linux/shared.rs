@@ -28,6 +28,9 @@ pub(crate) struct Shared<T: Copy>(UnsafeCell<T>);
 // SAFETY: The word is only accessed by volatile loads and stores of its whole, which do not tear.
 unsafe impl Sync for Shared<u32> {}
 
+// SAFETY: As above.
+unsafe impl Sync for Shared<bool> {}
+
 // SAFETY: As above on a 64-bit machine. Others may read halves of two values, and both are numbers.
 unsafe impl Sync for Shared<u64> {}
 
