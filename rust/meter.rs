@@ -30,6 +30,7 @@ use crate::{
             Accounted,
             Cache,
             Expired,
+            Place,
             Seen, //
         },
         expiry::{
@@ -53,7 +54,10 @@ use crate::{
             IPPROTO_ICMP,
             IPPROTO_UDP, //
         },
-        record::Counts,
+        record::{
+            Counts,
+            Route, //
+        },
     },
     linux::{
         self,
@@ -294,13 +298,7 @@ impl Meter {
     /// Accounts a packet to the flow of its key.
     #[inline(always)]
     fn account_to(&self, sight: Sight<'_>, key: Key<Ipv4Addr>, counts: Counts) -> bool {
-        let Sight {
-            packet,
-            word,
-            cpu,
-            softirqs,
-            ..
-        } = sight;
+        let Sight { word, cpu, .. } = sight;
         let enter = move |entry| cpu.enter(entry, counts.packets, counts.bytes);
         let may_be_own = sight.is_local && !word.counts_own() && key.proto() == IPPROTO_UDP;
         if may_be_own && self.is_own(&key) {
@@ -311,6 +309,36 @@ impl Meter {
             enter(Entry::CacheFull);
             return false;
         };
+        if cpu.expects_new() {
+            self.account_expected(sight, place, counts)
+        } else {
+            self.account_at(sight, place, counts, None)
+        }
+    }
+
+    /// Accounts a packet where flow upon flow begins, as in a flood or a scan. Its routes are looked up before it
+    /// is known that it begins one: the memory of the flow is on its way meanwhile, and no lock is held.
+    #[inline(never)]
+    fn account_expected(
+        &self,
+        sight: Sight<'_>,
+        place: Place<'_, Ipv4Addr>,
+        counts: Counts,
+    ) -> bool {
+        let route = self.route(sight, place.key());
+        self.account_at(sight, place, counts, Some(route))
+    }
+
+    /// Accounts a packet to the flow at `place`. Its `route` is looked up when it is needed and not known.
+    #[inline(always)]
+    fn account_at(
+        &self,
+        sight: Sight<'_>,
+        place: Place<'_, Ipv4Addr>,
+        counts: Counts,
+        route: Option<Route<Ipv4Addr>>,
+    ) -> bool {
+        let cpu = sight.cpu;
         let seen = Seen {
             counts,
             at: self.clock.recent(&cpu.reading),
@@ -318,17 +346,14 @@ impl Meter {
         let accounted = self.cache.account(
             place,
             seen,
-            softirqs,
-            move |key| {
-                let mut route = fib::route(self.netns, packet, key);
-                route.output = self.exporter.switches.iface(word, route.output);
-                route
-            },
+            sight.softirqs,
+            move |key| route.unwrap_or_else(|| self.route(sight, key)),
             move |accounted| {
-                if accounted == Accounted::New {
-                    cpu.count_created();
+                match accounted {
+                    Accounted::New => cpu.note_created(),
+                    Accounted::Known | Accounted::Full => cpu.note_other(),
                 }
-                enter(accounted.into());
+                cpu.enter(accounted.into(), counts.packets, counts.bytes);
             },
         );
         match accounted {
@@ -336,6 +361,14 @@ impl Meter {
             Accounted::New => self.cache.is_exhausted(),
             Accounted::Full => true,
         }
+    }
+
+    /// Looks up where a packet goes, and where it comes from.
+    #[inline(never)]
+    fn route(&self, sight: Sight<'_>, key: &Key<Ipv4Addr>) -> Route<Ipv4Addr> {
+        let mut route = fib::route(self.netns, sight.packet, key);
+        route.output = self.exporter.switches.iface(sight.word, route.output);
+        route
     }
 
     /// Whether a UDP datagram that was sent here is one of the exporter.
