@@ -232,7 +232,7 @@ int netflow_fib_lookup(struct net *net, const struct flow_query *query,
 		.flowi4_dscp = inet_dsfield_to_dscp(query->tos),
 		.flowi4_scope = RT_SCOPE_UNIVERSE,
 		.flowi4_proto = query->proto,
-		/* Only rules ask for it, and it takes as long as half of a lookup. */
+		/* Only rules ask for it, and it takes 60 instructions. */
 		.flowi4_uid = fib4_has_custom_rules(net) ? sock_net_uid(net, NULL) : INVALID_UID,
 		.saddr = query->saddr,
 		.daddr = query->daddr,
