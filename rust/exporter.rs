@@ -25,10 +25,7 @@ use crate::{
         },
     },
     linux::{
-        clock::{
-            Clock,
-            Reading, //
-        },
+        clock::Clock,
         lock::SoftirqsOff,
         percpu::PerCpu,
         shared::Shared, //
@@ -40,20 +37,13 @@ use crate::{
 #[derive(Zeroable)]
 #[repr(C)]
 pub(crate) struct OnCpu {
-    /// When it looked at the clock last.
-    pub(crate) reading: Reading,
     /// Packets and bytes of each [`Entry`].
     entered: [[Shared<u64>; 2]; Entry::COUNT],
     /// Flows created.
     created: Shared<u64>,
-    /// Flows created one upon the other, with no packet of another kind between them.
-    in_a_row: Shared<u64>,
 }
 
 impl OnCpu {
-    /// Flows in a row that are taken for a flood, or a scan.
-    const FLOOD: u64 = 4;
-
     /// Enters packets into the ledger.
     #[inline(always)]
     pub(crate) fn enter(&self, entry: Entry, packets: u32, bytes: u32) {
@@ -67,21 +57,6 @@ impl OnCpu {
     #[inline(always)]
     pub(crate) fn note_created(&self) {
         self.created.add(1);
-        self.in_a_row.add(1);
-    }
-
-    /// A packet has not.
-    #[inline(always)]
-    pub(crate) fn note_other(&self) {
-        if self.in_a_row.read() != 0 {
-            self.in_a_row.write(0);
-        }
-    }
-
-    /// Whether the next packet is likely to begin a flow.
-    #[inline(always)]
-    pub(crate) fn expects_new(&self) -> bool {
-        self.in_a_row.read() >= Self::FLOOD
     }
 }
 

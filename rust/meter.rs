@@ -2,71 +2,36 @@
 
 //! The metering process of a namespace: packets in, expired flows out.
 
-use core::{
-    mem::MaybeUninit,
-    net::{
-        Ipv4Addr,
-        SocketAddrV4, //
-    },
-};
+mod account;
+
+pub(crate) use account::TURNED_OFF;
+
+use core::net::Ipv4Addr;
 
 use kernel::{
     prelude::*,
-    sync::{
-        Arc,
-        ArcBorrow, //
-    },
+    sync::Arc,
     time::Msecs, //
 };
 
 use crate::{
     export::sender::Sender,
-    exporter::{
-        Exporter,
-        OnCpu, //
-    },
+    exporter::Exporter,
     flow::{
         cache::{
-            Accounted,
             Cache,
-            Expired,
-            Place,
-            Seen, //
+            Expired, //
         },
         expiry::{
             Pressure,
             LINGER, //
         },
-        key::{
-            Key,
-            Secret, //
-        },
-        ledger::Entry,
-        observe::{
-            Point,
-            Way, //
-        },
-        parse::{
-            self,
-            Frame,
-            Unaccountable,
-            HEADERS_MAX,
-            IPPROTO_ICMP,
-            IPPROTO_UDP, //
-        },
-        record::{
-            Counts,
-            Route, //
-        },
+        key::Secret,
     },
     linux::{
         self,
         clock::Clock,
-        fib,
-        hook::Observer,
-        lock::SoftirqsOff,
         netns::Netns,
-        packet::Packet,
         shared::Shared,
         tick::{
             Ticked,
@@ -74,7 +39,6 @@ use crate::{
         }, //
     },
     settings::Settings,
-    switches::Word,
 };
 
 /// Which flows to export.
@@ -206,175 +170,6 @@ impl Meter {
             exported = exported.saturating_add(1);
         }
         exported
-    }
-}
-
-impl Observer for Ticking<Meter> {
-    #[inline(always)]
-    fn observe(this: ArcBorrow<'_, Self>, packet: &Packet<'_>) {
-        if this.account(packet) {
-            Ticking::hurry(this);
-        }
-    }
-}
-
-/// What goes with a packet that is to be accounted.
-#[derive(Clone, Copy)]
-struct Sight<'a> {
-    packet: &'a Packet<'a>,
-    word: Word,
-    /// Whether it comes from here.
-    is_local: bool,
-    /// The interface that it came in by, by its number.
-    input: u32,
-    cpu: &'a OnCpu,
-    softirqs: SoftirqsOff<'a>,
-}
-
-impl Meter {
-    /// Accounts a packet. Returns whether the cache is short of room, so that flows had better be exported
-    /// soon. Softirq or process context; RCU read lock held.
-    #[inline(always)]
-    fn account(&self, packet: &Packet<'_>) -> bool {
-        let word = self.exporter.switches.word();
-        let point = packet.point();
-        let way = Way::of(point, &packet.facts());
-        if !way.counts(point, word.points()) {
-            return false;
-        }
-
-        let softirqs = packet.softirqs_off();
-        let softirqs = softirqs.proof();
-        let is_local = way.is_local(point);
-        let sight = Sight {
-            packet,
-            word,
-            is_local,
-            input: match point {
-                // The kernel names an interface for some packets that it sends.
-                Point::Output | Point::Postrouting if is_local => 0,
-                Point::Postrouting => self.exporter.switches.iface(word, packet.forwarded_from()),
-                _ => self.exporter.switches.iface(word, packet.input()),
-            },
-            cpu: self.exporter.on_cpu(softirqs),
-            softirqs,
-        };
-        let headers = packet.headers_in_place::<HEADERS_MAX>();
-        let plain = headers.and_then(|headers| parse::plain(headers, packet.len(), sight.input));
-        match plain {
-            Some((key, counts)) if !packet.is_aggregate() => self.account_to(sight, key, counts),
-            _ => self.account_any(sight),
-        }
-    }
-
-    /// Accounts a packet that is not like most of them.
-    #[inline(never)]
-    fn account_any(&self, sight: Sight<'_>) -> bool {
-        let mut buffer = MaybeUninit::uninit();
-        let frame = Frame {
-            headers: sight.packet.headers::<HEADERS_MAX>(&mut buffer),
-            len: sight.packet.len(),
-            input: sight.input,
-            gso: sight.packet.gso(),
-        };
-        match parse::ipv4(&frame) {
-            Ok((mut key, counts)) => {
-                if key.proto() == IPPROTO_ICMP && sight.word.icmp_zero() {
-                    key.clear_ports();
-                }
-                self.account_to(sight, key, counts)
-            }
-            Err(reason) => {
-                let entry = match reason {
-                    Unaccountable::Truncated => Entry::Truncated,
-                    Unaccountable::Malformed => Entry::Malformed,
-                };
-                sight.cpu.enter(entry, 1, frame.len);
-                false
-            }
-        }
-    }
-
-    /// Accounts a packet to the flow of its key.
-    #[inline(always)]
-    fn account_to(&self, sight: Sight<'_>, key: Key<Ipv4Addr>, counts: Counts) -> bool {
-        let Sight { word, cpu, .. } = sight;
-        let enter = move |entry| cpu.enter(entry, counts.packets, counts.bytes);
-        let may_be_own = sight.is_local && !word.counts_own() && key.proto() == IPPROTO_UDP;
-        if may_be_own && self.is_own(&key) {
-            enter(Entry::Own);
-            return false;
-        }
-        let Some(place) = self.cache.locate(key) else {
-            enter(Entry::CacheFull);
-            return false;
-        };
-        if cpu.expects_new() {
-            self.account_expected(sight, place, counts)
-        } else {
-            self.account_at(sight, place, counts, None)
-        }
-    }
-
-    /// Accounts a packet where flow upon flow begins, as in a flood or a scan. Its routes are looked up before it
-    /// is known that it begins one: the memory of the flow is on its way meanwhile, and no lock is held.
-    #[inline(never)]
-    fn account_expected(
-        &self,
-        sight: Sight<'_>,
-        place: Place<'_, Ipv4Addr>,
-        counts: Counts,
-    ) -> bool {
-        let route = self.route(sight, place.key());
-        self.account_at(sight, place, counts, Some(route))
-    }
-
-    /// Accounts a packet to the flow at `place`. Its `route` is looked up when it is needed and not known.
-    #[inline(always)]
-    fn account_at(
-        &self,
-        sight: Sight<'_>,
-        place: Place<'_, Ipv4Addr>,
-        counts: Counts,
-        route: Option<Route<Ipv4Addr>>,
-    ) -> bool {
-        let cpu = sight.cpu;
-        let seen = Seen {
-            counts,
-            at: self.clock.recent(&cpu.reading),
-        };
-        let accounted = self.cache.account(
-            place,
-            seen,
-            sight.softirqs,
-            move |key| route.unwrap_or_else(|| self.route(sight, key)),
-            move |accounted| {
-                match accounted {
-                    Accounted::New => cpu.note_created(),
-                    Accounted::Known | Accounted::Full => cpu.note_other(),
-                }
-                cpu.enter(accounted.into(), counts.packets, counts.bytes);
-            },
-        );
-        match accounted {
-            Accounted::Known => false,
-            Accounted::New => self.cache.is_exhausted(),
-            Accounted::Full => true,
-        }
-    }
-
-    /// Looks up where a packet goes, and where it comes from.
-    #[inline(never)]
-    fn route(&self, sight: Sight<'_>, key: &Key<Ipv4Addr>) -> Route<Ipv4Addr> {
-        let mut route = fib::route(self.netns, sight.packet, key);
-        route.output = self.exporter.switches.iface(sight.word, route.output);
-        route
-    }
-
-    /// Whether a UDP datagram that was sent here is one of the exporter.
-    fn is_own(&self, key: &Key<Ipv4Addr>) -> bool {
-        let to = SocketAddrV4::new(key.dst(), key.dst_port());
-        self.exporter.switches.is_own(to, key.src_port())
     }
 }
 

@@ -19,6 +19,10 @@ use crate::{
     exporter::Exporter,
     flow::ledger::Ledger,
     linux::{
+        backlog::{
+            Backlog,
+            Service, //
+        },
         hook::Hooks,
         netlink::{
             Outcome,
@@ -66,7 +70,8 @@ struct Inner {
 
 /// An enabled exporter. The order of the fields is the order in which things stop.
 struct Running {
-    hooks: Hooks<Ticking<Meter>>,
+    hooks: Hooks<Backlog<Ticking<Meter>>>,
+    service: Service<Ticking<Meter>>,
     _tick: Tick<Meter>,
     meter: Drained,
 }
@@ -136,7 +141,11 @@ impl Namespace {
         }
         let settings = inner.changed(change)?;
         let exporter = inner.exporter()?;
-        let meter = Meter::new(self.netns, &settings, exporter.clone()).map_err(|error| {
+        let reserved = Meter::new(self.netns, &settings, exporter.clone()).and_then(|meter| {
+            let service = Service::new(Backlog::new(meter.clone())?)?;
+            Ok((meter, service))
+        });
+        let (meter, service) = reserved.map_err(|error| {
             Refusal::new(
                 error,
                 c"not enough memory for the cache: ask for fewer flows with max_flows",
@@ -144,7 +153,8 @@ impl Namespace {
         })?;
         // From here on, to fail is to disable.
         let mut running = Running {
-            hooks: Hooks::new(self.netns, meter.clone()),
+            hooks: Hooks::new(self.netns, service.backlog().clone()),
+            service,
             _tick: Tick::start(meter.clone()),
             meter: Drained(meter),
         };
@@ -203,9 +213,20 @@ impl Namespace {
 
     /// Exports all flows, and returns when they are sent. `ENODATA` if not enabled.
     pub(crate) fn flush(&self) -> Result {
+        self.settle();
         let (meter, _) = self.meter();
         meter.ok_or(ENODATA)?.export(Sweep::All);
         Ok(())
+    }
+
+    /// Returns when the packets are accounted that have come so far. See [`Backlog::settle`].
+    pub(crate) fn settle(&self) {
+        let inner = self.inner.lock();
+        let backlog = (inner.running.as_ref()).map(|running| running.service.backlog().clone());
+        drop(inner);
+        if let Some(backlog) = backlog {
+            backlog.settle();
+        }
     }
 
     /// What accounts packets now, `None` while disabled; and a number that is another whenever that
@@ -242,6 +263,7 @@ impl Namespace {
 
     /// Tells `to` how things stand.
     pub(crate) fn report<R>(&self, to: impl FnOnce(&Report<'_>) -> R) -> R {
+        self.settle();
         let inner = self.inner.lock();
         let meter = inner.running.as_ref().map(|running| &**running.meter.0);
         let Some(exporter) = &inner.exporter else {

@@ -4,8 +4,8 @@
 //! them to collectors.
 //!
 //! ```text
-//!   netfilter hooks --> parse --> flow cache --> expiry --> datagrams --> UDP sockets
-//!        (softirq)                                (each second, process context)
+//!   netfilter hooks --> parse --> backlog --> flow cache --> expiry --> datagrams --> UDP sockets
+//!                     (softirq)                                (each second, process context)
 //! ```
 //!
 //! - [`linux`] wraps what the kernel offers; all `unsafe` code is there and in [`bindings`], but for
@@ -59,9 +59,11 @@ module! {
     },
 }
 
-/// The module: what requests and packets find is there while this is.
+/// The module: what requests and packets find is there while this is. The order of the fields is the order in which it
+/// goes.
 struct Netflow {
     _family: linux::netlink::Registration<namespace::Namespace>,
+    _turned_off: linux::backlog::Registration<linux::tick::Ticking<meter::Meter>>,
 }
 
 impl kernel::Module for Netflow {
@@ -72,10 +74,16 @@ impl kernel::Module for Netflow {
                 pr_err!("cannot load: {}\n", text);
                 EINVAL
             })?;
+        let turned_off = meter::TURNED_OFF
+            .register()
+            .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
         let family = namespace::NAMESPACES
             .register()
             .and_then(linux::netlink::Registration::new)
             .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
-        Ok(Self { _family: family })
+        Ok(Self {
+            _family: family,
+            _turned_off: turned_off,
+        })
     }
 }

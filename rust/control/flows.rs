@@ -22,7 +22,11 @@ use crate::{
 /// Appends the flows of as many buckets as fit. The cursor is the next bucket: the flows of a bucket
 /// are dumped together, so none that stays is missed or repeated while others come and go.
 pub(super) fn dump(dump: &mut Dump<'_>) -> Outcome {
-    let (meter, generation) = dump.request().state::<Namespace>()?.meter();
+    let namespace = dump.request().state::<Namespace>()?;
+    if dump.cursor() == 0 {
+        namespace.settle();
+    }
+    let (meter, generation) = namespace.meter();
     dump.set_generation(generation);
     let Some(meter) = meter else {
         return Ok(());
@@ -60,7 +64,8 @@ fn put<A: Address>(message: &mut Message<'_>, flow: &Flow<A>) -> Result {
     message.put_u32(uapi::NETFLOW_A_FLOW_LAST, flow.last.as_millis())?;
     message.put_u16(uapi::NETFLOW_A_FLOW_SRC_PORT, key.src_port())?;
     message.put_u16(uapi::NETFLOW_A_FLOW_DST_PORT, key.dst_port())?;
-    message.put_u8(uapi::NETFLOW_A_FLOW_TCP_FLAGS, flow.tcp_flags)?;
+    // CAST: Eight bits.
+    message.put_u8(uapi::NETFLOW_A_FLOW_TCP_FLAGS, flow.tcp_flags as u8)?;
     message.put_u8(uapi::NETFLOW_A_FLOW_PROTO, key.proto())?;
     message.put_u8(uapi::NETFLOW_A_FLOW_TOS, key.tos())?;
     message.put_u8(uapi::NETFLOW_A_FLOW_SRC_MASK, route.src_mask)?;

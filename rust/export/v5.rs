@@ -170,7 +170,8 @@ impl Datagram {
                 last: U32::new(flow.last.as_millis()),
                 src_port: U16::new(flow.key.src_port()),
                 dst_port: U16::new(flow.key.dst_port()),
-                tcp_flags: flow.tcp_flags,
+                // CAST: Eight bits.
+                tcp_flags: flow.tcp_flags as u8,
                 proto: flow.key.proto(),
                 tos: flow.key.tos(),
                 src_mask: flow.route.src_mask,

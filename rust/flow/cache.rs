@@ -122,26 +122,18 @@ impl LivePolicy {
 
 /// A key and where it belongs.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<'a, A: Address> {
+pub(crate) struct Place<A: Address> {
     key: Key<A>,
-    line: &'a Line<Bucket<A>>,
     bucket: u32,
     mark: Mark,
 }
 
-impl<A: Address> Place<'_, A> {
+impl<A: Address> Place<A> {
     /// The key.
+    #[inline(always)]
     pub(crate) fn key(&self) -> &Key<A> {
         &self.key
     }
-}
-
-/// A packet, as far as a flow takes notice of it, beside its key.
-#[derive(Clone, Copy)]
-pub(crate) struct Seen {
-    pub(crate) counts: Counts,
-    /// When it was seen.
-    pub(crate) at: Uptime,
 }
 
 /// Whether a packet was accounted, and whether it began a flow.
@@ -244,57 +236,61 @@ impl<A: Address> Cache<A> {
         self.room.is_exhausted()
     }
 
-    /// Finds the place of a key, and makes the CPU fetch it; each key has one. Any context.
+    /// Finds the place of a key, and makes the CPU fetch what is there. Any context.
     #[inline(always)]
-    pub(crate) fn locate(&self, key: Key<A>) -> Option<Place<'_, A>> {
+    pub(crate) fn locate(&self, key: Key<A>) -> Place<A> {
         let hash = key.hash(&self.secret);
-        // CAST: Less than the number of buckets.
+        // The position is of the upper bits, and less than the number of buckets.
         let position = (u64::from(hash).wrapping_mul(self.lines.len() as u64) >> 32) as usize;
-        let line = self.lines.get(position)?;
-        prefetch_for_write(line);
-        // The position is of the upper bits.
         let mark = Mark::of(hash);
+        prefetch_for_write(self.lines.as_ptr().wrapping_add(position));
         // In vain for a flow for which there is no room, and the lock would wait for it.
         if !self.room.is_exhausted() {
             prefetch_for_write(self.memory.home(position, mark));
         }
-        Some(Place {
+        Place {
             key,
-            line,
             // CAST: Less than a `u32`, as the number of flows is.
             bucket: position as u32,
             mark,
-        })
+        }
     }
 
-    /// Accounts a packet to the flow of the key at `place`. Any context but hard interrupts.
+    /// Accounts a packet that came `at` that time to the flow of the key at `place`. Any context but hard interrupts.
     ///
     /// `route` is asked where it goes if it begins a flow. `enter` is told how it ended. Both are asked under
     /// the lock: so nobody can take the flow out of the cache before it is in the books.
     #[inline(always)]
     pub(crate) fn account(
         &self,
-        place: Place<'_, A>,
-        seen: Seen,
+        place: &Place<A>,
+        counts: &Counts,
+        at: Uptime,
         softirqs: SoftirqsOff<'_>,
         route: impl FnOnce(&Key<A>) -> Route<A>,
         enter: impl FnOnce(Accounted),
     ) -> Accounted {
-        let mut bucket = lock_in(&place.line.data, softirqs);
-        if self.add_to_known(&mut bucket, &place, seen, softirqs) {
+        let Some(line) = self.lines.get(place.bucket as usize) else {
+            // Never: it is a place of this cache.
+            enter(Accounted::Full);
+            return Accounted::Full;
+        };
+        let mut bucket = lock_in(&line.data, softirqs);
+        if self.add_to_known(&mut bucket, place, counts, at, softirqs) {
             enter(Accounted::Known);
             return Accounted::Known;
         }
-        self.begin(bucket, place, seen, softirqs, route, enter)
+        self.begin((line, bucket), place, counts, at, softirqs, route, enter)
     }
 
-    /// Accounts a packet of no known flow. `bucket` is the one at `place`.
+    /// Accounts a packet of no known flow. The bucket is the one at `place`.
     #[inline(never)]
     fn begin<'a>(
         &'a self,
-        mut bucket: SpinLockBhGuard<'a, Bucket<A>>,
-        place: Place<'a, A>,
-        seen: Seen,
+        (line, mut bucket): (&'a Line<Bucket<A>>, SpinLockBhGuard<'a, Bucket<A>>),
+        place: &Place<A>,
+        counts: &Counts,
+        at: Uptime,
         softirqs: SoftirqsOff<'a>,
         route: impl FnOnce(&Key<A>) -> Route<A>,
         enter: impl FnOnce(Accounted),
@@ -303,10 +299,10 @@ impl<A: Address> Cache<A> {
         if !has_room && self.room.has_finished() {
             // The flow that makes way may be in any bucket, and two are not to be locked at a time.
             drop(bucket);
-            self.make_room(seen.at, softirqs);
-            bucket = lock_in(&place.line.data, softirqs);
+            self.make_room(at, softirqs);
+            bucket = lock_in(&line.data, softirqs);
             // Another CPU may have begun the flow meanwhile.
-            if self.add_to_known(&mut bucket, &place, seen, softirqs) {
+            if self.add_to_known(&mut bucket, place, counts, at, softirqs) {
                 enter(Accounted::Known);
                 return Accounted::Known;
             }
@@ -326,7 +322,7 @@ impl<A: Address> Cache<A> {
             enter(Accounted::Full);
             return Accounted::Full;
         };
-        let new = Flow::new(place.key, route(&place.key), seen.counts, seen.at);
+        let new = Flow::new(place.key, route(&place.key), *counts, at);
         let deadline = self.policy.load().deadline(&new);
         self.memory
             .put(&mut bucket, vacancy, place.mark, new, deadline);
@@ -342,19 +338,20 @@ impl<A: Address> Cache<A> {
     fn add_to_known(
         &self,
         bucket: &mut Bucket<A>,
-        place: &Place<'_, A>,
-        seen: Seen,
+        place: &Place<A>,
+        counts: &Counts,
+        at: Uptime,
         softirqs: SoftirqsOff<'_>,
     ) -> bool {
         let Some(flow) = self.memory.find(bucket, place.mark, &place.key) else {
             return false;
         };
-        let flags = flow.tcp_flags | seen.counts.tcp_flags;
-        let bytes = flow.bytes.wrapping_add(seen.counts.bytes.into());
+        let flags = flow.tcp_flags | counts.tcp_flags;
+        let bytes = flow.bytes.wrapping_add(counts.bytes.into());
         if flags & (TCP_FIN | TCP_RST) != 0 || bytes >= OVERFLOW {
-            return self.add_to_ending(bucket, *place, seen, softirqs);
+            return self.add_to_ending(bucket, place, counts, at, softirqs);
         }
-        flow.add(seen.counts, seen.at);
+        flow.add(*counts, at);
         true
     }
 
@@ -363,29 +360,30 @@ impl<A: Address> Cache<A> {
     fn add_to_ending(
         &self,
         bucket: &mut Bucket<A>,
-        place: Place<'_, A>,
-        seen: Seen,
+        place: &Place<A>,
+        counts: &Counts,
+        at: Uptime,
         softirqs: SoftirqsOff<'_>,
     ) -> bool {
         let Some(flow) = self.memory.find(bucket, place.mark, &place.key) else {
             return false;
         };
         let was_finished = flow.is_finished();
-        let begins_anew = was_finished && seen.counts.tcp_flags & TCP_SYN != 0;
+        let begins_anew = was_finished && counts.tcp_flags & TCP_SYN != 0;
         if begins_anew && self.make_wait(flow, softirqs) {
             // The connection is over, and this begins another one of the same ports. (If the old one
             // cannot leave, they are told as one.)
             self.remove(bucket, place.bucket, &place.key, softirqs);
             return false;
         }
-        flow.add(seen.counts, seen.at);
+        flow.add(*counts, at);
         let overflows = flow.bytes >= OVERFLOW;
         if !was_finished && flow.is_finished() {
             self.room.note_finished(place.bucket, softirqs);
-            bucket.due = bucket.due.min(seen.at.plus(LINGER));
+            bucket.due = bucket.due.min(at.plus(LINGER));
         }
         if overflows {
-            bucket.due = bucket.due.min(seen.at);
+            bucket.due = bucket.due.min(at);
         }
         true
     }

@@ -27,7 +27,7 @@ impl Uptime {
     /// Milliseconds from `earlier` to this reading, 0 if it is not earlier.
     ///
     /// CPUs may account packets of one flow in another order than they read the clock, hence
-    /// "not earlier" does occur, by microseconds.
+    /// "not earlier" does occur, by some milliseconds.
     #[inline]
     pub(crate) const fn since(self, earlier: Self) -> u32 {
         if self.is_before(earlier) {

@@ -91,8 +91,7 @@ impl Address for Ipv6Addr {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key<A: Address> {
     pair: A::Pair,
-    ports: u32,
-    input: u32,
+    ports_input: [u32; 2],
     proto_tos: u32,
 }
 
@@ -100,8 +99,7 @@ impl<A: Address> Key<A> {
     /// The key of no flow.
     pub(crate) const VACANT: Self = Self {
         pair: A::NO_PAIR,
-        ports: 0,
-        input: 0,
+        ports_input: [0; 2],
         proto_tos: 0,
     };
 
@@ -111,8 +109,7 @@ impl<A: Address> Key<A> {
     pub(crate) fn new(src: A, dst: A, ports: [u8; 4], input: u32, proto: u8, tos: u8) -> Self {
         Self {
             pair: A::pair(src, dst),
-            ports: u32::from_ne_bytes(ports),
-            input,
+            ports_input: [u32::from_ne_bytes(ports), input],
             proto_tos: (u32::from(proto) << 8) | u32::from(tos),
         }
     }
@@ -127,26 +124,34 @@ impl<A: Address> Key<A> {
         A::unpair(&self.pair).1
     }
 
+    /// Both ports, as they stand in a packet.
+    fn ports(&self) -> u32 {
+        let [ports, _] = self.ports_input;
+        ports
+    }
+
     /// Source port, 0 where the protocol has none.
     pub(crate) fn src_port(&self) -> u16 {
-        let [high, low, ..] = self.ports.to_ne_bytes();
+        let [high, low, ..] = self.ports().to_ne_bytes();
         u16::from_be_bytes([high, low])
     }
 
     /// Destination port, 0 where the protocol has none; type and code of an ICMP message.
     pub(crate) fn dst_port(&self) -> u16 {
-        let [.., high, low] = self.ports.to_ne_bytes();
+        let [.., high, low] = self.ports().to_ne_bytes();
         u16::from_be_bytes([high, low])
     }
 
     /// Forgets the ports.
     pub(crate) fn clear_ports(&mut self) {
-        self.ports = 0;
+        let [ports, _] = &mut self.ports_input;
+        *ports = 0;
     }
 
     /// The interface that the packets came in by.
     pub(crate) fn input(&self) -> u32 {
-        self.input
+        let [_, input] = self.ports_input;
+        input
     }
 
     /// Protocol number (IANA).
@@ -165,24 +170,24 @@ impl<A: Address> Key<A> {
     /// The keyed hash of all fields, equally good in each of its 32 bits.
     #[inline(always)]
     pub(crate) fn hash(&self, secret: &Secret) -> u32 {
-        let product = |[a, b]: [u32; 2], [s, t]: [u64; 2]| {
-            let a = s.wrapping_add(a.into());
-            a.wrapping_mul(t.wrapping_add(b.into()))
-        };
-        let words = self.pair.as_ref().chunks_exact(2);
-        let pairs = words
-            .zip(secret.pair)
-            .fold(secret.base, |sum, (words, secret)| {
-                sum.wrapping_add(match words {
-                    &[a, b] => product([a, b], secret),
-                    _ => 0,
-                })
-            });
-        let sum = pairs
-            .wrapping_add(product([self.ports, self.input], secret.ports_input))
-            .wrapping_add(product([self.proto_tos, 0], secret.proto_tos));
+        let mut sum = secret.base;
+        for (words, secret) in self.pair.as_ref().chunks_exact(2).zip(&secret.pair) {
+            if let &[a, b] = words {
+                sum = sum.wrapping_add(product([a, b], secret));
+            }
+        }
+        sum = sum.wrapping_add(product(self.ports_input, &secret.ports_input));
+        sum = sum.wrapping_add(product([self.proto_tos, 0], &secret.proto_tos));
         finish(sum)
     }
+}
+
+/// The part of two words in the hash.
+#[inline(always)]
+const fn product([a, b]: [u32; 2], &[s, t]: &[u64; 2]) -> u64 {
+    // CAST: Wider.
+    s.wrapping_add(a as u64)
+        .wrapping_mul(t.wrapping_add(b as u64))
 }
 
 /// Scatters what differs little: keys in a regular order have sums in a regular order, and without

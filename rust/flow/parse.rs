@@ -174,21 +174,28 @@ struct Plain {
     tcp: Tcp,
 }
 
+/// Bytes of them.
+pub(crate) const PLAIN: usize = size_of::<Plain>();
+
 /// The short way through [`ipv4`], of a packet that stands for itself alone: for what is like most packets it
 /// comes to the same, for others to nothing.
 #[inline(always)]
-pub(crate) fn plain(headers: &[u8], len: u32, input: u32) -> Option<(Key<Ipv4Addr>, Counts)> {
-    let (Plain { ip, tcp }, _) = Plain::ref_from_prefix(headers).ok()?;
+pub(crate) fn plain(
+    headers: &[u8; PLAIN],
+    len: u32,
+    input: u32,
+) -> Option<(Key<Ipv4Addr>, Counts)> {
+    let Plain { ip, tcp } = Plain::ref_from_bytes(headers).ok()?;
     let total_len = u32::from(ip.total_len.get());
     let plain = ip.version_ihl == 0x45
         && ip.flags_fragment.get() & FRAGMENT_OFFSET == 0
-        && total_len >= size_of::<Plain>() as u32
+        && total_len >= PLAIN as u32
         && total_len <= len;
     if !plain {
         return None;
     }
     let tcp_flags = match ip.proto {
-        IPPROTO_TCP => tcp.flags,
+        IPPROTO_TCP => tcp.flags.into(),
         IPPROTO_UDP => 0,
         _ => return None,
     };
@@ -248,7 +255,7 @@ pub(crate) fn ipv4(frame: &Frame<'_>) -> Result<(Key<Ipv4Addr>, Counts), Unaccou
     let counts = Counts {
         packets,
         bytes,
-        tcp_flags: transport.tcp_flags,
+        tcp_flags: transport.tcp_flags.into(),
     };
     Ok((key, counts))
 }

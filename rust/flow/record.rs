@@ -27,21 +27,46 @@ use super::{
 };
 
 /// TCP flags that end a connection.
-pub(crate) const TCP_FIN: u8 = 0x01;
+pub(crate) const TCP_FIN: u32 = 0x01;
 /// See [`TCP_FIN`].
-pub(crate) const TCP_RST: u8 = 0x04;
+pub(crate) const TCP_RST: u32 = 0x04;
 /// The flag that starts a connection.
-pub(crate) const TCP_SYN: u8 = 0x02;
+pub(crate) const TCP_SYN: u32 = 0x02;
 
-/// What is accounted of one packet, beside its key.
+/// What is accounted of a packet, or of several at once, beside the key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Packets on the wire: more than one when the kernel has aggregated them (GRO).
+    /// Packets on the wire: more than one when the kernel has aggregated them (GRO), or when they were joined.
     pub(crate) packets: u32,
     /// Layer-3 bytes of all of them.
     pub(crate) bytes: u32,
-    /// TCP flags, 0 for other protocols.
-    pub(crate) tcp_flags: u8,
+    /// TCP flags, 0 for other protocols; eight bits, in as many as the other numbers have, or there would be padding to
+    /// be copied for each packet.
+    pub(crate) tcp_flags: u32,
+}
+
+impl Counts {
+    /// Bytes of packets that are accounted as one: no more than one packet can have.
+    const JOINED_MAX: u32 = 65_535;
+
+    /// Adds another packet of the same flow, if to account both at once comes to the same as one after the other:
+    /// if neither begins nor ends a connection, and they are not too many bytes for a flow that is to end before
+    /// its counter does. Returns whether it did.
+    #[inline(always)]
+    pub(crate) fn join(&mut self, other: Self) -> bool {
+        const ENDS: u32 = TCP_SYN | TCP_FIN | TCP_RST;
+
+        let bytes = self.bytes.saturating_add(other.bytes);
+        if bytes > Self::JOINED_MAX || (self.tcp_flags | other.tcp_flags) & ENDS != 0 {
+            return false;
+        }
+        *self = Self {
+            packets: self.packets.wrapping_add(other.packets),
+            bytes,
+            tcp_flags: self.tcp_flags | other.tcp_flags,
+        };
+        true
+    }
 }
 
 /// What the routing table says of the two ends of a flow.
@@ -78,12 +103,12 @@ pub(crate) struct Flow<A: Address> {
     pub(crate) packets: u64,
     /// Layer-3 bytes.
     pub(crate) bytes: u64,
-    /// When the first packet was accounted.
+    /// When the first packet came.
     pub(crate) first: Uptime,
     /// When the last one was.
     pub(crate) last: Uptime,
     /// All TCP flags seen.
-    pub(crate) tcp_flags: u8,
+    pub(crate) tcp_flags: u32,
 }
 
 impl<A: Address> Flow<A> {
@@ -98,7 +123,7 @@ impl<A: Address> Flow<A> {
         tcp_flags: 0,
     };
 
-    /// A new flow of one packet. Every field is set: nothing of a former use of the memory stays.
+    /// A new flow of its first packets. Every field is set: nothing of a former use of the memory stays.
     #[inline]
     pub(crate) fn new(key: Key<A>, route: Route<A>, counts: Counts, now: Uptime) -> Self {
         Self {
@@ -112,7 +137,7 @@ impl<A: Address> Flow<A> {
         }
     }
 
-    /// Accounts one more packet.
+    /// Accounts further packets, which came at `now`.
     #[inline]
     pub(crate) fn add(&mut self, counts: Counts, now: Uptime) {
         self.packets = self.packets.wrapping_add(u64::from(counts.packets));
@@ -120,6 +145,9 @@ impl<A: Address> Flow<A> {
         self.tcp_flags |= counts.tcp_flags;
         if self.last.is_before(now) {
             self.last = now;
+        } else if now.is_before(self.first) {
+            // It has waited on another CPU.
+            self.first = now;
         }
     }
 
@@ -172,6 +200,40 @@ mod tests {
         assert!(!flow.is_finished());
         flow.add(counts(1, 40, TCP_FIN), at(1600));
         assert!(flow.is_finished());
+    }
+
+    /// Packets, whether joined first or added one by one, make the same flow; what would not is not joined.
+    #[test]
+    fn joined_packets_count_as_each() {
+        const ACK: u32 = 0x10;
+        const PSH: u32 = 0x08;
+
+        let counts = |packets, bytes, tcp_flags| Counts {
+            packets,
+            bytes,
+            tcp_flags,
+        };
+        let joined = |mut one: Counts, other| one.join(other).then_some(one);
+        assert_eq!(
+            joined(counts(1, 40, ACK), counts(44, 64_000, ACK | PSH)),
+            Some(counts(45, 64_040, ACK | PSH))
+        );
+        assert_eq!(
+            joined(counts(1, 1500, 0), counts(1, 64_035, 0)),
+            Some(counts(2, 65_535, 0))
+        );
+        for (one, other) in [
+            (counts(1, 1500, 0), counts(1, 64_036, 0)),
+            (counts(9, 500_000, ACK), counts(1, 40, ACK)),
+            (counts(1, u32::MAX, 0), counts(1, u32::MAX, 0)),
+            (counts(1, 40, TCP_FIN | ACK), counts(1, 60, ACK)),
+            (counts(1, 40, ACK), counts(1, 60, TCP_SYN)),
+            (counts(1, 40, ACK), counts(1, 60, TCP_RST)),
+        ] {
+            let mut kept = one;
+            assert!(!kept.join(other));
+            assert_eq!(kept, one);
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@
 struct fib_route;
 struct flow_query;
 struct genl_info;
+struct hlist_node;
 struct net;
 struct netlink_callback;
 struct nf_hook_state;
@@ -20,19 +21,24 @@ struct packet_view;
 struct sk_buff;
 struct socket;
 struct spinlock;
+struct timer_list;
 
-/* What a hook reads of every packet, as it stands in the C structs. */
+/*
+ * What a hook reads of every packet, as it stands in the C structs. All is as wide as
+ * a register: else the compiler puts what is small together, only to be taken apart.
+ */
 struct packet_view {
 	const void *data;	/* network header */
 	u32 linear;		/* bytes at data that can be read there */
 	u32 len;		/* bytes from the network header to the end */
 	u32 input;		/* index of the device that received it, 0 if there is none */
-	u32 in_flags;		/* IFF_* of that device, 0 if there is none */
-	u16 ipcb_flags;		/* IPSKB_* */
-	u16 gso_size;
-	u8 pkt_type;		/* PACKET_* */
-	bool bridged;		/* comes from br_netfilter */
-	bool softirqs_off;
+	u32 mark;
+	u32 ipcb_flags;		/* IPSKB_* */
+	u32 gso_size;
+	/* The rest is 0 if not, and anything else if so. */
+	u32 looped;		/* that device is the loopback, or it is a copy of what was sent */
+	u32 bridged;		/* comes from br_netfilter */
+	u32 softirqs_off;
 };
 
 /* What more there is to know of a packet that goes out, or was bridged. */
@@ -46,20 +52,23 @@ struct packet_facts {
 	bool leaked;		/* was received, and the device of a VRF sends it on */
 };
 
-/* The fields of a struct flowi4 that a lookup depends on. */
+/*
+ * What the routes of a flow depend on. The way back is asked for as if it was sent from
+ * here, without mark.
+ */
 struct flow_query {
 	__be32 saddr;
 	__be32 daddr;
-	u32 iif;
-	u32 l3mdev;
-	u32 mark;
+	u32 iif;		/* there alone */
+	u32 mark;		/* there alone */
+	u32 dev;		/* index of the device whose VRF is asked, 0 if there is none */
 	u8 tos;
 	u8 proto;
 	__be16 sport;
 	__be16 dport;
 };
 
-/* The fields of a struct fib_result that outlive the RCU read lock. */
+/* The fields of a struct fib_result that outlive the RCU read lock; all 0 if there is no route. */
 struct fib_route {
 	__be32 gateway;		/* 0 if there is none, or none of IPv4 */
 	u32 oif;
@@ -78,15 +87,14 @@ void netflow_packet_view(const struct sk_buff *skb, const struct nf_hook_state *
 int netflow_copy_headers(const struct sk_buff *skb, void *to, u32 len);
 u16 netflow_gso_segs(const struct sk_buff *skb);
 u16 netflow_gso_tunnel_headers(const struct sk_buff *skb);
-u32 netflow_mark(const struct sk_buff *skb);
 u32 netflow_output(const struct nf_hook_state *state);
+__be32 netflow_skb_gateway(const struct sk_buff *skb);
 u32 netflow_skb_iif(const struct sk_buff *skb);
 void netflow_packet_facts(const struct sk_buff *skb, const struct nf_hook_state *state,
 			  struct packet_facts *facts);
-u32 netflow_l3mdev(const struct nf_hook_state *state);
-__be32 netflow_skb_gateway(const struct sk_buff *skb);
-int netflow_fib_lookup(struct net *net, const struct flow_query *query,
-		       struct fib_route *route);
+/* `there` may be NULL. */
+void netflow_fib_routes(struct net *net, const struct flow_query *query,
+			struct fib_route *there, struct fib_route *back);
 
 void *netflow_alloc_percpu(size_t size, size_t align);
 void netflow_free_percpu(void *each);
@@ -96,6 +104,12 @@ unsigned int netflow_this_cpu(void);
 unsigned int netflow_cpus_online(void);
 void netflow_local_bh_disable(void);
 void netflow_local_bh_enable(void);
+void netflow_timer_setup(struct timer_list *timer, void (*function)(struct timer_list *));
+void netflow_timer_start(struct timer_list *timer);
+int netflow_cpuhp_setup(int (*turned_off)(unsigned int cpu, struct hlist_node *node));
+void netflow_cpuhp_teardown(u32 state);
+int netflow_cpuhp_add(u32 state, struct hlist_node *node);
+void netflow_cpuhp_remove(u32 state, struct hlist_node *node);
 
 void *netflow_net_generic(const struct net *net, unsigned int id);
 u32 netflow_net_inum(const struct net *net);

@@ -6,7 +6,7 @@
 //! the boot time of the exporter as the difference of the two clocks, finds it unchanged.
 //!
 //! Reading a clock takes as long as half of the rest that is done for a packet. Where packets come one
-//! upon the other, most take the time from the one before: see [`Clock::recent`].
+//! upon the other, most take the time from the one before: see [`Reading::is_recent`].
 //!
 //! C headers: [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h),
 //! [`include/asm-generic/timex.h`](srctree/include/asm-generic/timex.h)
@@ -60,23 +60,18 @@ impl Clock {
     }
 
     /// SysUptime, up to a quarter of a millisecond ago. `reading` is the one of this CPU, with softirqs off.
-    ///
-    /// The time that was read last holds as long as the CPU's cycle counter says that it is young. Should
-    /// the counter stop while the CPU sleeps, as old ones do, the tick ends it.
-    #[inline(always)]
     pub(crate) fn recent(&self, reading: &Reading) -> Uptime {
-        let (cycles, jiffies) = (cycles(), jiffies());
-        if cycles.wrapping_sub(reading.cycles.read()) < reading.validity.read()
-            && jiffies == reading.jiffies.read()
-        {
-            return Uptime::from_millis(reading.millis.read());
+        if reading.is_recent() {
+            reading.uptime()
+        } else {
+            self.read(reading)
         }
-        self.read(reading, cycles, jiffies)
     }
 
     /// Reads the clock anew.
     #[cold]
-    fn read(&self, reading: &Reading, cycles: u64, jiffies: u64) -> Uptime {
+    fn read(&self, reading: &Reading) -> Uptime {
+        let (cycles, jiffies) = (cycles(), jiffies());
         // SAFETY: Reading the clock has no requirements.
         let ns = unsafe { bindings::netflow_boottime_ns() };
         let after = self::cycles();
@@ -136,6 +131,24 @@ pub(crate) struct Reading {
     ns: Shared<u64>,
     /// SysUptime.
     millis: Shared<u64>,
+}
+
+impl Reading {
+    /// Whether this was read just now: up to a quarter of a millisecond ago.
+    ///
+    /// The time that was read last holds as long as the CPU's cycle counter says that it is young. Should
+    /// the counter stop while the CPU sleeps, as old ones do, the tick ends it.
+    #[inline(always)]
+    pub(crate) fn is_recent(&self) -> bool {
+        cycles().wrapping_sub(self.cycles.read()) < self.validity.read()
+            && jiffies() == self.jiffies.read()
+    }
+
+    /// SysUptime when it was read.
+    #[inline(always)]
+    pub(crate) fn uptime(&self) -> Uptime {
+        Uptime::from_millis(self.millis.read())
+    }
 }
 
 /// The CPU's cycle counter. 0 if it has none.

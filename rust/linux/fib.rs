@@ -4,12 +4,12 @@
 //!
 //! C header: [`include/net/ip_fib.h`](srctree/include/net/ip_fib.h)
 
-use core::net::Ipv4Addr;
-
-use super::{
-    netns::Netns,
-    packet::Packet, //
+use core::{
+    net::Ipv4Addr,
+    ptr, //
 };
+
+use super::netns::Netns;
 use crate::{
     bindings,
     flow::{
@@ -25,75 +25,83 @@ use crate::{
 /// Index of the loopback interface in each namespace (`LOOPBACK_IFINDEX`).
 const LOOPBACK: u32 = 1;
 
+/// What the FIB is asked with, beside the key of a flow.
+#[derive(Clone, Copy)]
+pub(crate) struct Path {
+    /// Index of the interface that the packet came in by, 0 if it comes from here.
+    pub(crate) input: u32,
+    /// Its mark (fwmark).
+    pub(crate) mark: u32,
+}
+
+/// What the kernel has found there.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    /// Index of the interface that the packet goes out by.
+    pub(crate) output: u32,
+    /// Gateway, unspecified if there is none.
+    pub(crate) gateway: Ipv4Addr,
+}
+
 /// Looks up the route of a packet, the way the kernel will: by its addresses, ToS, mark, input
 /// interface, VRF and ports, as the rules of policy routing ask for them. Any context.
 ///
 /// Before the kernel has routed the packet, output interface and next hop are those of a unicast route
 /// to the destination; packets that stay here, or go nowhere, have none. Where several next hops
-/// share the load (ECMP), it is one of them. Later, they are what the kernel has found.
+/// share the load (ECMP), it is one of them. Later, they are what the kernel has `found`.
 ///
 /// The source mask is of the route back to the source, without mark: as the reverse-path filter finds it
 /// unless told otherwise.
-pub(crate) fn route(netns: Netns, packet: &Packet<'_>, key: &Key<Ipv4Addr>) -> Route<Ipv4Addr> {
-    let mut route = Route::NONE;
+pub(crate) fn route(
+    netns: Netns,
+    path: &Path,
+    found: Option<Found>,
+    key: &Key<Ipv4Addr>,
+) -> Route<Ipv4Addr> {
     let ports = match key.proto() {
         IPPROTO_TCP | IPPROTO_UDP => (key.src_port(), key.dst_port()),
         _ => (0, 0),
     };
-    let forward = bindings::flow_query {
+    let query = bindings::flow_query {
         saddr: to_be32(key.src()),
         daddr: to_be32(key.dst()),
-        iif: match packet.input() {
+        iif: match path.input {
             0 => LOOPBACK,
             input => input,
         },
-        l3mdev: packet.l3mdev(),
-        mark: packet.mark(),
+        mark: path.mark,
+        dev: match (path.input, found) {
+            (0, Some(found)) => found.output,
+            (input, _) => input,
+        },
         tos: key.tos(),
         proto: key.proto(),
         sport: ports.0.to_be(),
         dport: ports.1.to_be(),
     };
+    let (mut there, mut back) = <(bindings::fib_route, bindings::fib_route)>::default();
     // The kernel does not ask the FIB about these two: a default route would do for both.
-    if !key.dst().is_multicast() && !key.dst().is_broadcast() {
-        if let Some(found) = lookup(netns, packet, &forward) {
-            route.dst_mask = found.prefixlen;
-            if u32::from(found.type_) == bindings::RTN_UNICAST {
-                route.output = found.oif;
-                route.next_hop = Ipv4Addr::from(found.gateway.to_ne_bytes());
-            }
-        }
-    }
-    if packet.output() != 0 {
-        route.output = packet.output();
-        route.next_hop = packet.gateway();
-    }
-    let reverse = bindings::flow_query {
-        saddr: forward.daddr,
-        daddr: forward.saddr,
-        iif: LOOPBACK,
-        mark: 0,
-        sport: forward.dport,
-        dport: forward.sport,
-        ..forward
+    let asks = !key.dst().is_multicast() && !key.dst().is_broadcast();
+    let to = if asks {
+        &raw mut there
+    } else {
+        ptr::null_mut()
     };
-    if let Some(found) = lookup(netns, packet, &reverse) {
-        route.src_mask = found.prefixlen;
+    // SAFETY: The namespace is valid by the invariant of `Netns`; the others are ours, or null where that is
+    // allowed.
+    unsafe { bindings::netflow_fib_routes(netns.as_ptr(), &query, to, &mut back) };
+    let is_unicast = u32::from(there.type_) == bindings::RTN_UNICAST;
+    let (output, next_hop) = match found {
+        Some(found) => (found.output, found.gateway),
+        None if is_unicast => (there.oif, Ipv4Addr::from(there.gateway.to_ne_bytes())),
+        None => (0, Ipv4Addr::UNSPECIFIED),
+    };
+    Route {
+        next_hop,
+        output,
+        src_mask: back.prefixlen,
+        dst_mask: there.prefixlen,
     }
-    route
-}
-
-/// Asks the FIB. That there is a packet proves that the RCU read lock is held, which the lookup needs.
-fn lookup(
-    netns: Netns,
-    _packet: &Packet<'_>,
-    query: &bindings::flow_query,
-) -> Option<bindings::fib_route> {
-    let mut route = bindings::fib_route::default();
-    // SAFETY: The namespace is valid by the invariant of `Netns`, the RCU read lock is held by that of
-    // `Packet`, the other two are ours.
-    let err = unsafe { bindings::netflow_fib_lookup(netns.as_ptr(), query, &mut route) };
-    (err == 0).then_some(route)
 }
 
 /// The address in network byte order, as it lies in memory.

@@ -6,6 +6,7 @@
 //! safe. They are as narrow
 //! as their users need them: no general `sk_buff`, no general socket.
 
+pub(crate) mod backlog;
 pub(crate) mod clock;
 pub(crate) mod fib;
 pub(crate) mod hook;

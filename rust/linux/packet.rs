@@ -5,6 +5,7 @@
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
 use core::{
+    hint::assert_unchecked,
     marker::PhantomData,
     mem::MaybeUninit,
     net::Ipv4Addr,
@@ -12,7 +13,13 @@ use core::{
     slice, //
 };
 
-use super::lock::SoftirqGuard;
+use super::{
+    fib::{
+        Found,
+        Path, //
+    },
+    lock::SoftirqGuard, //
+};
 use crate::{
     bindings,
     flow::{
@@ -65,6 +72,20 @@ impl<'a> Packet<'a> {
             // SAFETY: It was just written, all of it.
             view: unsafe { view.assume_init() },
             _lifetime: PhantomData,
+        }
+    }
+
+    /// The first `N` bytes from the network header on. `None` if the kernel does not have them in one piece.
+    #[inline(always)]
+    pub(crate) fn prefix<const N: usize>(&self) -> Option<&[u8; N]> {
+        if N > self.view.linear as usize {
+            return None;
+        }
+        // SAFETY: `linear` bytes at `data` are readable by the type invariant, as long as the packet is
+        // borrowed. So `data` is no null pointer; the compiler is told, or it would check.
+        unsafe {
+            assert_unchecked(!self.view.data.is_null());
+            Some(&*self.view.data.cast())
         }
     }
 
@@ -130,25 +151,26 @@ impl<'a> Packet<'a> {
     pub(crate) fn softirqs_off(&self) -> SoftirqGuard {
         // SAFETY: The CPU that runs this told whether they are off; if so, they stay off while the hook
         // runs, which is the lifetime of the packet. Hooks do not run in hard interrupts.
-        unsafe { SoftirqGuard::unless(self.view.softirqs_off) }
+        unsafe { SoftirqGuard::unless(self.view.softirqs_off != 0) }
     }
 
     /// What tells how it came there.
     #[inline(always)]
     pub(crate) fn facts(&self) -> Facts {
         let view = &self.view;
-        let has = |flag: u32| u32::from(view.ipcb_flags) & flag != 0;
+        let has = |flag: u32| view.ipcb_flags & flag != 0;
         let facts = Facts {
             from_l3_slave: has(bindings::NETFLOW_IPSKB_L3SLAVE),
-            looped: view.in_flags & bindings::net_device_flags_IFF_LOOPBACK != 0
-                || u32::from(view.pkt_type) == bindings::PACKET_LOOPBACK,
+            looped: view.looped != 0,
             routed: has(bindings::NETFLOW_IPSKB_FORWARDED),
-            bridged: view.bridged,
             ..Facts::default()
         };
         match self.point {
-            Point::Prerouting | Point::Forward if !view.bridged => facts,
-            _ => self.more_facts(facts),
+            Point::Prerouting | Point::Forward if view.bridged == 0 => facts,
+            _ => self.more_facts(Facts {
+                bridged: view.bridged != 0,
+                ..facts
+            }),
         }
     }
 
@@ -182,7 +204,7 @@ impl<'a> Packet<'a> {
     /// The same at POSTROUTING, where a packet that was leaked into a VRF is said to come in by that VRF.
     /// It came from the one returned.
     pub(crate) fn forwarded_from(&self) -> u32 {
-        if u32::from(self.view.ipcb_flags) & bindings::NETFLOW_IPSKB_L3SLAVE != 0 {
+        if self.view.ipcb_flags & bindings::NETFLOW_IPSKB_L3SLAVE != 0 {
             self.view.input
         } else {
             // SAFETY: `skb` is valid by the type invariant.
@@ -190,23 +212,28 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// Index of the interface that the packet goes out by, 0 if that is not known yet.
-    pub(crate) fn output(&self) -> u32 {
-        // SAFETY: `state` is valid by the type invariant.
-        unsafe { bindings::netflow_output(self.state.as_ptr()) }
+    /// What the FIB is to be asked with.
+    #[inline(always)]
+    pub(crate) fn path(&self) -> Path {
+        Path {
+            input: self.view.input,
+            mark: self.view.mark,
+        }
     }
 
-    /// Gateway of the route that the kernel has found for the packet, unspecified if there is none.
-    pub(crate) fn gateway(&self) -> Ipv4Addr {
-        // SAFETY: `skb` is valid and the RCU read lock held by the type invariant.
-        let gateway = unsafe { bindings::netflow_skb_gateway(self.skb.as_ptr()) };
-        Ipv4Addr::from(gateway.to_ne_bytes())
-    }
-
-    /// The packet's mark (fwmark).
-    pub(crate) fn mark(&self) -> u32 {
-        // SAFETY: `skb` is valid by the type invariant.
-        unsafe { bindings::netflow_mark(self.skb.as_ptr()) }
+    /// What the kernel has found in the FIB for the packet; at PREROUTING nothing yet.
+    pub(crate) fn found(&self) -> Option<Found> {
+        // SAFETY: `skb` and `state` are valid and the RCU read lock held by the type invariant.
+        let (output, gateway) = unsafe {
+            (
+                bindings::netflow_output(self.state.as_ptr()),
+                bindings::netflow_skb_gateway(self.skb.as_ptr()),
+            )
+        };
+        (output != 0).then_some(Found {
+            output,
+            gateway: Ipv4Addr::from(gateway.to_ne_bytes()),
+        })
     }
 
     /// Whether the packet stands for several on the wire.
@@ -217,7 +244,8 @@ impl<'a> Packet<'a> {
 
     /// Of how many, and how large, if it does.
     pub(crate) fn gso(&self) -> Option<Gso> {
-        match self.view.gso_size {
+        // CAST: As wide as in the C struct.
+        match self.view.gso_size as u16 {
             0 => None,
             size => Some(self.aggregate(size)),
         }
@@ -238,11 +266,5 @@ impl<'a> Packet<'a> {
             segs,
             headers,
         }
-    }
-
-    /// Index of the VRF device (L3 master) that the packet's interface belongs to, 0 if none.
-    pub(crate) fn l3mdev(&self) -> u32 {
-        // SAFETY: `state` is valid and the RCU read lock held by the type invariant.
-        unsafe { bindings::netflow_l3mdev(self.state.as_ptr()) }
     }
 }

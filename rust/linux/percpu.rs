@@ -59,8 +59,7 @@ impl<T: Zeroable + Sync> PerCpu<T> {
         })
     }
 
-    /// That of this CPU. Others may read it; nobody else is at this one while softirqs are off, but hard
-    /// interrupts.
+    /// That of this CPU. Others may read it, and hard interrupts may use it; all others who write it wait for softirqs.
     #[inline(always)]
     pub(crate) fn this<'a>(&'a self, _softirqs: SoftirqsOff<'a>) -> &'a T {
         // SAFETY: The allocation is valid by the type invariant, so each CPU's part is, and `T` may be
@@ -68,17 +67,23 @@ impl<T: Zeroable + Sync> PerCpu<T> {
         unsafe { &*bindings::netflow_this_cpu_ptr(self.each.as_ptr().cast()).cast() }
     }
 
+    /// That of a CPU. Any context.
+    pub(crate) fn of(&self, cpu: u32) -> Option<&T> {
+        if cpu >= cpus() {
+            return None;
+        }
+        // SAFETY: The allocation is valid by the type invariant, and `cpu` in range. It is NULL for a
+        // CPU that cannot be, else valid as in `this`.
+        unsafe {
+            bindings::netflow_per_cpu_ptr(self.each.as_ptr().cast(), cpu)
+                .cast::<T>()
+                .as_ref()
+        }
+    }
+
     /// Those of all CPUs. Any context.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        (0..cpus()).filter_map(|cpu| {
-            // SAFETY: The allocation is valid by the type invariant, and `cpu` in range. It is NULL for a
-            // CPU that cannot be, else valid as in `this`.
-            unsafe {
-                bindings::netflow_per_cpu_ptr(self.each.as_ptr().cast(), cpu)
-                    .cast::<T>()
-                    .as_ref()
-            }
-        })
+        (0..cpus()).filter_map(|cpu| self.of(cpu))
     }
 }
 
