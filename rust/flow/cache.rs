@@ -27,6 +27,7 @@ mod memory;
 mod room;
 
 pub(crate) use export::Expired;
+pub(crate) use room::Held;
 
 use displace::Waiting;
 use memory::{
@@ -256,7 +257,16 @@ impl<A: Address> Cache<A> {
         }
     }
 
-    /// Accounts a packet that came `at` that time to the flow of the key at `place`. Any context but hard interrupts.
+    /// Room for the flows that a run of `packets` may begin, which are accounted one after the other. While there is some
+    /// left, it is full to others.
+    #[inline(always)]
+    pub(crate) fn hold<'a>(&'a self, packets: usize, softirqs: SoftirqsOff<'a>) -> Held<'a> {
+        // CAST: A run is short, and if it were not, room would be taken more often.
+        self.room.hold(packets as u32, softirqs)
+    }
+
+    /// Accounts a packet that came `at` that time to the flow of the key at `place`; `held` is this cache's. Any context but
+    /// hard interrupts.
     ///
     /// `route` is asked where it goes if it begins a flow. `enter` is told how it ended. Both are asked under
     /// the lock: so nobody can take the flow out of the cache before it is in the books.
@@ -266,6 +276,7 @@ impl<A: Address> Cache<A> {
         place: &Place<A>,
         counts: &Counts,
         at: Uptime,
+        held: &mut Held<'_>,
         softirqs: SoftirqsOff<'_>,
         route: impl FnOnce(&Key<A>) -> Route<A>,
         enter: impl FnOnce(Accounted),
@@ -275,12 +286,27 @@ impl<A: Address> Cache<A> {
             enter(Accounted::Full);
             return Accounted::Full;
         };
+        held.next_packet();
         let mut bucket = lock_in(&line.data, softirqs);
         if self.add_to_known(&mut bucket, place, counts, at, softirqs) {
             enter(Accounted::Known);
             return Accounted::Known;
         }
-        self.begin((line, bucket), place, counts, at, softirqs, route, enter)
+        if held.is_full() {
+            // Which the rest finds out too, but a flood goes on for long.
+            enter(Accounted::Full);
+            return Accounted::Full;
+        }
+        self.begin(
+            (line, bucket),
+            place,
+            counts,
+            at,
+            held,
+            softirqs,
+            route,
+            enter,
+        )
     }
 
     /// Accounts a packet of no known flow. The bucket is the one at `place`.
@@ -291,11 +317,12 @@ impl<A: Address> Cache<A> {
         place: &Place<A>,
         counts: &Counts,
         at: Uptime,
+        held: &mut Held<'_>,
         softirqs: SoftirqsOff<'a>,
         route: impl FnOnce(&Key<A>) -> Route<A>,
         enter: impl FnOnce(Accounted),
     ) -> Accounted {
-        let mut has_room = self.room.take(softirqs);
+        let mut has_room = held.take();
         if !has_room && self.room.has_finished() {
             // The flow that makes way may be in any bucket, and two are not to be locked at a time.
             drop(bucket);
@@ -306,7 +333,7 @@ impl<A: Address> Cache<A> {
                 enter(Accounted::Known);
                 return Accounted::Known;
             }
-            has_room = self.room.take(softirqs);
+            has_room = held.take();
         }
         if !has_room {
             enter(Accounted::Full);

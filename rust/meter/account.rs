@@ -29,6 +29,7 @@ use crate::{
     flow::{
         cache::{
             Accounted,
+            Held,
             Place, //
         },
         clock::Uptime,
@@ -115,10 +116,12 @@ impl Handler for Ticking<Meter> {
         let cpu = this.exporter.on_cpu(softirqs);
         // The clock was not read since they came, or they would not have waited so long.
         let at = reading.uptime();
+        let mut held = this.cache.hold(arrivals.len(), softirqs);
         let mut is_short = false;
         for arrival in arrivals {
-            is_short |= this.account(arrival, at, || None, cpu, softirqs);
+            is_short |= this.account(arrival, at, || None, cpu, &mut held, softirqs);
         }
+        drop(held);
         if is_short {
             Self::hurry(this);
         }
@@ -196,7 +199,8 @@ impl Meter {
             place: self.cache.locate(key),
             path: packet.path(),
         };
-        if self.account(&arrival, at, || packet.found(), cpu, softirqs) {
+        let mut held = self.cache.hold(1, softirqs);
+        if self.account(&arrival, at, || packet.found(), cpu, &mut held, softirqs) {
             Ticking::hurry(backlog.handler());
         }
     }
@@ -255,6 +259,7 @@ impl Meter {
         at: Uptime,
         found: impl FnOnce() -> Option<Found>,
         cpu: &OnCpu,
+        held: &mut Held<'_>,
         softirqs: SoftirqsOff<'_>,
     ) -> bool {
         let Arrival {
@@ -266,6 +271,7 @@ impl Meter {
             place,
             counts,
             at,
+            held,
             softirqs,
             |key| self.route(path, found(), key),
             |accounted| {

@@ -156,17 +156,33 @@ impl Room {
         read_once(&self.with_room.0) == 0
     }
 
-    /// Takes room for a flow. Returns whether there was any.
-    #[inline]
-    pub(super) fn take(&self, softirqs: SoftirqsOff<'_>) -> bool {
-        if self.is_exhausted() {
-            return false;
+    /// Room for the flows that a run of `packets` may begin. None is taken yet.
+    #[inline(always)]
+    pub(super) fn hold<'a>(&'a self, packets: u32, softirqs: SoftirqsOff<'a>) -> Held<'a> {
+        Held {
+            room: self,
+            softirqs,
+            packets,
+            flows: 0,
+            has_taken: false,
         }
-        let own = self.own(softirqs);
-        self.take_from(own, |_| 1, softirqs) != 0 || self.take_elsewhere(own, softirqs)
     }
 
-    /// The same, if there is none in the `own` part.
+    /// Takes room for `flows`, or some of them. Returns for how many.
+    #[inline]
+    fn take(&self, flows: u32, softirqs: SoftirqsOff<'_>) -> u32 {
+        if self.is_exhausted() {
+            return 0;
+        }
+        let own = self.own(softirqs);
+        // What is held is full to others: no more than half, unless it is the last.
+        match self.take_from(own, |room| flows.min(room.div_ceil(2)), softirqs) {
+            0 => self.take_elsewhere(own, softirqs).into(),
+            taken => taken,
+        }
+    }
+
+    /// Takes room for one flow where there is none in the `own` part. Returns whether there was any.
     #[cold]
     fn take_elsewhere(&self, own: usize, softirqs: SoftirqsOff<'_>) -> bool {
         // Others may be quicker, each time; not for ever.
@@ -240,7 +256,7 @@ impl Room {
     /// Whether there may be a flow that has finished.
     #[inline]
     pub(super) fn has_finished(&self) -> bool {
-        self.with_finished.0.load(Relaxed) != 0
+        read_once(&self.with_finished.0) != 0
     }
 
     /// A bucket in which a flow has finished, and may be still.
@@ -279,12 +295,64 @@ impl Room {
         }
     }
 
-    /// Flows that have taken theirs, and a [`BATCH`] more for each CPU that is just taking one. Process context
-    /// or softirq.
+    /// Flows that have taken theirs, and those for which it is held or on its way to another part. Process context or
+    /// softirq.
     pub(super) fn used(&self) -> u32 {
         self.lines.iter().fold(self.flows, |used, line| {
             used.saturating_sub(line.data.lock().room)
         })
+    }
+}
+
+/// Room that is taken for the flows which a run of packets begins: for one at first, and when there is another for all that
+/// may follow, so that a flood takes a lock for many of them. What is left is given back on drop.
+pub(crate) struct Held<'a> {
+    room: &'a Room,
+    softirqs: SoftirqsOff<'a>,
+    /// Packets of the run that are still to come.
+    packets: u32,
+    /// Flows for which there is room.
+    flows: u32,
+    has_taken: bool,
+}
+
+impl Held<'_> {
+    /// The next packet of the run comes.
+    #[inline(always)]
+    pub(super) fn next_packet(&mut self) {
+        self.packets = self.packets.saturating_sub(1);
+    }
+
+    /// Whether there is none, nor a flow that can make way.
+    #[inline(always)]
+    pub(super) fn is_full(&self) -> bool {
+        self.flows == 0 && self.room.is_exhausted() && !self.room.has_finished()
+    }
+
+    /// Takes room for the flow that this packet begins. Returns whether there was any.
+    #[inline]
+    pub(super) fn take(&mut self) -> bool {
+        if self.flows == 0 {
+            let flows = match self.has_taken {
+                true => self.packets.saturating_add(1),
+                false => 1,
+            };
+            self.flows = self.room.take(flows, self.softirqs);
+            self.has_taken = true;
+        }
+        let has_room = self.flows != 0;
+        self.flows = self.flows.saturating_sub(1);
+        has_room
+    }
+}
+
+impl Drop for Held<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.flows != 0 {
+            self.room
+                .add(self.flows, self.room.own(self.softirqs), self.softirqs);
+        }
     }
 }
 
