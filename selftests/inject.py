@@ -120,4 +120,5 @@ def main():
                 link.send(frame)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""bursts.py make SEED PACKETS FILE: writes a pcap file of TCP connections to the router of two_hosts, in trains of one
+connection and mixed. Ports are used again by the next connection.
+
+bursts.py connections FILE: prints a line "PORT PACKETS BYTES FLAGS" for each connection in such a file, FLAGS as nfdump does.
+
+bursts.py ask ROUNDS: sends bursts from the namespace `left`, and asks in `router` for what was seen as soon as a burst has left;
+in each other round for the flows. Prints how many answers did not have all packets.
+
+bursts.py disable: sends a burst, and disables the exporter as soon as it has left. Prints how many packets it had.
+"""
+import collections
+import os
+import random
+import socket
+import struct
+import sys
+
+import inject
+import netlink
+import pcap
+
+ETHERNET = bytes.fromhex("020000000101" "020000000102" "0800")
+SOURCE, DESTINATION = "10.1.0.2", "10.9.0.1"
+BURST = 40
+SYN = 2
+
+
+def frame(port, length, flags):
+    (source, _), (destination, _) = inject.endpoints(SOURCE) + inject.endpoints(DESTINATION)
+    options = {"len": length, "flags": flags}
+    return ETHERNET + inject.packet(6, (source, port), (destination, 80), options)
+
+
+def connection(draw):
+    """Flags of its packets. After a FIN there are acknowledgements."""
+    return ["S", *draw.choices(("A", "PA", "UA"), k=draw.randrange(60)), "FA", *["A"] * draw.randrange(3)]
+
+
+def make(seed, packets, path):
+    draw = random.Random(int(seed))
+    left = {port: [] for port in range(1000, 1012)}
+    number = int(packets)
+    with pcap.Writer(path) as file:
+        while number:
+            port = draw.choice(list(left))
+            for _ in range(min(number, draw.choice((1, 1, 1, 2, 5, 40)))):
+                left[port] = left[port] or connection(draw)
+                file.write(0, frame(port, draw.choice((40, 52, 576, 1500)), left[port].pop(0)))
+                number -= 1
+
+
+def connections(path):
+    of = collections.defaultdict(list)
+    with open(path, "rb") as file:
+        file.seek(pcap.PCAP_HEADER.size)
+        while head := file.read(pcap.PCAP_FRAME.size):
+            packet = file.read(pcap.PCAP_FRAME.unpack(head)[2])[len(ETHERNET) :]
+            (port,), flags = struct.unpack_from("!H", packet, 20), packet[33]
+            if flags & SYN:
+                of[port].append([0, 0, 0])
+            of[port][-1] = [of[port][-1][0] + 1, of[port][-1][1] + len(packet), of[port][-1][2] | flags]
+    for port, each in of.items():
+        for packets, size, flags in each:
+            print(port, packets, size, "".join(name if flags & 0x80 >> bit else "." for bit, name in enumerate("CEUAPRSF")))
+
+
+def enter(name):
+    with open(f"/run/netns/{name}", "rb") as namespace:
+        os.setns(namespace.fileno(), os.CLONE_NEWNET)
+
+
+def prepare():
+    """What sends a burst, and a netlink socket in the router."""
+    enter("left")
+    link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    link.bind(("l0", 0))
+    frames = [frame(2000 + number % 10, 40 + number, "A") for number in range(BURST)]
+    enter("router")
+    return lambda: [link.send(each) for each in frames], netlink.Netlink()
+
+
+def seen(control, family):
+    _, _, answer = control.request(family, netlink.N["CMD_INFO_GET"])
+    ledger = netlink.attributes(netlink.attributes(answer[4:])[netlink.N["A_INFO_PACKETS"]])
+    return int.from_bytes(ledger[netlink.N["A_LEDGER_SEEN"]], sys.byteorder)
+
+
+def in_flows(control, family):
+    """Packets in all flows."""
+    control.send(family, netlink.command_header(netlink.N["CMD_FLOW_GET"]), netlink.NLM_F_DUMP)
+    total = 0
+    while True:
+        for kind, _, body in control.receive():
+            if kind == netlink.NLMSG_DONE:
+                return total
+            total += int.from_bytes(netlink.attributes(body[4:])[netlink.N["A_FLOW_PACKETS"]], sys.byteorder)
+
+
+def ask(rounds):
+    burst, control = prepare()
+    family = control.family("netflow")
+    before = {seen: seen(control, family), in_flows: in_flows(control, family)}
+    short = 0
+    for number in range(1, int(rounds) + 1):
+        burst()
+        count = seen if number % 2 else in_flows
+        short += count(control, family) != before[count] + number * BURST
+    print(short)
+
+
+def disable():
+    burst, control = prepare()
+    family = control.family("netflow")
+    burst()
+    error, text, _ = control.request(family, netlink.N["CMD_DISABLE"])
+    if error:
+        sys.exit(text)
+    print(BURST)
+
+
+if __name__ == "__main__":
+    {"make": make, "connections": connections, "ask": ask, "disable": disable}[sys.argv[1]](*sys.argv[2:])

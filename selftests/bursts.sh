@@ -1,0 +1,136 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Packets that come one upon the other wait for a moment, to be accounted together: none is forgotten, whoever
+# asks sees all that came before, and what becomes of them does not depend on how they were put together.
+#
+#    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
+#       tcpreplay       netflow, nft     | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+begin nfcapd nfdump nft tcpreplay python3
+
+TRACING=/sys/kernel/tracing
+CPU=$(($(nproc) - 1))
+ROUNDS=$((100 / ${TIMEOUT_FACTOR:-1}))
+
+bursts() { python3 -S "$SELFTESTS/bursts.py" "$@"; }
+
+### Packets that wait are those for which a timer is set.
+
+trace_timers() {
+	mountpoint -q "$TRACING" || mount -t tracefs tracing "$TRACING" || return
+	echo 16384 >"$TRACING"/buffer_size_kb
+	echo >"$TRACING"/trace
+	echo 'timer:timer_start timer:timer_cancel' >"$TRACING"/set_event && echo 1 >"$TRACING"/tracing_on
+}
+
+stop_tracing() {
+	echo >"$TRACING"/set_event
+	cat "$TRACING"/trace >"$TMP/trace"
+	echo >"$TRACING"/trace
+}
+
+# timers EVENT: how many of the module's were set, or taken back before their time.
+timers() {
+	awk -v event="$1" '
+		/timer_start:.*\[netflow\]/ { for (i = 1; i <= NF; i++) if ($i ~ /^timer=/) ours[$i]; if (event == "set") n++ }
+		/timer_cancel:/ { if (event == "taken_back" && $NF in ours) n++ }
+		END { print n + 0 }' "$TMP/trace"
+}
+
+### What is tried
+
+replay() {
+	on left tcpreplay -q --topspeed -i l0 "$1" >"$TMP/tcpreplay.log" 2>&1 && return
+	cat "$TMP/tcpreplay.log"
+	return 1
+}
+
+connections_are_told_apart() {
+	bursts connections "$TMP/short.pcap" | sort >"$TMP/expected"
+	records short %pkt,%byt,%flg | awk '{ print $4, $7, $8, $9 }' | sort >"$TMP/told"
+	same "$TMP/expected" "$TMP/told"
+}
+
+all_are_told() {
+	trace_timers || return
+	equal "answers that did not have all packets" 0 "$(bursts ask "$ROUNDS")" || return
+	stop_tracing
+	equal "whether packets had waited" yes "$([ "$(timers set)" -gt 0 ] && echo yes || echo no)"
+}
+
+online() { echo "$1" >"/sys/devices/system/cpu/cpu$CPU/online"; }
+
+# turn_off_and_on: the CPU, until all is sent.
+turn_off_and_on() {
+	while [ ! -e "$TMP/sent" ]; do
+		online 0 || return
+		sleep 0.1
+		online 1 || return
+		# What steers packets there was reset.
+		steer && sleep 0.2 || return
+	done
+}
+
+# Packets are received on the CPU that is to be turned off, up to its last moment.
+steer() { on router sh -c "printf '%x' $((1 << CPU)) >/sys/class/net/to-left/queues/rx-0/rps_cpus"; }
+
+send_while_it_is_turned_off() {
+	local turner status=0
+	trace_timers && steer || return
+	turn_off_and_on & turner=$!
+	on left tcpreplay -q --loop=10 --pps=6000 -i l0 "$TMP/long.pcap" >"$TMP/tcpreplay.log" 2>&1 || status=1
+	touch "$TMP/sent"
+	wait "$turner" || status=1
+	online 1
+	stop_tracing
+	cat "$TMP/tcpreplay.log"
+	return "$status"
+}
+
+some_were_taken_over() {
+	echo "timers: $(timers set) set, $(timers taken_back) taken back"
+	[ "$(timers taken_back)" -gt 0 ]
+}
+
+disable_behind_a_burst() {
+	local before sent
+	before=$(info .packets.exported)
+	sent=$(bursts disable) || return
+	info_is '.packets.exported - .flows.cached' $((before + sent))
+}
+
+need two_hosts
+need load
+need bursts make 1 500 "$TMP/short.pcap"
+need bursts make 2 6000 "$TMP/long.pcap"
+need nf collector add 10.3.0.2
+need nf enable --inactive-timeout 600 --active-timeout 600
+
+need start_nfcapd short
+need replay "$TMP/short.pcap"
+need nf flush
+need stop_nfcapd
+check "each connection is a flow, with the packets, bytes and flags that it had" connections_are_told_apart
+
+need count_by_nft
+need start_nfcapd nfcapd
+check "who asks right behind a burst is told of all its packets" all_are_told
+check "the ledger is exact" ledger_holds
+
+if [ -w "/sys/devices/system/cpu/cpu$CPU/online" ]; then
+	check "a CPU is turned off and on while it receives" send_while_it_is_turned_off
+	check "what waited there was taken over" some_were_taken_over
+	check "the ledger is exact with it" ledger_holds
+else
+	skip "a CPU is turned off and on while it receives" "this one cannot be turned off"
+fi
+
+need nf flush
+check "when it is disabled right behind a burst, that is exported" disable_behind_a_burst
+need stop_nfcapd
+check "packets and bytes of each flow are those that nftables counted" collected_as_nft_saw
+check "the ledger is exact in the end" ledger_holds
+done_testing
