@@ -19,11 +19,6 @@ use crate::{
     exporter::Exporter,
     flow::ledger::Ledger,
     linux::{
-        backlog::{
-            Backlog,
-            Service, //
-        },
-        hook::Hooks,
         netlink::{
             Outcome,
             Refusal, //
@@ -37,6 +32,7 @@ use crate::{
             Tick,
             Ticking, //
         },
+        watch::Watch, //
     },
     meter::{
         Meter,
@@ -70,8 +66,7 @@ struct Inner {
 
 /// An enabled exporter. The order of the fields is the order in which things stop.
 struct Running {
-    hooks: Hooks<Backlog<Ticking<Meter>>>,
-    service: Service<Ticking<Meter>>,
+    watch: Watch<Ticking<Meter>>,
     _tick: Tick<Meter>,
     meter: Drained,
 }
@@ -141,24 +136,21 @@ impl Namespace {
         }
         let settings = inner.changed(change)?;
         let exporter = inner.exporter()?;
-        let reserved = Meter::new(self.netns, &settings, exporter.clone()).and_then(|meter| {
-            let service = Service::new(Backlog::new(meter.clone())?)?;
-            Ok((meter, service))
-        });
-        let (meter, service) = reserved.map_err(|error| {
+        let meter = Meter::new(self.netns, &settings, exporter.clone()).map_err(|error| {
             Refusal::new(
                 error,
                 c"not enough memory for the cache: ask for fewer flows with max_flows",
             )
         })?;
+        let watch = Watch::new(self.netns, meter.clone())
+            .map_err(|error| Refusal::new(error, c"not enough memory for what each CPU needs"))?;
         // From here on, to fail is to disable.
         let mut running = Running {
-            hooks: Hooks::new(self.netns, service.backlog().clone()),
-            service,
+            watch,
             _tick: Tick::start(meter.clone()),
             meter: Drained(meter),
         };
-        running.hooks.add(settings.observe)?;
+        running.watch.add(settings.observe)?;
         apply(&settings, &exporter);
         inner.exporter = Some(exporter);
         inner.settings = settings;
@@ -178,12 +170,12 @@ impl Namespace {
             }
             // A new hook counts nothing before the switch, an old one nothing after it. A packet that
             // is between two points meanwhile may be counted at both, or at none.
-            if let Err(error) = running.hooks.add(settings.observe) {
-                running.hooks.retain(inner.settings.observe);
+            if let Err(error) = running.watch.add(settings.observe) {
+                running.watch.retain(inner.settings.observe);
                 return Err(error.into());
             }
             apply(&settings, exporter);
-            running.hooks.retain(settings.observe);
+            running.watch.retain(settings.observe);
             running.meter.0.set(&settings);
         }
         inner.settings = settings;
@@ -219,13 +211,17 @@ impl Namespace {
         Ok(())
     }
 
-    /// Returns when the packets are accounted that have come so far. See [`Backlog::settle`].
+    /// Returns when the packets are accounted that have come so far. See
+    /// [`Settling::wait`](crate::linux::backlog::Settling::wait).
     pub(crate) fn settle(&self) {
         let inner = self.inner.lock();
-        let backlog = (inner.running.as_ref()).map(|running| running.service.backlog().clone());
+        let settling = inner
+            .running
+            .as_ref()
+            .map(|running| running.watch.settling());
         drop(inner);
-        if let Some(backlog) = backlog {
-            backlog.settle();
+        if let Some(settling) = settling {
+            settling.wait();
         }
     }
 

@@ -137,6 +137,15 @@ impl<A: Address> Place<A> {
     }
 }
 
+/// A packet, as far as a flow takes notice of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a, A: Address> {
+    pub(crate) place: &'a Place<A>,
+    pub(crate) counts: &'a Counts,
+    /// When it came.
+    pub(crate) at: Uptime,
+}
+
 /// Whether a packet was accounted, and whether it began a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accounted {
@@ -265,48 +274,36 @@ impl<A: Address> Cache<A> {
         self.room.hold(packets as u32, softirqs)
     }
 
-    /// Accounts a packet that came `at` that time to the flow of the key at `place`; `held` is this cache's. Any context but
-    /// hard interrupts.
+    /// Accounts a packet to the flow of the key at its place; `held` is this cache's. Any context but hard interrupts.
     ///
     /// `route` is asked where it goes if it begins a flow. `enter` is told how it ended. Both are asked under
     /// the lock: so nobody can take the flow out of the cache before it is in the books.
     #[inline(always)]
     pub(crate) fn account(
         &self,
-        place: &Place<A>,
-        counts: &Counts,
-        at: Uptime,
+        seen: Seen<'_, A>,
         held: &mut Held<'_>,
         softirqs: SoftirqsOff<'_>,
         route: impl FnOnce(&Key<A>) -> Route<A>,
         enter: impl FnOnce(Accounted),
     ) -> Accounted {
-        let Some(line) = self.lines.get(place.bucket as usize) else {
+        let Some(line) = self.lines.get(seen.place.bucket as usize) else {
             // Never: it is a place of this cache.
             enter(Accounted::Full);
             return Accounted::Full;
         };
         held.next_packet();
         let mut bucket = lock_in(&line.data, softirqs);
-        if self.add_to_known(&mut bucket, place, counts, at, softirqs) {
+        if self.add_to_known(&mut bucket, seen, softirqs) {
             enter(Accounted::Known);
             return Accounted::Known;
         }
         if held.is_full() {
-            // Which the rest finds out too, but a flood goes on for long.
+            // `begin` would find out too: this spares a flood the call.
             enter(Accounted::Full);
             return Accounted::Full;
         }
-        self.begin(
-            (line, bucket),
-            place,
-            counts,
-            at,
-            held,
-            softirqs,
-            route,
-            enter,
-        )
+        self.begin((line, bucket), seen, held, softirqs, route, enter)
     }
 
     /// Accounts a packet of no known flow. The bucket is the one at `place`.
@@ -314,14 +311,13 @@ impl<A: Address> Cache<A> {
     fn begin<'a>(
         &'a self,
         (line, mut bucket): (&'a Line<Bucket<A>>, SpinLockBhGuard<'a, Bucket<A>>),
-        place: &Place<A>,
-        counts: &Counts,
-        at: Uptime,
+        seen: Seen<'_, A>,
         held: &mut Held<'_>,
         softirqs: SoftirqsOff<'a>,
         route: impl FnOnce(&Key<A>) -> Route<A>,
         enter: impl FnOnce(Accounted),
     ) -> Accounted {
+        let Seen { place, counts, at } = seen;
         let mut has_room = held.take();
         if !has_room && self.room.has_finished() {
             // The flow that makes way may be in any bucket, and two are not to be locked at a time.
@@ -329,7 +325,7 @@ impl<A: Address> Cache<A> {
             self.make_room(at, softirqs);
             bucket = lock_in(&line.data, softirqs);
             // Another CPU may have begun the flow meanwhile.
-            if self.add_to_known(&mut bucket, place, counts, at, softirqs) {
+            if self.add_to_known(&mut bucket, seen, softirqs) {
                 enter(Accounted::Known);
                 return Accounted::Known;
             }
@@ -365,18 +361,17 @@ impl<A: Address> Cache<A> {
     fn add_to_known(
         &self,
         bucket: &mut Bucket<A>,
-        place: &Place<A>,
-        counts: &Counts,
-        at: Uptime,
+        seen: Seen<'_, A>,
         softirqs: SoftirqsOff<'_>,
     ) -> bool {
+        let Seen { place, counts, at } = seen;
         let Some(flow) = self.memory.find(bucket, place.mark, &place.key) else {
             return false;
         };
         let flags = flow.tcp_flags | counts.tcp_flags;
         let bytes = flow.bytes.wrapping_add(counts.bytes.into());
         if flags & (TCP_FIN | TCP_RST) != 0 || bytes >= OVERFLOW {
-            return self.add_to_ending(bucket, place, counts, at, softirqs);
+            return self.add_to_ending(bucket, seen, softirqs);
         }
         flow.add(*counts, at);
         true
@@ -387,11 +382,10 @@ impl<A: Address> Cache<A> {
     fn add_to_ending(
         &self,
         bucket: &mut Bucket<A>,
-        place: &Place<A>,
-        counts: &Counts,
-        at: Uptime,
+        seen: Seen<'_, A>,
         softirqs: SoftirqsOff<'_>,
     ) -> bool {
+        let Seen { place, counts, at } = seen;
         let Some(flow) = self.memory.find(bucket, place.mark, &place.key) else {
             return false;
         };

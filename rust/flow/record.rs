@@ -105,7 +105,7 @@ pub(crate) struct Flow<A: Address> {
     pub(crate) bytes: u64,
     /// When the first packet came.
     pub(crate) first: Uptime,
-    /// When the last one was.
+    /// When the last one did.
     pub(crate) last: Uptime,
     /// All TCP flags seen.
     pub(crate) tcp_flags: u32,
@@ -197,6 +197,8 @@ mod tests {
         assert_eq!((flow.packets, flow.bytes), (47, 66_080));
         assert_eq!(flow.tcp_flags, 0x1a);
         assert_eq!((flow.first, flow.last), (at(1000), at(1500)));
+        flow.add(counts(1, 40, 0), at(998));
+        assert_eq!((flow.first, flow.last), (at(998), at(1500)));
         assert!(!flow.is_finished());
         flow.add(counts(1, 40, TCP_FIN), at(1600));
         assert!(flow.is_finished());

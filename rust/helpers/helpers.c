@@ -127,6 +127,14 @@ u32 netflow_output(const struct nf_hook_state *state)
 	return state->out ? state->out->ifindex : 0;
 }
 
+/* Index of the device whose VRF the kernel has routed it in, or will. */
+u32 netflow_device(const struct nf_hook_state *state)
+{
+	const struct net_device *dev = state->in ?: state->out;
+
+	return dev ? dev->ifindex : 0;
+}
+
 __be32 netflow_skb_gateway(const struct sk_buff *skb)
 {
 	const struct rtable *rt = skb_rtable(skb);

@@ -88,6 +88,7 @@ int netflow_copy_headers(const struct sk_buff *skb, void *to, u32 len);
 u16 netflow_gso_segs(const struct sk_buff *skb);
 u16 netflow_gso_tunnel_headers(const struct sk_buff *skb);
 u32 netflow_output(const struct nf_hook_state *state);
+u32 netflow_device(const struct nf_hook_state *state);
 __be32 netflow_skb_gateway(const struct sk_buff *skb);
 u32 netflow_skb_iif(const struct sk_buff *skb);
 void netflow_packet_facts(const struct sk_buff *skb, const struct nf_hook_state *state,

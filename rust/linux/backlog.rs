@@ -24,6 +24,10 @@ use kernel::{
     error::to_result,
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Full, //
+        },
         barrier::{
             smp_mb,
             Read,
@@ -45,7 +49,10 @@ use super::{
         SoftirqGuard,
         SoftirqsOff, //
     },
-    percpu::PerCpu,
+    percpu::{
+        cpus,
+        PerCpu, //
+    },
     shared::Shared, //
 };
 use crate::bindings;
@@ -70,7 +77,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
     /// What an item can take along.
     type Part;
 
-    /// What tells it of CPUs that are turned off.
+    /// What tells it of CPUs that are turned off; always the same.
     fn turned_off() -> &'static TurnedOff<Self>
     where
         Self: Sized;
@@ -111,8 +118,9 @@ unsafe impl<H: Handler> Sync for Backlog<H> {}
 ///
 /// # Invariants
 ///
-/// The first `len` of `items` are initialised. They are used by one at a time: its CPU, with softirqs off; who turns
-/// that off; or who is the last to know of it. They are not written if `len` is [`HANDLED`]. `handler` does not change.
+/// The first `len` of `items` are initialised. They are used by one at a time: its CPU, with softirqs off; who has turned
+/// that off; or, when nobody adds any more, the timer and then who ends the service. They are not written if `len` is
+/// [`HANDLED`]. `handler` does not change.
 #[repr(C, align(64))]
 struct Waiting<H: Handler> {
     timer: Opaque<bindings::timer_list>,
@@ -120,14 +128,12 @@ struct Waiting<H: Handler> {
     len: Shared<u32>,
     /// How often what waited was handled.
     rounds: Shared<u32>,
-    /// How often it was when somebody began to wait for that.
-    rounds_then: Shared<u32>,
     own: H::Own,
     items: UnsafeCell<[MaybeUninit<H::Item>; ITEMS]>,
 }
 
-// SAFETY: Items are used by one at a time, by the type invariant, and may be sent there. The rest is `Sync` or does not
-// change.
+// SAFETY: Items are used by one at a time, by the type invariant, and may be sent there. The timer is the kernel's, which
+// has a lock for it. The rest is `Sync` or does not change.
 unsafe impl<H: Handler> Sync for Waiting<H> {}
 
 // SAFETY: No pointer, no items, a C struct, and an `Own` that is.
@@ -135,11 +141,11 @@ unsafe impl<H: Handler> Zeroable for Waiting<H> {}
 
 impl<H: Handler> Backlog<H> {
     /// Nothing waits. Process context.
-    pub(crate) fn new(handler: Arc<H>) -> Result<Arc<Self>> {
+    fn new(handler: Arc<H>) -> Result<Arc<Self>> {
         let cpus = PerCpu::<Waiting<H>>::new()?;
         for waiting in cpus.iter() {
             waiting.handler.set(Arc::as_ptr(&handler));
-            // SAFETY: The memory does not move, and is freed only when the timer was shut down.
+            // SAFETY: The memory does not move, and is freed only when the timer was shut down, or never started.
             unsafe { bindings::netflow_timer_setup(waiting.timer.get(), Some(expired::<H>)) };
         }
         // INVARIANT: Just set up. The `Arc` moves, what it points to does not.
@@ -168,18 +174,21 @@ impl<H: Handler> Backlog<H> {
         }
     }
 
-    /// Returns when all is handled that was added before, or after 0.1 seconds: where softirqs have no time for
-    /// so long, nor have packets. Process context.
-    pub(crate) fn settle(&self) {
+    /// See [`Settling::wait`].
+    fn settle(&self) {
         const MILLISECONDS: u32 = 100;
 
-        // If somebody else does the same at the same time, both may wait for one round more.
+        // Without memory for that, a CPU has to be found idle instead.
+        let mut rounds = KVVec::with_capacity(cpus() as usize, GFP_KERNEL).unwrap_or_default();
         for waiting in self.cpus.iter() {
-            waiting.rounds_then.write(waiting.rounds.read());
+            let _ = rounds.push_within_capacity(waiting.rounds.read());
         }
+        let mut then = rounds.iter();
         let mut left = MILLISECONDS;
         for waiting in self.cpus.iter() {
-            while left != 0 && waiting.len.read() != 0 && !waiting.was_handled() {
+            let then = then.next();
+            let handled = || then.is_some_and(|then| *then != waiting.rounds.read());
+            while left != 0 && waiting.len.read() != 0 && !handled() {
                 fsleep(Delta::from_millis(1));
                 left = left.saturating_sub(1);
             }
@@ -258,11 +267,6 @@ impl<'a, H: Handler> Queue<'a, H> {
 }
 
 impl<H: Handler> Waiting<H> {
-    /// Whether what waited has been handled, since somebody began to wait for that.
-    fn was_handled(&self) -> bool {
-        self.rounds.read() != self.rounds_then.read()
-    }
-
     /// Has all items handled. For the one who may use them.
     #[inline(never)]
     fn handle(&self, softirqs: SoftirqsOff<'_>) {
@@ -290,7 +294,8 @@ impl<H: Handler> Waiting<H> {
     }
 }
 
-/// What the timer of a CPU does: on this CPU, as it is a pinned one and is taken back when the CPU is turned off.
+/// What the timer of a CPU does. As it is a pinned one, and is stopped when the CPU is turned off, it does so on this CPU;
+/// but when a service ends, it may be on another.
 ///
 /// # Safety
 ///
@@ -303,26 +308,36 @@ unsafe extern "C" fn expired<H: Handler>(timer: *mut bindings::timer_list) {
     waiting.handle(guard.proof());
 }
 
-/// That a backlog is served, until this is dropped: then nothing waits any more, if nobody adds items. Process context.
+/// That a backlog is served, until this is dropped: then nothing waits any more. Process context.
 ///
 /// # Invariants
 ///
 /// The backlog is in the list of its handler's [`TurnedOff`].
-pub(crate) struct Service<H: Handler>(Arc<Backlog<H>>);
+pub(super) struct Service<H: Handler>(Arc<Backlog<H>>);
 
 impl<H: Handler> Service<H> {
-    /// Begins to serve a backlog that is not yet. Process context.
-    pub(crate) fn new(backlog: Arc<Backlog<H>>) -> Result<Self> {
+    /// A backlog for the items of a handler. Process context.
+    ///
+    /// # Safety
+    ///
+    /// When this is dropped, nobody may use a [`Queue`] of the backlog any more.
+    pub(super) unsafe fn new(handler: Arc<H>) -> Result<Self> {
+        let backlog = Backlog::new(handler)?;
         let state = H::turned_off().state.read();
-        // SAFETY: The node is of no list, and lives until it is taken out. The state is registered, or refused.
+        // SAFETY: The node is new, and lives until it is taken out. The state is registered, or refused.
         to_result(unsafe { bindings::netflow_cpuhp_add(state, backlog.node.get()) })?;
         // INVARIANT: Just added.
         Ok(Self(backlog))
     }
 
     /// The backlog.
-    pub(crate) fn backlog(&self) -> &Arc<Backlog<H>> {
+    pub(super) fn backlog(&self) -> &Arc<Backlog<H>> {
         &self.0
+    }
+
+    /// What can be waited for without it.
+    pub(super) fn settling(&self) -> Settling<H> {
+        Settling(self.0.clone())
     }
 }
 
@@ -338,8 +353,20 @@ impl<H: Handler> Drop for Service<H> {
     }
 }
 
+/// What waits, for those who want to see what becomes of it.
+pub(crate) struct Settling<H: Handler>(Arc<Backlog<H>>);
+
+impl<H: Handler> Settling<H> {
+    /// Returns when all is handled that was added before, or after 0.1 seconds: where softirqs have no time for
+    /// so long, nor have packets. Process context.
+    pub(crate) fn wait(&self) {
+        self.0.settle();
+    }
+}
+
 /// Tells backlogs of CPUs that are turned off.
 pub(crate) struct TurnedOff<H: Handler> {
+    registered: Atomic<bool>,
     /// The number of the hotplug state, 0 while it has none.
     state: Shared<u32>,
     _handler: PhantomData<fn() -> H>,
@@ -349,13 +376,18 @@ impl<H: Handler> TurnedOff<H> {
     /// Not registered yet.
     pub(crate) const fn new() -> Self {
         Self {
+            registered: Atomic::new(false),
             state: Shared::new(0),
             _handler: PhantomData,
         }
     }
 
-    /// Registers it, until what is returned is dropped; nothing may be served then. Process context.
+    /// Registers it, until what is returned is dropped; nothing may be served then. Process context. `EBUSY` if that was
+    /// done before.
     pub(crate) fn register(&'static self) -> Result<Registration<H>> {
+        if self.registered.xchg(true, Full) {
+            return Err(EBUSY);
+        }
         // SAFETY: The function is for nodes of backlogs, as are all that are added.
         let state = unsafe { bindings::netflow_cpuhp_setup(Some(turned_off::<H>)) };
         to_result(state)?;
@@ -372,6 +404,7 @@ impl<H: Handler> Drop for Registration<H> {
     fn drop(&mut self) {
         // SAFETY: Registered, and no backlog is served any more.
         unsafe { bindings::netflow_cpuhp_teardown(self.0.state.read()) };
+        self.0.state.write(0);
     }
 }
 

@@ -59,18 +59,8 @@ impl Clock {
         self.at(unsafe { bindings::netflow_boottime_ns() })
     }
 
-    /// SysUptime, up to a quarter of a millisecond ago. `reading` is the one of this CPU, with softirqs off.
-    pub(crate) fn recent(&self, reading: &Reading) -> Uptime {
-        if reading.is_recent() {
-            reading.uptime()
-        } else {
-            self.read(reading)
-        }
-    }
-
-    /// Reads the clock anew.
-    #[cold]
-    fn read(&self, reading: &Reading) -> Uptime {
+    /// SysUptime now. `reading` is the one of this CPU, with softirqs off, and will be recent.
+    pub(crate) fn read(&self, reading: &Reading) -> Uptime {
         let (cycles, jiffies) = (cycles(), jiffies());
         // SAFETY: Reading the clock has no requirements.
         let ns = unsafe { bindings::netflow_boottime_ns() };

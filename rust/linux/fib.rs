@@ -39,6 +39,8 @@ pub(crate) struct Path {
 pub(crate) struct Found {
     /// Index of the interface that the packet goes out by.
     pub(crate) output: u32,
+    /// Index of the one whose VRF it was routed in.
+    pub(crate) device: u32,
     /// Gateway, unspecified if there is none.
     pub(crate) gateway: Ipv4Addr,
 }
@@ -70,10 +72,7 @@ pub(crate) fn route(
             input => input,
         },
         mark: path.mark,
-        dev: match (path.input, found) {
-            (0, Some(found)) => found.output,
-            (input, _) => input,
-        },
+        dev: found.map_or(path.input, |found| found.device),
         tos: key.tos(),
         proto: key.proto(),
         sport: ports.0.to_be(),

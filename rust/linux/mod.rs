@@ -18,6 +18,7 @@ pub(crate) mod percpu;
 pub(crate) mod shared;
 pub(crate) mod socket;
 pub(crate) mod tick;
+pub(crate) mod watch;
 
 use crate::bindings;
 

@@ -224,14 +224,16 @@ impl<'a> Packet<'a> {
     /// What the kernel has found in the FIB for the packet; at PREROUTING nothing yet.
     pub(crate) fn found(&self) -> Option<Found> {
         // SAFETY: `skb` and `state` are valid and the RCU read lock held by the type invariant.
-        let (output, gateway) = unsafe {
+        let (output, device, gateway) = unsafe {
             (
                 bindings::netflow_output(self.state.as_ptr()),
+                bindings::netflow_device(self.state.as_ptr()),
                 bindings::netflow_skb_gateway(self.skb.as_ptr()),
             )
         };
         (output != 0).then_some(Found {
             output,
+            device,
             gateway: Ipv4Addr::from(gateway.to_ne_bytes()),
         })
     }

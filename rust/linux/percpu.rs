@@ -19,7 +19,7 @@ pub(crate) fn cpus_online() -> u32 {
 }
 
 /// One more than the highest number of a CPU.
-fn cpus() -> u32 {
+pub(crate) fn cpus() -> u32 {
     // SAFETY: It is set at boot, and only read then.
     unsafe { bindings::nr_cpu_ids }
 }
@@ -59,7 +59,8 @@ impl<T: Zeroable + Sync> PerCpu<T> {
         })
     }
 
-    /// That of this CPU. Others may read it, and hard interrupts may use it; all others who write it wait for softirqs.
+    /// That of this CPU. While softirqs are off nobody else writes it but hard interrupts; others may read it, and write it
+    /// when the CPU is turned off.
     #[inline(always)]
     pub(crate) fn this<'a>(&'a self, _softirqs: SoftirqsOff<'a>) -> &'a T {
         // SAFETY: The allocation is valid by the type invariant, so each CPU's part is, and `T` may be

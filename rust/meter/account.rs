@@ -8,7 +8,7 @@
 //!                         +--- memory is on its way
 //! ```
 //!
-//! At PREROUTING a packet is not accounted at once, but together with those that come with it (see
+//! At PREROUTING a packet is not accounted at once, unless it is alone, but together with those that come with it (see
 //! [`backlog`](crate::linux::backlog)): the time that it takes to fetch a flow which no packet has touched for long is
 //! that of several packets, and all of a backlog are fetched at a time. What is needed of the packet is in its
 //! [`Arrival`]; the packet itself goes on.
@@ -30,7 +30,8 @@ use crate::{
         cache::{
             Accounted,
             Held,
-            Place, //
+            Place,
+            Seen, //
         },
         clock::Uptime,
         key::Key,
@@ -189,11 +190,13 @@ impl Meter {
         }
         // Where packets are rare there is nothing to gain by waiting, and at some points they are sent in process
         // context, one by one.
-        if !is_recent {
+        let at = if is_recent {
+            queue.own().uptime()
+        } else {
             // What waits has the time that was read last.
             queue.handle();
-        }
-        let at = self.clock.recent(queue.own());
+            self.clock.read(queue.own())
+        };
         let arrival = Arrival {
             counts,
             place: self.cache.locate(key),
@@ -268,9 +271,7 @@ impl Meter {
             path,
         } = arrival;
         let accounted = self.cache.account(
-            place,
-            counts,
-            at,
+            Seen { place, counts, at },
             held,
             softirqs,
             |key| self.route(path, found(), key),
