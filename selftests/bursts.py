@@ -8,11 +8,15 @@ bursts.py connections FILE: prints a line "PORT PACKETS BYTES FLAGS" for each co
 bursts.py ask ROUNDS: sends bursts from the namespace `left`, and asks in `router` for what was seen as soon as a burst has left;
 in each other round for the flows. Prints how many answers did not have all packets.
 
+bursts.py timers FILE: reads a trace, and prints how many of the module's timers were `set`, how many were `taken_over` as their
+CPU was turned off, and how many expired `elsewhere` than where they were set.
+
 bursts.py disable: sends a burst, and disables the exporter as soon as it has left. Prints how many packets it had.
 """
 import collections
 import os
 import random
+import re
 import socket
 import struct
 import sys
@@ -64,6 +68,28 @@ def connections(path):
     for port, each in of.items():
         for packets, size, flags in each:
             print(port, packets, size, "".join(name if flags & 0x80 >> bit else "." for bit, name in enumerate("CEUAPRSF")))
+
+
+def timers(path):
+    line = re.compile(r"^ *(.*-\d+) +\[(\d+)\] .*?: (\w+): (.*)$")
+    ours, turning_off = {}, set()
+    count = {"set": 0, "taken_over": 0, "elsewhere": 0}
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for task, cpu, event, text in (match.groups() for match in map(line.match, file) if match):
+            timer = text.partition("timer=")[2].partition(" ")[0].strip()
+            if event == "timer_start" and "[netflow]" in text:
+                ours[timer] = cpu
+                count["set"] += 1
+            elif event == "cpuhp_multi_enter" and "[netflow]" in text:
+                turning_off.add(task)
+            elif event == "cpuhp_exit":
+                turning_off.discard(task)
+            elif event == "timer_cancel" and timer in ours and task in turning_off:
+                count["taken_over"] += 1
+            elif event == "timer_expire_entry" and timer in ours and ours[timer] != cpu:
+                count["elsewhere"] += 1
+    for name, number in count.items():
+        print(name, number)
 
 
 def enter(name):
@@ -121,4 +147,4 @@ def disable():
 
 
 if __name__ == "__main__":
-    {"make": make, "connections": connections, "ask": ask, "disable": disable}[sys.argv[1]](*sys.argv[2:])
+    {"make": make, "connections": connections, "timers": timers, "ask": ask, "disable": disable}[sys.argv[1]](*sys.argv[2:])

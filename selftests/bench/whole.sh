@@ -37,11 +37,11 @@ figure memory_bytes_a_flow "($before - $(free_kb)) * 1024 / $MILLION"
 # beside CMD: nanoseconds of a hit while the other CPU runs CMD again and again.
 beside() {
 	local other
-	taskset -c 1 sh -c "while :; do $1; done" >/dev/null &
+	setsid taskset -c 1 sh -c "while :; do $1; done" >/dev/null &
 	other=$!
 	push hit "$flows" $((4000000 / SCALE)) 1 0
 	ns_each
-	kill $other
+	kill -- -$other
 	wait $other 2>/dev/null || true
 }
 
