@@ -6,28 +6,29 @@
 //! ones come, it arrives. Items wait until there are [`ITEMS`], and no longer than to the next tick of the
 //! system's clock, when a timer looks after them. When a CPU is turned off, the one that turns it off does.
 //!
-//! C headers: [`include/linux/timer.h`](srctree/include/linux/timer.h),
-//! [`include/linux/cpuhotplug.h`](srctree/include/linux/cpuhotplug.h)
+//! C header: [`include/linux/timer.h`](srctree/include/linux/timer.h)
+
+mod service;
+
+pub(super) use service::Service;
+pub(crate) use service::{
+    Registration,
+    Settling,
+    TurnedOff, //
+};
 
 use core::{
     cell::{
         Cell,
         UnsafeCell, //
     },
-    marker::PhantomData,
     mem::MaybeUninit,
     slice, //
 };
 
 use kernel::{
-    container_of,
-    error::to_result,
     prelude::*,
     sync::{
-        atomic::{
-            Atomic,
-            Full, //
-        },
         barrier::{
             smp_mb,
             Read,
@@ -306,120 +307,4 @@ unsafe extern "C" fn expired<H: Handler>(timer: *mut bindings::timer_list) {
     // SAFETY: A timer's function runs in softirq, and those do not interrupt each other.
     let guard = unsafe { SoftirqGuard::unless(true) };
     waiting.handle(guard.proof());
-}
-
-/// That a backlog is served, until this is dropped: then nothing waits any more. Process context.
-///
-/// # Invariants
-///
-/// The backlog is in the list of its handler's [`TurnedOff`].
-pub(super) struct Service<H: Handler>(Arc<Backlog<H>>);
-
-impl<H: Handler> Service<H> {
-    /// A backlog for the items of a handler. Process context.
-    ///
-    /// # Safety
-    ///
-    /// When this is dropped, nobody may use a [`Queue`] of the backlog any more.
-    pub(super) unsafe fn new(handler: Arc<H>) -> Result<Self> {
-        let backlog = Backlog::new(handler)?;
-        let state = H::turned_off().state.read();
-        // SAFETY: The node is new, and lives until it is taken out. The state is registered, or refused.
-        to_result(unsafe { bindings::netflow_cpuhp_add(state, backlog.node.get()) })?;
-        // INVARIANT: Just added.
-        Ok(Self(backlog))
-    }
-
-    /// The backlog.
-    pub(super) fn backlog(&self) -> &Arc<Backlog<H>> {
-        &self.0
-    }
-
-    /// What can be waited for without it.
-    pub(super) fn settling(&self) -> Settling<H> {
-        Settling(self.0.clone())
-    }
-}
-
-impl<H: Handler> Drop for Service<H> {
-    fn drop(&mut self) {
-        let state = H::turned_off().state.read();
-        // SAFETY: It is in the list by the type invariant.
-        unsafe { bindings::netflow_cpuhp_remove(state, self.0.node.get()) };
-        for waiting in self.0.cpus.iter() {
-            waiting.stop();
-            waiting.handle(SoftirqGuard::new().proof());
-        }
-    }
-}
-
-/// What waits, for those who want to see what becomes of it.
-pub(crate) struct Settling<H: Handler>(Arc<Backlog<H>>);
-
-impl<H: Handler> Settling<H> {
-    /// Returns when all is handled that was added before, or after 0.1 seconds: where softirqs have no time for
-    /// so long, nor have packets. Process context.
-    pub(crate) fn wait(&self) {
-        self.0.settle();
-    }
-}
-
-/// Tells backlogs of CPUs that are turned off.
-pub(crate) struct TurnedOff<H: Handler> {
-    registered: Atomic<bool>,
-    /// The number of the hotplug state, 0 while it has none.
-    state: Shared<u32>,
-    _handler: PhantomData<fn() -> H>,
-}
-
-impl<H: Handler> TurnedOff<H> {
-    /// Not registered yet.
-    pub(crate) const fn new() -> Self {
-        Self {
-            registered: Atomic::new(false),
-            state: Shared::new(0),
-            _handler: PhantomData,
-        }
-    }
-
-    /// Registers it, until what is returned is dropped; nothing may be served then. Process context. `EBUSY` if that was
-    /// done before.
-    pub(crate) fn register(&'static self) -> Result<Registration<H>> {
-        if self.registered.xchg(true, Full) {
-            return Err(EBUSY);
-        }
-        // SAFETY: The function is for nodes of backlogs, as are all that are added.
-        let state = unsafe { bindings::netflow_cpuhp_setup(Some(turned_off::<H>)) };
-        to_result(state)?;
-        // CAST: Not negative.
-        self.state.write(state as u32);
-        Ok(Registration(self))
-    }
-}
-
-/// See [`TurnedOff::register`].
-pub(crate) struct Registration<H: Handler>(&'static TurnedOff<H>);
-
-impl<H: Handler> Drop for Registration<H> {
-    fn drop(&mut self) {
-        // SAFETY: Registered, and no backlog is served any more.
-        unsafe { bindings::netflow_cpuhp_teardown(self.0.state.read()) };
-        self.0.state.write(0);
-    }
-}
-
-/// A CPU was turned off, and is not turned on before this returns. Process context.
-///
-/// # Safety
-///
-/// `node` must be that of a [`Backlog<H>`] in the list.
-unsafe extern "C" fn turned_off<H: Handler>(cpu: c_uint, node: *mut bindings::hlist_node) -> c_int {
-    // SAFETY: By the requirements of this function. Being served, it lives.
-    let backlog = unsafe { &*container_of!(Opaque::cast_from(node), Backlog<H>, node) };
-    if let Some(waiting) = backlog.cpus.of(cpu) {
-        // SAFETY: Set up by the type invariant.
-        unsafe { bindings::timer_delete(waiting.timer.get()) };
-        waiting.handle(SoftirqGuard::new().proof());
-    }
-    0
 }
