@@ -89,7 +89,7 @@ send_while_it_is_turned_off() {
 	local turner status=0
 	steer && trace_timers || return
 	turn_off_and_on & turner=$!
-	on left tcpreplay -q --loop=10 --pps=6000 --pps-multi=40 -i l0 "$TMP/long.pcap" >"$TMP/tcpreplay.log" 2>&1 || status=1
+	on left tcpreplay -q --loop=$((1 + 9 / FACTOR)) --pps=6000 --pps-multi=40 -i l0 "$TMP/long.pcap" >"$TMP/tcpreplay.log" 2>&1 || status=1
 	touch "$TMP/sent"
 	wait "$turner" || status=1
 	online 1
