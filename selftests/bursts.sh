@@ -80,19 +80,22 @@ turn_off_and_on() {
 # Packets are received on the CPU that is to be turned off, up to its last moment, if the kernel can steer them.
 can_steer() { on router test -e /sys/class/net/to-left/queues/rx-0/rps_cpus; }
 
+# steer CPUS: a mask in hexadecimal digits, 0 for none.
 steer() {
 	can_steer || return 0
-	on router sh -c "printf '%x' $((1 << CPU)) >/sys/class/net/to-left/queues/rx-0/rps_cpus"
+	on router sh -c "echo $1 >/sys/class/net/to-left/queues/rx-0/rps_cpus"
 }
 
 send_while_it_is_turned_off() {
 	local turner status=0
-	steer && trace_timers || return
+	steer "$(printf %x $((1 << CPU)))" && trace_timers || return
 	turn_off_and_on & turner=$!
 	on left tcpreplay -q --loop=$((1 + 9 / FACTOR)) --pps=6000 --pps-multi=40 -i l0 "$TMP/long.pcap" >"$TMP/tcpreplay.log" 2>&1 || status=1
 	touch "$TMP/sent"
 	wait "$turner" || status=1
 	online 1
+	# What is sent from here on is received before the sender goes on, not on its way to another CPU meanwhile.
+	steer 0 || status=1
 	stop_tracing
 	cat "$TMP/tcpreplay.log"
 	return "$status"
