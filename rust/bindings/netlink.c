@@ -12,17 +12,17 @@
 #include <uapi/linux/netflow.h>
 
 /* Integer value ranges */
-static const struct netlink_range_validation netflow_a_info_max_flows_range = {
+static const struct netlink_range_validation netflow_a_config_max_flows_range = {
 	.min	= NETFLOW_MAX_FLOWS_MIN,
 	.max	= NETFLOW_MAX_FLOWS_MAX,
 };
 
-static const struct netlink_range_validation netflow_a_info_active_timeout_range = {
+static const struct netlink_range_validation netflow_a_config_active_timeout_range = {
 	.min	= NETFLOW_TIMEOUT_MIN,
 	.max	= NETFLOW_TIMEOUT_MAX,
 };
 
-static const struct netlink_range_validation netflow_a_info_inactive_timeout_range = {
+static const struct netlink_range_validation netflow_a_config_inactive_timeout_range = {
 	.min	= NETFLOW_TIMEOUT_MIN,
 	.max	= NETFLOW_TIMEOUT_MAX,
 };
@@ -36,35 +36,31 @@ const struct nla_policy netflow_collector_nl_policy[NETFLOW_A_COLLECTOR_ERRORS +
 	[NETFLOW_A_COLLECTOR_ERRORS] = { .type = NLA_UINT, },
 };
 
+const struct nla_policy netflow_config_nl_policy[NETFLOW_A_CONFIG_ENGINE_ID + 1] = {
+	[NETFLOW_A_CONFIG_MAX_FLOWS] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_config_max_flows_range),
+	[NETFLOW_A_CONFIG_ACTIVE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_config_active_timeout_range),
+	[NETFLOW_A_CONFIG_INACTIVE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_config_inactive_timeout_range),
+	[NETFLOW_A_CONFIG_EXPIRY] = NLA_POLICY_MAX(NLA_U32, 1),
+	[NETFLOW_A_CONFIG_OBSERVE] = NLA_POLICY_MASK(NLA_U32, 0x1f),
+	[NETFLOW_A_CONFIG_ICMP_PORTS] = NLA_POLICY_MAX(NLA_U32, 1),
+	[NETFLOW_A_CONFIG_COUNT_OWN] = NLA_POLICY_MAX(NLA_U8, 1),
+	[NETFLOW_A_CONFIG_ENGINE_TYPE] = { .type = NLA_U8, },
+	[NETFLOW_A_CONFIG_ENGINE_ID] = { .type = NLA_U8, },
+};
+
 const struct nla_policy netflow_iface_nl_policy[NETFLOW_A_IFACE_NUMBER + 1] = {
 	[NETFLOW_A_IFACE_IFINDEX] = NLA_POLICY_MIN(NLA_U32, 1),
 	[NETFLOW_A_IFACE_NUMBER] = { .type = NLA_U32, },
 };
 
 /* NETFLOW_CMD_ENABLE - do */
-static const struct nla_policy netflow_enable_nl_policy[NETFLOW_A_INFO_COUNT_OWN + 1] = {
-	[NETFLOW_A_INFO_MAX_FLOWS] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_info_max_flows_range),
-	[NETFLOW_A_INFO_ACTIVE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_info_active_timeout_range),
-	[NETFLOW_A_INFO_INACTIVE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_info_inactive_timeout_range),
-	[NETFLOW_A_INFO_EXPIRY] = NLA_POLICY_MAX(NLA_U32, 1),
-	[NETFLOW_A_INFO_OBSERVE] = NLA_POLICY_MASK(NLA_U32, 0x1f),
-	[NETFLOW_A_INFO_ENGINE_TYPE] = { .type = NLA_U8, },
-	[NETFLOW_A_INFO_ENGINE_ID] = { .type = NLA_U8, },
-	[NETFLOW_A_INFO_ICMP_PORTS] = NLA_POLICY_MAX(NLA_U32, 1),
-	[NETFLOW_A_INFO_COUNT_OWN] = NLA_POLICY_MAX(NLA_U8, 1),
+static const struct nla_policy netflow_enable_nl_policy[NETFLOW_A_INFO_CONFIG + 1] = {
+	[NETFLOW_A_INFO_CONFIG] = NLA_POLICY_NESTED(netflow_config_nl_policy),
 };
 
 /* NETFLOW_CMD_SET - do */
-static const struct nla_policy netflow_set_nl_policy[NETFLOW_A_INFO_COUNT_OWN + 1] = {
-	[NETFLOW_A_INFO_MAX_FLOWS] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_info_max_flows_range),
-	[NETFLOW_A_INFO_ACTIVE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_info_active_timeout_range),
-	[NETFLOW_A_INFO_INACTIVE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_info_inactive_timeout_range),
-	[NETFLOW_A_INFO_EXPIRY] = NLA_POLICY_MAX(NLA_U32, 1),
-	[NETFLOW_A_INFO_OBSERVE] = NLA_POLICY_MASK(NLA_U32, 0x1f),
-	[NETFLOW_A_INFO_ENGINE_TYPE] = { .type = NLA_U8, },
-	[NETFLOW_A_INFO_ENGINE_ID] = { .type = NLA_U8, },
-	[NETFLOW_A_INFO_ICMP_PORTS] = NLA_POLICY_MAX(NLA_U32, 1),
-	[NETFLOW_A_INFO_COUNT_OWN] = NLA_POLICY_MAX(NLA_U8, 1),
+static const struct nla_policy netflow_set_nl_policy[NETFLOW_A_INFO_CONFIG + 1] = {
+	[NETFLOW_A_INFO_CONFIG] = NLA_POLICY_NESTED(netflow_config_nl_policy),
 };
 
 /* NETFLOW_CMD_IFACE_SET - do */
@@ -98,14 +94,14 @@ static const struct genl_split_ops netflow_nl_ops[] = {
 		.cmd		= NETFLOW_CMD_ENABLE,
 		.doit		= netflow_nl_enable_doit,
 		.policy		= netflow_enable_nl_policy,
-		.maxattr	= NETFLOW_A_INFO_COUNT_OWN,
+		.maxattr	= NETFLOW_A_INFO_CONFIG,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
 		.cmd		= NETFLOW_CMD_SET,
 		.doit		= netflow_nl_set_doit,
 		.policy		= netflow_set_nl_policy,
-		.maxattr	= NETFLOW_A_INFO_COUNT_OWN,
+		.maxattr	= NETFLOW_A_INFO_CONFIG,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{

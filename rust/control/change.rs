@@ -50,45 +50,54 @@ fn change(settings: &mut Settings, request: &Request<'_>) {
             *setting = value;
         }
     }
-    let u32 = |kind| request.u32(kind);
-    let u8 = |kind| request.u8(kind);
-    let is = |kind, value| request.u32(kind).map(|given| given == value);
+    let Some(nest) = request.nest(uapi::NETFLOW_A_INFO_CONFIG) else {
+        return;
+    };
+    let u32 = |kind| nest.get(kind)?.u32();
+    let u8 = |kind| nest.get(kind)?.bytes().first().copied();
+    let is = |kind, value| u32(kind).map(|given| given == value);
 
-    set(&mut settings.max_flows, u32(uapi::NETFLOW_A_INFO_MAX_FLOWS));
+    set(
+        &mut settings.max_flows,
+        u32(uapi::NETFLOW_A_CONFIG_MAX_FLOWS),
+    );
     set(
         &mut settings.active_timeout,
-        u32(uapi::NETFLOW_A_INFO_ACTIVE_TIMEOUT),
+        u32(uapi::NETFLOW_A_CONFIG_ACTIVE_TIMEOUT),
     );
     set(
         &mut settings.inactive_timeout,
-        u32(uapi::NETFLOW_A_INFO_INACTIVE_TIMEOUT),
+        u32(uapi::NETFLOW_A_CONFIG_INACTIVE_TIMEOUT),
     );
     set(
         &mut settings.strict,
         is(
-            uapi::NETFLOW_A_INFO_EXPIRY,
+            uapi::NETFLOW_A_CONFIG_EXPIRY,
             uapi::netflow_expiry_NETFLOW_EXPIRY_STRICT,
         ),
     );
     set(
         &mut settings.observe,
-        u32(uapi::NETFLOW_A_INFO_OBSERVE).map(Points::from_bits),
+        u32(uapi::NETFLOW_A_CONFIG_OBSERVE).map(Points::from_bits),
     );
     set(
         &mut settings.engine_type,
-        u8(uapi::NETFLOW_A_INFO_ENGINE_TYPE),
+        u8(uapi::NETFLOW_A_CONFIG_ENGINE_TYPE),
     );
-    set(&mut settings.engine_id, u8(uapi::NETFLOW_A_INFO_ENGINE_ID));
+    set(
+        &mut settings.engine_id,
+        u8(uapi::NETFLOW_A_CONFIG_ENGINE_ID),
+    );
     set(
         &mut settings.icmp_zero,
         is(
-            uapi::NETFLOW_A_INFO_ICMP_PORTS,
+            uapi::NETFLOW_A_CONFIG_ICMP_PORTS,
             uapi::netflow_icmp_ports_NETFLOW_ICMP_PORTS_ZERO,
         ),
     );
     set(
         &mut settings.count_own,
-        u8(uapi::NETFLOW_A_INFO_COUNT_OWN).map(|given| given != 0),
+        u8(uapi::NETFLOW_A_CONFIG_COUNT_OWN).map(|given| given != 0),
     );
 }
 

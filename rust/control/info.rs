@@ -39,7 +39,9 @@ pub(super) fn get(request: &Request<'_>) -> Outcome {
 }
 
 fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
-    put_settings(message, &report.settings)?;
+    message.put_nest(uapi::NETFLOW_A_INFO_CONFIG, |nest| {
+        put_settings(nest, &report.settings)
+    })?;
     for (index, number) in report.switches.iter().flat_map(|s| s.ifaces()) {
         message.put_nest(uapi::NETFLOW_A_INFO_IFACE, |nest| {
             nest.put_u32(uapi::NETFLOW_A_IFACE_IFINDEX, index)?;
@@ -87,22 +89,22 @@ fn put_settings(message: &mut Message<'_>, settings: &Settings) -> Result {
         true => uapi::netflow_icmp_ports_NETFLOW_ICMP_PORTS_ZERO,
     };
     let values = [
-        (uapi::NETFLOW_A_INFO_MAX_FLOWS, settings.max_flows),
-        (uapi::NETFLOW_A_INFO_ACTIVE_TIMEOUT, settings.active_timeout),
+        (uapi::NETFLOW_A_CONFIG_MAX_FLOWS, settings.max_flows),
+        (uapi::NETFLOW_A_CONFIG_ACTIVE_TIMEOUT, settings.active_timeout),
         (
-            uapi::NETFLOW_A_INFO_INACTIVE_TIMEOUT,
+            uapi::NETFLOW_A_CONFIG_INACTIVE_TIMEOUT,
             settings.inactive_timeout,
         ),
-        (uapi::NETFLOW_A_INFO_EXPIRY, expiry),
-        (uapi::NETFLOW_A_INFO_OBSERVE, settings.observe.bits()),
-        (uapi::NETFLOW_A_INFO_ICMP_PORTS, icmp_ports),
+        (uapi::NETFLOW_A_CONFIG_EXPIRY, expiry),
+        (uapi::NETFLOW_A_CONFIG_OBSERVE, settings.observe.bits()),
+        (uapi::NETFLOW_A_CONFIG_ICMP_PORTS, icmp_ports),
     ];
     for (kind, value) in values {
         message.put_u32(kind, value)?;
     }
-    message.put_u8(uapi::NETFLOW_A_INFO_ENGINE_TYPE, settings.engine_type)?;
-    message.put_u8(uapi::NETFLOW_A_INFO_ENGINE_ID, settings.engine_id)?;
-    message.put_u8(uapi::NETFLOW_A_INFO_COUNT_OWN, settings.count_own.into())
+    message.put_u8(uapi::NETFLOW_A_CONFIG_ENGINE_TYPE, settings.engine_type)?;
+    message.put_u8(uapi::NETFLOW_A_CONFIG_ENGINE_ID, settings.engine_id)?;
+    message.put_u8(uapi::NETFLOW_A_CONFIG_COUNT_OWN, settings.count_own.into())
 }
 
 fn put_ledger(nest: &mut Message<'_>, ledger: &Ledger, of: fn(&Totals) -> u64) -> Result {

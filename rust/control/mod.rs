@@ -16,8 +16,8 @@ use crate::{
 
 operations! {
     do netflow_nl_info_get_doit(0) => info::get;
-    do netflow_nl_enable_doit(uapi::NETFLOW_A_INFO_COUNT_OWN) => change::enable;
-    do netflow_nl_set_doit(uapi::NETFLOW_A_INFO_COUNT_OWN) => change::set;
+    do netflow_nl_enable_doit(uapi::NETFLOW_A_INFO_CONFIG) => change::enable;
+    do netflow_nl_set_doit(uapi::NETFLOW_A_INFO_CONFIG) => change::set;
     do netflow_nl_iface_set_doit(uapi::NETFLOW_A_INFO_IFACE) => change::set_iface;
     do netflow_nl_disable_doit(0) => change::disable;
     do netflow_nl_flush_doit(0) => change::flush;

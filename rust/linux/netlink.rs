@@ -117,16 +117,6 @@ impl Request<'_> {
         })
     }
 
-    /// The `u32` attribute `kind`, if given.
-    pub(crate) fn u32(&self, kind: u32) -> Option<u32> {
-        self.attribute(kind)?.u32()
-    }
-
-    /// The `u8` attribute `kind`, if given.
-    pub(crate) fn u8(&self, kind: u32) -> Option<u8> {
-        self.attribute(kind)?.bytes().first().copied()
-    }
-
     /// The nest `kind`, if given.
     pub(crate) fn nest(&self, kind: u32) -> Option<Attribute<'_>> {
         self.attribute(kind)
