@@ -15,32 +15,32 @@ use kernel::{
 };
 
 use crate::{
-    export::sender::Sender,
-    exporter::Exporter,
+    config::Config,
+    export::exporter::Exporter,
     flow::ledger::Ledger,
     linux::{
         netlink::{
-            Outcome,
-            Refusal, //
+            ExtAck, //
+            ExtResult,
         },
         netns::{
             Netns,
             PerNet,
             State, //
         },
-        tick::{
-            Tick,
-            Ticking, //
+        periodic_work::{
+            Periodic, //
+            PeriodicGuard,
         },
         watch::Watch, //
     },
+    meter::domain::ObservationDomain,
+    meter::path_config::PathConfig, //
     meter::{
         Meter,
         Sweep, //
     },
     module_parameters,
-    settings::Settings,
-    switches::Switches, //
 };
 
 /// All namespaces.
@@ -55,9 +55,9 @@ pub(crate) struct Namespace {
 }
 
 struct Inner {
-    settings: Settings,
+    config: Config,
     /// Since it was first enabled, had a collector or a number for an interface.
-    exporter: Option<Arc<Exporter>>,
+    domain: Option<Arc<ObservationDomain>>,
     /// While it is enabled.
     running: Option<Running>,
     /// Changes when it is enabled or disabled.
@@ -66,17 +66,17 @@ struct Inner {
 
 /// An enabled exporter. The order of the fields is the order in which things stop.
 struct Running {
-    watch: Watch<Ticking<Meter>>,
-    _tick: Tick<Meter>,
+    watch: Watch<Periodic<Meter>>,
+    _tick: PeriodicGuard<Meter>,
     meter: Drained,
 }
 
 /// A meter whose flows are all exported before it goes.
-struct Drained(Arc<Ticking<Meter>>);
+struct Drained(Arc<Periodic<Meter>>);
 
 impl Drop for Drained {
     fn drop(&mut self) {
-        self.0.export(Sweep::All);
+        self.0.export(Sweep::Flush);
     }
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct Report<'a> {
     /// Whether packets are accounted.
     pub(crate) enabled: bool,
     /// The settings.
-    pub(crate) settings: Settings,
+    pub(crate) config: Config,
     /// Flows in the cache.
     pub(crate) cached: u32,
     /// Flows created so far.
@@ -93,101 +93,99 @@ pub(crate) struct Report<'a> {
     /// All accounts.
     pub(crate) ledger: Ledger,
     /// Collectors, record numbers, and why flows expired; `None` if it was never used.
-    pub(crate) sender: Option<&'a Sender>,
+    pub(crate) exporter: Option<&'a Exporter>,
     /// Numbers of interfaces; `None` if it was never used.
-    pub(crate) switches: Option<&'a Switches>,
+    pub(crate) path_config: Option<&'a PathConfig>,
 }
 
 impl Inner {
     /// The exporter, a new one if there is none. Who succeeds with what it is for, keeps it.
-    fn exporter(&self) -> Result<Arc<Exporter>> {
-        self.exporter.clone().map_or_else(Exporter::new, Ok)
+    fn domain(&self) -> Result<Arc<ObservationDomain>> {
+        self.domain.clone().map_or_else(ObservationDomain::new, Ok)
     }
 
     /// Settings, changed by `change` and checked.
-    fn changed(&self, change: impl FnOnce(&mut Settings)) -> Outcome<Settings> {
-        let mut settings = self.settings;
-        change(&mut settings);
-        settings
-            .check()
-            .map_err(|text| Refusal::new(EINVAL, text))?;
-        Ok(settings)
+    fn changed(&self, change: impl FnOnce(&mut Config)) -> ExtResult<Config> {
+        let mut config = self.config;
+        change(&mut config);
+        config.check().map_err(|text| ExtAck::new(EINVAL, text))?;
+        Ok(config)
     }
 }
 
 /// Puts in force what does not concern the cache.
-fn apply(settings: &Settings, exporter: &Exporter) {
-    let mut sender = exporter.sender.lock();
-    sender.set_engine(settings.engine_type, settings.engine_id);
-    drop(sender);
-    exporter
-        .switches
-        .set(settings.observe, settings.icmp_zero, settings.count_own);
+fn apply(config: &Config, domain: &ObservationDomain) {
+    let mut exporter = domain.exporter.lock();
+    exporter.set_engine(config.engine_type, config.engine_id);
+    drop(exporter);
+    domain
+        .path_config
+        .set(config.observe, config.icmp_zero, config.count_own);
 }
 
 /// What can be asked of a namespace. Process context.
 impl Namespace {
     /// Begins to account packets, with the settings as `change` leaves them. `EALREADY` if it does,
     /// `ENOMEM` if the cache finds no memory; a refusal changes nothing.
-    pub(crate) fn enable(&self, change: impl FnOnce(&mut Settings)) -> Outcome {
+    pub(crate) fn enable(&self, change: impl FnOnce(&mut Config)) -> ExtResult {
         let mut inner = self.inner.lock();
         if inner.running.is_some() {
             return Err(EALREADY.into());
         }
-        let settings = inner.changed(change)?;
-        let exporter = inner.exporter()?;
-        let meter = Meter::new(self.netns, &settings, exporter.clone()).map_err(|error| {
-            Refusal::new(
+        let config = inner.changed(change)?;
+        let domain = inner.domain()?;
+        let meter = Meter::new(self.netns, &config, domain.clone()).map_err(|error| {
+            ExtAck::new(
                 error,
                 c"not enough memory for the cache: ask for fewer flows with max_flows",
             )
         })?;
         let watch = Watch::new(self.netns, meter.clone())
-            .map_err(|error| Refusal::new(error, c"not enough memory for what each CPU needs"))?;
+            .map_err(|error| ExtAck::new(error, c"not enough memory for what each CPU needs"))?;
         // From here on, to fail is to disable.
         let mut running = Running {
             watch,
-            _tick: Tick::start(meter.clone()),
+            _tick: PeriodicGuard::start(meter.clone()),
             meter: Drained(meter),
         };
-        running.watch.add(settings.observe)?;
-        apply(&settings, &exporter);
-        inner.exporter = Some(exporter);
-        inner.settings = settings;
+        running.watch.add(config.observe)?;
+        apply(&config, &domain);
+        inner.domain = Some(domain);
+        inner.config = config;
         inner.generation = inner.generation.wrapping_add(1);
         inner.running = Some(running);
         Ok(())
     }
 
     /// Changes the settings; while enabled, in force on return. `EBUSY` for what cannot change then.
-    pub(crate) fn set(&self, change: impl FnOnce(&mut Settings)) -> Outcome {
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Config)) -> ExtResult {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
-        let settings = inner.changed(change)?;
-        if let (Some(running), Some(exporter)) = (&mut inner.running, &inner.exporter) {
-            if settings.max_flows != inner.settings.max_flows {
+        let config = inner.changed(change)?;
+        if let (Some(running), Some(domain)) = (&mut inner.running, &inner.domain) {
+            if config.max_flows != inner.config.max_flows {
                 return Err(EBUSY.into());
             }
             // A new hook counts nothing before the switch, an old one nothing after it. A packet that
             // is between two points meanwhile may be counted at both, or at none.
-            if let Err(error) = running.watch.add(settings.observe) {
-                running.watch.retain(inner.settings.observe);
+            if let Err(error) = running.watch.add(config.observe) {
+                running.watch.retain(inner.config.observe);
                 return Err(error.into());
             }
-            apply(&settings, exporter);
-            running.watch.retain(settings.observe);
-            running.meter.0.set(&settings);
+            apply(&config, domain);
+            running.watch.retain(config.observe);
+            running.meter.0.set(&config);
         }
-        inner.settings = settings;
+        inner.config = config;
         Ok(())
     }
 
     /// Gives an interface a number, or with 0 takes it away. `ENOSPC` if too many have one.
     pub(crate) fn set_iface(&self, index: u32, number: u32) -> Result {
         let mut inner = self.inner.lock();
-        let exporter = inner.exporter()?;
-        exporter.switches.set_iface(index, number)?;
-        inner.exporter = Some(exporter);
+        let domain = inner.domain()?;
+        domain.path_config.set_iface(index, number)?;
+        inner.domain = Some(domain);
         Ok(())
     }
 
@@ -197,37 +195,37 @@ impl Namespace {
         let running = inner.running.take().ok_or(ENODATA)?;
         inner.generation = inner.generation.wrapping_add(1);
         drop(running);
-        if let Some(exporter) = &inner.exporter {
-            exporter.switches.observe_nothing();
+        if let Some(domain) = &inner.domain {
+            domain.path_config.observe_nothing();
         }
         Ok(())
     }
 
     /// Exports all flows, and returns when they are sent. `ENODATA` if not enabled.
     pub(crate) fn flush(&self) -> Result {
-        self.settle();
+        self.drain();
         let (meter, _) = self.meter();
-        meter.ok_or(ENODATA)?.export(Sweep::All);
+        meter.ok_or(ENODATA)?.export(Sweep::Flush);
         Ok(())
     }
 
     /// Returns when the packets are accounted that have come so far. See
-    /// [`Settling::wait`](crate::linux::backlog::Settling::wait).
-    pub(crate) fn settle(&self) {
+    /// [`Draining::wait`](crate::linux::backlog::Settling::wait).
+    pub(crate) fn drain(&self) {
         let inner = self.inner.lock();
-        let settling = inner
+        let draining = inner
             .running
             .as_ref()
-            .map(|running| running.watch.settling());
+            .map(|running| running.watch.draining());
         drop(inner);
-        if let Some(settling) = settling {
-            settling.wait();
+        if let Some(draining) = draining {
+            draining.wait();
         }
     }
 
     /// What accounts packets now, `None` while disabled; and a number that is another whenever that
     /// is.
-    pub(crate) fn meter(&self) -> (Option<Arc<Ticking<Meter>>>, u32) {
+    pub(crate) fn meter(&self) -> (Option<Arc<Periodic<Meter>>>, u32) {
         let inner = self.inner.lock();
         let meter = inner
             .running
@@ -236,52 +234,52 @@ impl Namespace {
         (meter, inner.generation)
     }
 
-    /// Adds a collector. See [`Sender::add_collector`].
+    /// Adds a collector. See [`Exporter::add_collector`].
     pub(crate) fn add_collector(&self, address: SocketAddrV4) -> Result {
         let mut inner = self.inner.lock();
-        let exporter = inner.exporter()?;
-        let mut sender = exporter.sender.lock();
-        sender.add_collector(self.netns, address)?;
-        exporter.switches.set_own(sender.sockets());
-        drop(sender);
-        inner.exporter = Some(exporter);
+        let domain = inner.domain()?;
+        let mut exporter = domain.exporter.lock();
+        exporter.add_collector(self.netns, address)?;
+        domain.path_config.set_own(exporter.sockets());
+        drop(exporter);
+        inner.domain = Some(domain);
         Ok(())
     }
 
-    /// Removes a collector. See [`Sender::remove_collector`].
+    /// Removes a collector. See [`Exporter::remove_collector`].
     pub(crate) fn remove_collector(&self, address: SocketAddrV4) -> Result {
-        let exporter = self.inner.lock().exporter.clone().ok_or(ENOENT)?;
-        let mut sender = exporter.sender.lock();
-        sender.remove_collector(address)?;
-        exporter.switches.set_own(sender.sockets());
+        let domain = self.inner.lock().domain.clone().ok_or(ENOENT)?;
+        let mut exporter = domain.exporter.lock();
+        exporter.remove_collector(address)?;
+        domain.path_config.set_own(exporter.sockets());
         Ok(())
     }
 
     /// Tells `to` how things stand.
     pub(crate) fn report<R>(&self, to: impl FnOnce(&Report<'_>) -> R) -> R {
-        self.settle();
+        self.drain();
         let inner = self.inner.lock();
         let meter = inner.running.as_ref().map(|running| &**running.meter.0);
-        let Some(exporter) = &inner.exporter else {
+        let Some(domain) = &inner.domain else {
             return to(&Report {
                 enabled: false,
-                settings: inner.settings,
+                config: inner.config,
                 cached: 0,
                 created: 0,
                 ledger: Ledger::default(),
-                sender: None,
-                switches: None,
+                exporter: None,
+                path_config: None,
             });
         };
-        let sender = exporter.sender.lock();
+        let exporter = domain.exporter.lock();
         to(&Report {
             enabled: meter.is_some(),
-            settings: inner.settings,
+            config: inner.config,
             cached: meter.map_or(0, |meter| meter.cache().cached()),
-            created: exporter.created(),
-            ledger: exporter.ledger(&sender, meter.map(Meter::cache)),
-            sender: Some(&sender),
-            switches: Some(&exporter.switches),
+            created: domain.created(),
+            ledger: domain.ledger(&exporter, meter.map(Meter::cache)),
+            exporter: Some(&exporter),
+            path_config: Some(&domain.path_config),
         })
     }
 }
@@ -297,8 +295,8 @@ impl State for Namespace {
                 netns,
                 inner <- new_mutex!(
                     Inner {
-                        settings: Settings::from_parameters(),
-                        exporter: None,
+                        config: Config::from_parameters(),
+                        domain: None,
                         running: None,
                         generation: 0,
                     },
@@ -308,9 +306,9 @@ impl State for Namespace {
             GFP_KERNEL_ACCOUNT,
         )?;
         if netns.is_initial() && module_parameters::enable.value() {
-            namespace.enable(|_| {}).map_err(|refusal| {
-                pr_err!("cannot enable: {}\n", refusal.text());
-                refusal.error()
+            namespace.enable(|_| {}).map_err(|extack| {
+                pr_err!("cannot enable: {}\n", extack.text());
+                extack.error()
             })?;
         }
         Ok(namespace)
@@ -320,12 +318,12 @@ impl State for Namespace {
     fn stop(&self) {
         // An error says that it was not enabled.
         let _ = self.disable();
-        let Some(exporter) = self.inner.lock().exporter.take() else {
+        let Some(domain) = self.inner.lock().domain.take() else {
             return;
         };
-        let mut sender = exporter.sender.lock();
-        let ledger = exporter.ledger(&sender, None);
-        sender.remove_collectors();
+        let mut exporter = domain.exporter.lock();
+        let ledger = domain.ledger(&exporter, None);
+        exporter.remove_collectors();
         if ledger.cached.packets != 0 || ledger.pending.packets != 0 {
             pr_err!(
                 "netns {}: {} packets are in no account\n",

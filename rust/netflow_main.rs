@@ -12,21 +12,20 @@
 //!   [`flow::slab`].
 //! - [`flow`] knows what a flow is, and keeps flows.
 //! - [`export`] turns flows into datagrams.
-//! - [`meter`] and [`exporter`] join them for a namespace, [`namespace`] starts and stops them.
+//! - [`meter`] and [`domain`] join them for a namespace, [`namespace`] starts and stops them.
 //! - [`control`] answers netlink requests.
 
 use kernel::prelude::*;
 
 mod bindings;
+mod cache;
+mod config;
 mod control;
 mod export;
-mod exporter;
 mod flow;
 mod linux;
 mod meter;
 mod namespace;
-mod settings;
-mod switches;
 
 module! {
     type: Netflow,
@@ -63,18 +62,16 @@ module! {
 /// goes.
 struct Netflow {
     _family: linux::netlink::Registration<namespace::Namespace>,
-    _turned_off: linux::backlog::Registration<linux::tick::Ticking<meter::Meter>>,
+    _turned_off: linux::backlog::Registration<linux::periodic_work::Periodic<meter::Meter>>,
 }
 
 impl kernel::Module for Netflow {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        settings::Settings::from_parameters()
-            .check()
-            .map_err(|text| {
-                pr_err!("cannot load: {}\n", text);
-                EINVAL
-            })?;
-        let turned_off = meter::TURNED_OFF
+        config::Config::from_parameters().check().map_err(|text| {
+            pr_err!("cannot load: {}\n", text);
+            EINVAL
+        })?;
+        let turned_off = meter::CPU_DEAD
             .register()
             .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
         let family = namespace::NAMESPACES

@@ -8,23 +8,23 @@ use crate::{
     bindings as uapi,
     flow::{
         bucket::SLOTS,
+        entry::Flow, //
         key::Address,
-        record::Flow, //
     },
     linux::netlink::{
         Dump,
+        ExtResult, //
         Message,
-        Outcome, //
     },
     namespace::Namespace,
 };
 
 /// Appends the flows of as many buckets as fit. The cursor is the next bucket: the flows of a bucket
 /// are dumped together, so none that stays is missed or repeated while others come and go.
-pub(super) fn dump(dump: &mut Dump<'_>) -> Outcome {
+pub(super) fn dump(dump: &mut Dump<'_>) -> ExtResult {
     let namespace = dump.request().state::<Namespace>()?;
     if dump.cursor() == 0 {
-        namespace.settle();
+        namespace.drain();
     }
     let (meter, generation) = namespace.meter();
     dump.set_generation(generation);

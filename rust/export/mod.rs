@@ -2,5 +2,5 @@
 
 //! How flows reach the collectors: datagram codecs, and the sender.
 
-pub(crate) mod sender;
+pub(crate) mod exporter;
 pub(crate) mod v5;

@@ -25,9 +25,9 @@ use zerocopy_derive::{
 };
 
 use crate::flow::{
-    clock::Uptime,
+    entry::Flow, //
     ledger::Totals,
-    record::Flow, //
+    uptime::Uptime,
 };
 
 /// Records in a datagram at most, as collectors expect it.
@@ -213,11 +213,11 @@ impl Datagram {
 mod tests {
     use super::*;
     use crate::flow::{
-        key::Key,
-        record::{
+        entry::{
             Counts,
             Route, //
         },
+        key::Key,
     };
     use proptest::prelude::*;
 

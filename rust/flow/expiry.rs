@@ -7,9 +7,9 @@
 //! room, a flow that pauses is kept if it is not small, and fewer records are exported.
 
 use super::{
-    clock::Uptime,
+    entry::Flow, //
     key::Address,
-    record::Flow, //
+    uptime::Uptime,
 };
 
 /// Flows of at most so many packets are small.
@@ -138,13 +138,13 @@ impl Policy {
 mod tests {
     use super::{
         super::{
-            key::Key,
-            record::{
+            entry::{
                 Counts,
                 Route,
                 TCP_FIN,
                 TCP_RST, //
             },
+            key::Key,
         },
         *,
     };

@@ -22,8 +22,8 @@ use zerocopy_derive::{
 };
 
 use super::{
+    entry::Counts, //
     key::Key,
-    record::Counts, //
 };
 
 /// Bytes from the start of the IPv4 header that can matter: the longest IPv4 header, and of TCP's

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Preallocated cells, and handles that own them.
+//! Preallocated slots, and handles that own them.
 //!
 //! A handle is to its cell what a `Box` is to its memory, in 24 bits: it cannot be copied, so whoever
 //! has it, has the cell. Who guards a handle by a lock thereby guards the cell, and no cell is
-//! ever in two places. Handles are made once, for all cells, and are kept by whoever may use the cell.
+//! ever in two places. Handles are made once, for all slots, and are kept by whoever may use the cell.
 //!
 //! This is the only file of `flow` with `unsafe` code.
 //!
@@ -26,12 +26,12 @@ use core::{
 const INDEX_BITS: u32 = 24;
 const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 
-/// The most cells that a slab can have.
-const CELLS_MAX: usize = INDEX_MASK as usize;
+/// The most slots that a slab can have.
+const SLOTS_MAX: usize = INDEX_MASK as usize;
 
 /// Owns a cell of a slab. Carries eight bits of its holder, the tag, along.
 #[derive(Debug)]
-pub(crate) struct Handle<T>(NonZeroU32, PhantomData<Cell<T>>);
+pub(crate) struct Handle<T>(NonZeroU32, PhantomData<Slot<T>>);
 
 impl<T> Handle<T> {
     /// The same handle with another tag.
@@ -62,34 +62,34 @@ impl<T> Handle<T> {
 
 /// A cell of a slab, not accessible but by its handle.
 #[repr(transparent)]
-pub(crate) struct Cell<T>(UnsafeCell<T>);
+pub(crate) struct Slot<T>(UnsafeCell<T>);
 
 // SAFETY: A cell is accessed only by its handle: shared references to it come from shared ones to the
 // handle, exclusive references from exclusive ones.
-unsafe impl<T: Send + Sync> Sync for Cell<T> {}
+unsafe impl<T: Send + Sync> Sync for Slot<T> {}
 
-impl<T> Cell<T> {
+impl<T> Slot<T> {
     /// A cell that holds `value`.
     pub(crate) const fn new(value: T) -> Self {
         Self(UnsafeCell::new(value))
     }
 }
 
-/// Cells of `T` in the memory `S`.
+/// FlowSlots of `T` in the memory `S`.
 pub(crate) struct Slab<T, S> {
-    cells: S,
+    slots: S,
     _cells: PhantomData<T>,
 }
 
-impl<T, S: Deref<Target = [Cell<T>]>> Slab<T, S> {
-    /// A slab of the given cells, and the handles of its first [`CELLS_MAX`].
-    pub(crate) fn new(cells: S) -> (Self, impl Iterator<Item = Handle<T>>) {
-        let count = cells.len().min(CELLS_MAX);
+impl<T, S: Deref<Target = [Slot<T>]>> Slab<T, S> {
+    /// A slab of the given slots, and the handles of its first [`SLOTS_MAX`].
+    pub(crate) fn new(slots: S) -> (Self, impl Iterator<Item = Handle<T>>) {
+        let count = slots.len().min(SLOTS_MAX);
         let slab = Self {
-            cells,
+            slots,
             _cells: PhantomData,
         };
-        // CAST: At most `CELLS_MAX`.
+        // CAST: At most `SLOTS_MAX`.
         // INVARIANT: One handle for each cell.
         let handles = (1..=count as u32)
             .filter_map(|index| Some(Handle(NonZeroU32::new(index)?, PhantomData)));
@@ -100,7 +100,7 @@ impl<T, S: Deref<Target = [Cell<T>]>> Slab<T, S> {
     #[inline(always)]
     pub(crate) fn get<'a>(&'a self, handle: &'a Handle<T>) -> &'a T {
         // SAFETY: By the invariants, `handle` was made with this slab, so its index is in range.
-        let cell = unsafe { self.cells.get_unchecked(handle.index()) };
+        let cell = unsafe { self.slots.get_unchecked(handle.index()) };
         // SAFETY: By the invariants, this is the only handle, and while it is borrowed as shared
         // nobody has exclusive access by it.
         unsafe { &*cell.0.get() }
@@ -109,14 +109,14 @@ impl<T, S: Deref<Target = [Cell<T>]>> Slab<T, S> {
     /// Where the cell at `index` lies, if there is one.
     #[inline(always)]
     pub(crate) fn address(&self, index: usize) -> *const T {
-        self.cells.as_ptr().wrapping_add(index).cast()
+        self.slots.as_ptr().wrapping_add(index).cast()
     }
 
     /// The cell of `handle`, to change.
     #[inline(always)]
     pub(crate) fn get_mut<'a>(&'a self, handle: &'a mut Handle<T>) -> &'a mut T {
         // SAFETY: As in `get`.
-        let cell = unsafe { self.cells.get_unchecked(handle.index()) };
+        let cell = unsafe { self.slots.get_unchecked(handle.index()) };
         // SAFETY: By the invariants, this is the only handle, and it is borrowed exclusively.
         unsafe { &mut *cell.0.get() }
     }
@@ -126,10 +126,10 @@ impl<T, S: Deref<Target = [Cell<T>]>> Slab<T, S> {
 mod tests {
     use super::*;
 
-    type Numbers = Slab<usize, Vec<Cell<usize>>>;
+    type Numbers = Slab<usize, Vec<Slot<usize>>>;
 
     fn slab(n: usize) -> (Numbers, Vec<Handle<usize>>) {
-        let (slab, handles) = Slab::new((0..n).map(Cell::new).collect::<Vec<_>>());
+        let (slab, handles) = Slab::new((0..n).map(Slot::new).collect::<Vec<_>>());
         (slab, handles.collect())
     }
 

@@ -88,7 +88,7 @@ void netflow_packet_view(const struct sk_buff *skb, const struct nf_hook_state *
 		.looped = (state->in && state->in->flags & IFF_LOOPBACK) ||
 			  skb->pkt_type == PACKET_LOOPBACK,
 		.bridged = is_bridged(skb),
-		.softirqs_off = softirq_count(),
+		.bh_disabled = softirq_count(),
 	};
 }
 
@@ -239,7 +239,7 @@ static void fib_route(struct net *net, struct flowi4 *fl4, struct fib_route *rou
 }
 
 void netflow_fib_routes(struct net *net, const struct flow_query *query,
-			struct fib_route *there, struct fib_route *back)
+			struct fib_route *forward, struct fib_route *reverse)
 {
 	struct flowi4 fl4 __uninitialized;
 	kuid_t uid = INVALID_UID;
@@ -251,18 +251,18 @@ void netflow_fib_routes(struct net *net, const struct flow_query *query,
 		uid = sock_net_uid(net, NULL);
 		l3mdev = l3mdev_master_ifindex_by_index(net, query->dev);
 	}
-	if (there) {
+	if (forward) {
 		flowi4_init_output(&fl4, 0, query->mark, query->tos, RT_SCOPE_UNIVERSE,
 				   query->proto, 0, query->daddr, query->saddr,
 				   query->dport, query->sport, uid);
 		fl4.flowi4_iif = query->iif;
 		fl4.flowi4_l3mdev = l3mdev;
-		fib_route(net, &fl4, there);
+		fib_route(net, &fl4, forward);
 	}
 	flowi4_init_output(&fl4, 0, 0, query->tos, RT_SCOPE_UNIVERSE, query->proto, 0,
 			   query->saddr, query->daddr, query->sport, query->dport, uid);
 	fl4.flowi4_l3mdev = l3mdev;
-	fib_route(net, &fl4, back);
+	fib_route(net, &fl4, reverse);
 	rcu_read_unlock();
 }
 

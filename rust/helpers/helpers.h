@@ -38,7 +38,7 @@ struct packet_view {
 	/* The rest is 0 if not, and anything else if so. */
 	u32 looped;		/* that device is the loopback, or it is a copy of what was sent */
 	u32 bridged;		/* comes from br_netfilter */
-	u32 softirqs_off;
+	u32 bh_disabled;
 };
 
 /* What more there is to know of a packet that goes out, or was bridged. */
@@ -93,9 +93,9 @@ __be32 netflow_skb_gateway(const struct sk_buff *skb);
 u32 netflow_skb_iif(const struct sk_buff *skb);
 void netflow_packet_facts(const struct sk_buff *skb, const struct nf_hook_state *state,
 			  struct packet_facts *facts);
-/* `there` may be NULL. */
+/* `forward` may be NULL. */
 void netflow_fib_routes(struct net *net, const struct flow_query *query,
-			struct fib_route *there, struct fib_route *back);
+			struct fib_route *forward, struct fib_route *reverse);
 
 void *netflow_alloc_percpu(size_t size, size_t align);
 void netflow_free_percpu(void *each);

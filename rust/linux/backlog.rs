@@ -12,9 +12,9 @@ mod service;
 
 pub(super) use service::Service;
 pub(crate) use service::{
+    CpuDead, //
+    Draining,
     Registration,
-    Settling,
-    TurnedOff, //
 };
 
 use core::{
@@ -46,15 +46,15 @@ use kernel::{
 use pin_init::Zeroable;
 
 use super::{
-    lock::{
-        SoftirqGuard,
-        SoftirqsOff, //
+    bh_lock::{
+        BhDisabled, //
+        BhGuard,
     },
     percpu::{
         cpus,
         PerCpu, //
     },
-    shared::Shared, //
+    rwonce::RwOnce, //
 };
 use crate::bindings;
 
@@ -76,23 +76,18 @@ pub(crate) trait Handler: Send + Sync + 'static {
     type Own: Sync + Zeroable;
 
     /// What an item can take along.
-    type Part;
+    type Shard;
 
     /// What tells it of CPUs that are turned off; always the same.
-    fn turned_off() -> &'static TurnedOff<Self>
+    fn turned_off() -> &'static CpuDead<Self>
     where
         Self: Sized;
 
     /// Has an item take `part` along. Returns whether it does.
-    fn join(item: &mut Self::Item, part: &Self::Part) -> bool;
+    fn join(item: &mut Self::Item, part: &Self::Shard) -> bool;
 
     /// Handles items, in the order in which they came. `own` is of the CPU where they waited.
-    fn handle(
-        this: ArcBorrow<'_, Self>,
-        items: &[Self::Item],
-        own: &Self::Own,
-        softirqs: SoftirqsOff<'_>,
-    );
+    fn handle(this: ArcBorrow<'_, Self>, items: &[Self::Item], own: &Self::Own, bh: BhDisabled<'_>);
 }
 
 /// Items that wait for a handler.
@@ -104,7 +99,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
 pub(crate) struct Backlog<H: Handler> {
     cpus: PerCpu<Waiting<H>>,
     handler: Arc<H>,
-    /// In the list of [`TurnedOff`] while this is served.
+    /// In the list of [`CpuDead`] while this is served.
     #[pin]
     node: Opaque<bindings::hlist_node>,
 }
@@ -126,9 +121,9 @@ unsafe impl<H: Handler> Sync for Backlog<H> {}
 struct Waiting<H: Handler> {
     timer: Opaque<bindings::timer_list>,
     handler: Cell<*const H>,
-    len: Shared<u32>,
+    len: RwOnce<u32>,
     /// How often what waited was handled.
-    rounds: Shared<u32>,
+    rounds: RwOnce<u32>,
     own: H::Own,
     items: UnsafeCell<[MaybeUninit<H::Item>; ITEMS]>,
 }
@@ -168,15 +163,15 @@ impl<H: Handler> Backlog<H> {
 
     /// What waits on this CPU.
     #[inline(always)]
-    pub(crate) fn queue<'a>(&'a self, softirqs: SoftirqsOff<'a>) -> Queue<'a, H> {
+    pub(crate) fn queue<'a>(&'a self, bh: BhDisabled<'a>) -> Queue<'a, H> {
         Queue {
-            waiting: self.cpus.this(softirqs),
-            softirqs,
+            waiting: self.cpus.this(bh),
+            bh,
         }
     }
 
-    /// See [`Settling::wait`].
-    fn settle(&self) {
+    /// See [`Draining::wait`].
+    fn drain(&self) {
         const MILLISECONDS: u32 = 100;
 
         // Without memory for that, a CPU has to be found idle instead.
@@ -210,7 +205,7 @@ impl<H: Handler> PinnedDrop for Backlog<H> {
 /// What waits on this CPU, while softirqs are off.
 pub(crate) struct Queue<'a, H: Handler> {
     waiting: &'a Waiting<H>,
-    softirqs: SoftirqsOff<'a>,
+    bh: BhDisabled<'a>,
 }
 
 impl<'a, H: Handler> Queue<'a, H> {
@@ -222,7 +217,7 @@ impl<'a, H: Handler> Queue<'a, H> {
 
     /// Has the item that came last take `part` along, if it still waits. Returns whether it did.
     #[inline(always)]
-    pub(crate) fn join(&self, part: &H::Part) -> bool {
+    pub(crate) fn join(&self, part: &H::Shard) -> bool {
         let last = self.waiting.len.read().wrapping_sub(1);
         if last > LAST {
             // None waits, or they are being handled.
@@ -255,7 +250,7 @@ impl<'a, H: Handler> Queue<'a, H> {
         match len {
             // SAFETY: Set up by the type invariant of `Backlog`.
             0 => unsafe { bindings::netflow_timer_start(self.waiting.timer.get()) },
-            LAST => self.waiting.handle(self.softirqs),
+            LAST => self.waiting.handle(self.bh),
             _ => {}
         }
         true
@@ -263,14 +258,14 @@ impl<'a, H: Handler> Queue<'a, H> {
 
     /// Has all that waits handled.
     pub(crate) fn handle(&self) {
-        self.waiting.handle(self.softirqs);
+        self.waiting.handle(self.bh);
     }
 }
 
 impl<H: Handler> Waiting<H> {
     /// Has all items handled. For the one who may use them.
     #[inline(never)]
-    fn handle(&self, softirqs: SoftirqsOff<'_>) {
+    fn handle(&self, bh: BhDisabled<'_>) {
         let len = self.len.read();
         if len == 0 || len > LAST + 1 {
             return;
@@ -281,7 +276,7 @@ impl<H: Handler> Waiting<H> {
             unsafe { slice::from_raw_parts(self.items.get().cast::<H::Item>(), len as usize) };
         // SAFETY: The backlog that this belongs to has an `Arc` of it.
         let handler = unsafe { ArcBorrow::from_raw(self.handler.get()) };
-        H::handle(handler, items, &self.own, softirqs);
+        H::handle(handler, items, &self.own, bh);
         // What became of them is seen by whoever sees that they do not wait any more.
         smp_mb(Write);
         self.rounds.write(self.rounds.read().wrapping_add(1));
@@ -305,6 +300,6 @@ unsafe extern "C" fn expired<H: Handler>(timer: *mut bindings::timer_list) {
     // SAFETY: It is the first field, by the requirements of this function.
     let waiting = unsafe { &*timer.cast::<Waiting<H>>() };
     // SAFETY: A timer's function runs in softirq, and those do not interrupt each other.
-    let guard = unsafe { SoftirqGuard::unless(true) };
-    waiting.handle(guard.proof());
+    let guard = unsafe { BhGuard::assume_disabled(true) };
+    waiting.handle(guard.token());
 }

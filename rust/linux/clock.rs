@@ -13,10 +13,10 @@
 
 use pin_init::Zeroable;
 
-use super::shared::Shared;
+use super::rwonce::RwOnce;
 use crate::{
     bindings,
-    flow::clock::{
+    flow::uptime::{
         validity,
         Uptime, //
     },
@@ -110,17 +110,17 @@ fn both() -> (u64, u64) {
 #[derive(Zeroable)]
 pub(crate) struct Reading {
     /// When it was about to be read, by the CPU's cycle counter.
-    cycles: Shared<u64>,
+    cycles: RwOnce<u64>,
     /// The cycle counter when it had been read.
-    cycles_after: Shared<u64>,
+    cycles_after: RwOnce<u64>,
     /// When it was read, by the tick.
-    jiffies: Shared<u64>,
+    jiffies: RwOnce<u64>,
     /// For how many cycles it holds.
-    validity: Shared<u64>,
+    validity: RwOnce<u64>,
     /// The clock, in nanoseconds.
-    ns: Shared<u64>,
+    ns: RwOnce<u64>,
     /// SysUptime.
-    millis: Shared<u64>,
+    millis: RwOnce<u64>,
 }
 
 impl Reading {

@@ -13,12 +13,12 @@ use super::netns::Netns;
 use crate::{
     bindings,
     flow::{
+        entry::Route, //
         key::Key,
         parse::{
             IPPROTO_TCP,
             IPPROTO_UDP, //
         },
-        record::Route, //
     },
 };
 
@@ -27,7 +27,7 @@ const LOOPBACK: u32 = 1;
 
 /// What the FIB is asked with, beside the key of a flow.
 #[derive(Clone, Copy)]
-pub(crate) struct Path {
+pub(crate) struct RouteQuery {
     /// Index of the interface that the packet came in by, 0 if it comes from here.
     pub(crate) input: u32,
     /// Its mark (fwmark).
@@ -36,7 +36,7 @@ pub(crate) struct Path {
 
 /// What the kernel has found there.
 #[derive(Clone, Copy)]
-pub(crate) struct Found {
+pub(crate) struct RoutedTo {
     /// Index of the interface that the packet goes out by.
     pub(crate) output: u32,
     /// Index of the one whose VRF it was routed in.
@@ -52,12 +52,12 @@ pub(crate) struct Found {
 /// to the destination; packets that stay here, or go nowhere, have none. Where several next hops
 /// share the load (ECMP), it is one of them. Later, they are what the kernel has `found`.
 ///
-/// The source mask is of the route back to the source, without mark: as the reverse-path filter finds it
+/// The source mask is of the route reverse to the source, without mark: as the reverse-path filter finds it
 /// unless told otherwise.
 pub(crate) fn route(
     netns: Netns,
-    path: &Path,
-    found: Option<Found>,
+    path: &RouteQuery,
+    found: Option<RoutedTo>,
     key: &Key<Ipv4Addr>,
 ) -> Route<Ipv4Addr> {
     let ports = match key.proto() {
@@ -78,28 +78,28 @@ pub(crate) fn route(
         sport: ports.0.to_be(),
         dport: ports.1.to_be(),
     };
-    let (mut there, mut back) = <(bindings::fib_route, bindings::fib_route)>::default();
+    let (mut forward, mut reverse) = <(bindings::fib_route, bindings::fib_route)>::default();
     // The kernel does not ask the FIB about these two: a default route would do for both.
     let asks = !key.dst().is_multicast() && !key.dst().is_broadcast();
     let to = if asks {
-        &raw mut there
+        &raw mut forward
     } else {
         ptr::null_mut()
     };
     // SAFETY: The namespace is valid by the invariant of `Netns`; the others are ours, or null where that is
     // allowed.
-    unsafe { bindings::netflow_fib_routes(netns.as_ptr(), &query, to, &mut back) };
-    let is_unicast = u32::from(there.type_) == bindings::RTN_UNICAST;
+    unsafe { bindings::netflow_fib_routes(netns.as_ptr(), &query, to, &mut reverse) };
+    let is_unicast = u32::from(forward.type_) == bindings::RTN_UNICAST;
     let (output, next_hop) = match found {
         Some(found) => (found.output, found.gateway),
-        None if is_unicast => (there.oif, Ipv4Addr::from(there.gateway.to_ne_bytes())),
+        None if is_unicast => (forward.oif, Ipv4Addr::from(forward.gateway.to_ne_bytes())),
         None => (0, Ipv4Addr::UNSPECIFIED),
     };
     Route {
         next_hop,
         output,
-        src_mask: back.prefixlen,
-        dst_mask: there.prefixlen,
+        src_mask: reverse.prefixlen,
+        dst_mask: forward.prefixlen,
     }
 }
 

@@ -7,17 +7,17 @@
 //! as their users need them: no general `sk_buff`, no general socket.
 
 pub(crate) mod backlog;
+pub(crate) mod bh_lock;
 pub(crate) mod clock;
 pub(crate) mod fib;
-pub(crate) mod hook;
-pub(crate) mod lock;
+pub(crate) mod netfilter;
 pub(crate) mod netlink;
 pub(crate) mod netns;
-pub(crate) mod packet;
 pub(crate) mod percpu;
-pub(crate) mod shared;
+pub(crate) mod periodic_work;
+pub(crate) mod rwonce;
+pub(crate) mod skb;
 pub(crate) mod socket;
-pub(crate) mod tick;
 pub(crate) mod watch;
 
 use crate::bindings;

@@ -8,19 +8,19 @@
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
 
 mod dump;
+mod extack;
 mod message;
-mod refusal;
 
 pub(crate) use self::{
     dump::{
         run_dump,
         Dump, //
     },
-    message::Message,
-    refusal::{
-        Outcome,
-        Refusal, //
+    extack::{
+        ExtAck, //
+        ExtResult,
     },
+    message::Message,
 };
 
 use core::{
@@ -85,12 +85,12 @@ pub(crate) struct Request<'a> {
 
 impl Request<'_> {
     /// The state of the namespace that the request came from.
-    pub(crate) fn state<T: State>(&self) -> Outcome<ArcBorrow<'_, T>> {
+    pub(crate) fn state<T: State>(&self) -> ExtResult<ArcBorrow<'_, T>> {
         // SAFETY: `info` is valid by the type invariant.
         let net = unsafe { bindings::netflow_genl_info_net(self.info.as_ptr()) };
         // SAFETY: The socket that asks keeps its namespace alive. Requests arrive only while the family
         // is registered, which it is only while the states are (`Registration`).
-        unsafe { T::pernet().get(net) }.ok_or(Refusal::new(
+        unsafe { T::pernet().get(net) }.ok_or(ExtAck::new(
             ENODEV,
             c"this network namespace is being taken down: ask in another",
         ))
@@ -123,7 +123,7 @@ impl Request<'_> {
     }
 
     /// Sends a reply with the attributes that `fill` puts.
-    pub(crate) fn reply(&self, fill: impl FnOnce(&mut Message<'_>) -> Result) -> Outcome {
+    pub(crate) fn reply(&self, fill: impl FnOnce(&mut Message<'_>) -> Result) -> ExtResult {
         // SAFETY: Allocation has no requirements.
         let skb = unsafe { bindings::genlmsg_new(REPLY_SIZE, bindings::GFP_KERNEL) };
         let skb = NonNull::new(skb).ok_or(ENOMEM)?;
@@ -196,7 +196,7 @@ impl<'a> Attribute<'a> {
 pub(crate) unsafe fn run_do(
     info: *mut bindings::genl_info,
     max: u32,
-    handler: impl FnOnce(&Request<'_>) -> Outcome,
+    handler: impl FnOnce(&Request<'_>) -> ExtResult,
 ) -> c_int {
     let Some(info) = NonNull::new(info) else {
         return EINVAL.to_errno();
@@ -210,7 +210,7 @@ pub(crate) unsafe fn run_do(
     match handler(&request) {
         Ok(()) => 0,
         // SAFETY: `info` is valid by the requirements of this function.
-        Err(refusal) => unsafe { refusal.answer(info) },
+        Err(extack) => unsafe { extack.answer(info) },
     }
 }
 

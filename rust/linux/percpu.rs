@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 use kernel::prelude::*;
 use pin_init::Zeroable;
 
-use super::lock::SoftirqsOff;
+use super::bh_lock::BhDisabled;
 use crate::bindings;
 
 /// How many CPUs run now.
@@ -26,7 +26,7 @@ pub(crate) fn cpus() -> u32 {
 
 /// The number of this CPU.
 #[inline]
-pub(crate) fn this_cpu(_softirqs: SoftirqsOff<'_>) -> u32 {
+pub(crate) fn this_cpu(_softirqs: BhDisabled<'_>) -> u32 {
     // SAFETY: Reading it has no requirements.
     unsafe { bindings::netflow_this_cpu() }
 }
@@ -62,7 +62,7 @@ impl<T: Zeroable + Sync> PerCpu<T> {
     /// That of this CPU. While softirqs are off nobody else writes it but hard interrupts; others may read it, and write it
     /// when the CPU is turned off.
     #[inline(always)]
-    pub(crate) fn this<'a>(&'a self, _softirqs: SoftirqsOff<'a>) -> &'a T {
+    pub(crate) fn this<'a>(&'a self, _softirqs: BhDisabled<'a>) -> &'a T {
         // SAFETY: The allocation is valid by the type invariant, so each CPU's part is, and `T` may be
         // shared.
         unsafe { &*bindings::netflow_this_cpu_ptr(self.each.as_ptr().cast()).cast() }

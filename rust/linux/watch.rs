@@ -10,17 +10,17 @@ use kernel::{
 use super::{
     backlog::{
         Backlog,
+        Draining, //
         Handler,
         Service,
-        Settling, //
     },
-    hook::{
+    netfilter::{
         Hooks,
         Observer, //
     },
     netns::Netns, //
 };
-use crate::flow::observe::Points;
+use crate::flow::observe::ObservationPoints;
 
 /// The hooks and the backlog, until this is dropped: then no hook is there any more, and nothing waits. Process context.
 pub(crate) struct Watch<H: Handler>
@@ -45,17 +45,17 @@ where
     }
 
     /// See [`Hooks::add`].
-    pub(crate) fn add(&mut self, points: Points) -> Result {
+    pub(crate) fn add(&mut self, points: ObservationPoints) -> Result {
         self.hooks.add(points)
     }
 
     /// See [`Hooks::retain`].
-    pub(crate) fn retain(&mut self, points: Points) {
+    pub(crate) fn retain(&mut self, points: ObservationPoints) {
         self.hooks.retain(points);
     }
 
     /// What waits.
-    pub(crate) fn settling(&self) -> Settling<H> {
-        self.service.settling()
+    pub(crate) fn draining(&self) -> Draining<H> {
+        self.service.draining()
     }
 }

@@ -23,8 +23,8 @@ use kernel::{
 
 use super::{
     super::{
-        lock::SoftirqGuard,
-        shared::Shared, //
+        bh_lock::BhGuard,
+        rwonce::RwOnce, //
     },
     Backlog,
     Handler, //
@@ -35,7 +35,7 @@ use crate::bindings;
 ///
 /// # Invariants
 ///
-/// The backlog is in the list of its handler's [`TurnedOff`].
+/// The backlog is in the list of its handler's [`CpuDead`].
 pub(in crate::linux) struct Service<H: Handler>(Arc<Backlog<H>>);
 
 impl<H: Handler> Service<H> {
@@ -59,8 +59,8 @@ impl<H: Handler> Service<H> {
     }
 
     /// What can be waited for without it.
-    pub(in crate::linux) fn settling(&self) -> Settling<H> {
-        Settling(self.0.clone())
+    pub(in crate::linux) fn draining(&self) -> Draining<H> {
+        Draining(self.0.clone())
     }
 }
 
@@ -71,36 +71,36 @@ impl<H: Handler> Drop for Service<H> {
         unsafe { bindings::netflow_cpuhp_remove(state, self.0.node.get()) };
         for waiting in self.0.cpus.iter() {
             waiting.stop();
-            waiting.handle(SoftirqGuard::new().proof());
+            waiting.handle(BhGuard::new().token());
         }
     }
 }
 
 /// What waits, for those who want to see what becomes of it.
-pub(crate) struct Settling<H: Handler>(Arc<Backlog<H>>);
+pub(crate) struct Draining<H: Handler>(Arc<Backlog<H>>);
 
-impl<H: Handler> Settling<H> {
+impl<H: Handler> Draining<H> {
     /// Returns when all is handled that was added before, or after 0.1 seconds: where softirqs have no time for
     /// so long, nor have packets. Process context.
     pub(crate) fn wait(&self) {
-        self.0.settle();
+        self.0.drain();
     }
 }
 
 /// Tells backlogs of CPUs that are turned off.
-pub(crate) struct TurnedOff<H: Handler> {
+pub(crate) struct CpuDead<H: Handler> {
     registered: Atomic<bool>,
     /// The number of the hotplug state, 0 while it has none.
-    state: Shared<u32>,
+    state: RwOnce<u32>,
     _handler: PhantomData<fn() -> H>,
 }
 
-impl<H: Handler> TurnedOff<H> {
+impl<H: Handler> CpuDead<H> {
     /// Not registered yet.
     pub(crate) const fn new() -> Self {
         Self {
             registered: Atomic::new(false),
-            state: Shared::new(0),
+            state: RwOnce::new(0),
             _handler: PhantomData,
         }
     }
@@ -120,8 +120,8 @@ impl<H: Handler> TurnedOff<H> {
     }
 }
 
-/// See [`TurnedOff::register`].
-pub(crate) struct Registration<H: Handler>(&'static TurnedOff<H>);
+/// See [`CpuDead::register`].
+pub(crate) struct Registration<H: Handler>(&'static CpuDead<H>);
 
 impl<H: Handler> Drop for Registration<H> {
     fn drop(&mut self) {
@@ -142,7 +142,7 @@ unsafe extern "C" fn turned_off<H: Handler>(cpu: c_uint, node: *mut bindings::hl
     if let Some(waiting) = backlog.cpus.of(cpu) {
         // SAFETY: Set up by the type invariant.
         unsafe { bindings::timer_delete(waiting.timer.get()) };
-        waiting.handle(SoftirqGuard::new().proof());
+        waiting.handle(BhGuard::new().token());
     }
     0
 }

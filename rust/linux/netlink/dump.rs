@@ -10,8 +10,8 @@ use core::{
 use kernel::prelude::*;
 
 use super::{
+    ExtResult,
     Message,
-    Outcome,
     Request, //
 };
 use crate::bindings;
@@ -61,10 +61,10 @@ impl Dump<'_> {
     /// `EMSGSIZE` if they do not.
     pub(crate) fn all_or_none(&mut self, fill: impl FnOnce(&mut Self) -> Result) -> Result {
         // SAFETY: The buffer is valid by the type invariant.
-        let mark = unsafe { bindings::netflow_skb_tail(self.skb.as_ptr()) };
+        let bits = unsafe { bindings::netflow_skb_tail(self.skb.as_ptr()) };
         fill(self).inspect_err(|_| {
             // SAFETY: The mark is in this buffer, which has only grown since.
-            unsafe { bindings::netflow_nlmsg_trim(self.skb.as_ptr(), mark) };
+            unsafe { bindings::netflow_nlmsg_trim(self.skb.as_ptr(), bits) };
         })
     }
 
@@ -89,7 +89,7 @@ impl Dump<'_> {
 pub(crate) unsafe fn run_dump(
     skb: *mut bindings::sk_buff,
     callback: *mut bindings::netlink_callback,
-    handler: impl FnOnce(&mut Dump<'_>) -> Outcome,
+    handler: impl FnOnce(&mut Dump<'_>) -> ExtResult,
 ) -> c_int {
     // SAFETY: The callback is valid by the requirements of this function.
     let info = unsafe { bindings::netflow_genl_info_dump(callback) };
@@ -115,6 +115,6 @@ pub(crate) unsafe fn run_dump(
         // SAFETY: The buffer is valid.
         Ok(()) => unsafe { bindings::netflow_skb_len(skb.as_ptr()) as c_int },
         // SAFETY: `info` is valid by the requirements of this function.
-        Err(refusal) => unsafe { refusal.answer(info) },
+        Err(extack) => unsafe { extack.answer(info) },
     }
 }

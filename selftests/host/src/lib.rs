@@ -7,15 +7,15 @@
 #[path = "../../../rust/flow"]
 mod flow {
     pub(crate) mod bucket;
-    pub(crate) mod clock;
+    pub(crate) mod entry;
     pub(crate) mod expiry;
     pub(crate) mod key;
     pub(crate) mod ledger;
     pub(crate) mod observe;
     pub(crate) mod parse;
-    pub(crate) mod record;
     pub(crate) mod ring;
     pub(crate) mod slab;
+    pub(crate) mod uptime;
 }
 
 #[path = "../../../rust/export"]

@@ -2,9 +2,11 @@
 
 //! The metering process of a namespace: packets in, expired flows out.
 
-mod account;
+mod datapath;
+pub(crate) mod domain;
+pub(crate) mod path_config;
 
-pub(crate) use account::TURNED_OFF;
+pub(crate) use datapath::CPU_DEAD;
 
 use core::net::Ipv4Addr;
 
@@ -15,13 +17,13 @@ use kernel::{
 };
 
 use crate::{
-    export::sender::Sender,
-    exporter::Exporter,
+    cache::{
+        Cache,
+        Expired, //
+    },
+    config::Config,
+    export::exporter::Exporter,
     flow::{
-        cache::{
-            Cache,
-            Expired, //
-        },
         expiry::{
             Pressure,
             LINGER, //
@@ -32,42 +34,42 @@ use crate::{
         self,
         clock::Clock,
         netns::Netns,
-        shared::Shared,
-        tick::{
-            Ticked,
-            Ticking, //
+        periodic_work::{
+            Periodic, //
+            PeriodicTask,
         }, //
+        rwonce::RwOnce,
     },
-    settings::Settings,
+    meter::domain::ObservationDomain,
 };
 
 /// Which flows to export.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sweep {
     /// Those that have expired.
-    Due,
+    Periodic,
     /// The same, and those that have finished at once: their room is needed.
-    Early,
+    Reclaim,
     /// The same, after a change of the policy: what was known to be due does not hold.
-    Closely,
+    Recheck,
     /// All.
-    All,
+    Flush,
 }
 
 impl Sweep {
     /// Milliseconds that sending may wait for room in send buffers, all datagrams together.
-    const fn patience(self) -> u32 {
+    const fn deadline(self) -> u32 {
         match self {
-            Self::Due | Self::Early | Self::Closely => 200,
-            Self::All => 2000,
+            Self::Periodic | Self::Reclaim | Self::Recheck => 200,
+            Self::Flush => 2000,
         }
     }
 
     /// Milliseconds that finished flows stay.
     const fn linger(self) -> u32 {
         match self {
-            Self::Due | Self::Closely => LINGER,
-            Self::Early | Self::All => 0,
+            Self::Periodic | Self::Recheck => LINGER,
+            Self::Reclaim | Self::Flush => 0,
         }
     }
 }
@@ -81,8 +83,8 @@ pub(crate) struct Meter {
     netns: Netns,
     clock: Clock,
     /// Milliseconds since boot at the last tick.
-    ticked: Shared<u64>,
-    exporter: Arc<Exporter>,
+    task: RwOnce<u64>,
+    domain: Arc<ObservationDomain>,
     #[pin]
     cache: Cache<Ipv4Addr>,
 }
@@ -91,17 +93,17 @@ impl Meter {
     /// Reserves the cache. Process context. `ENOMEM` if there is not enough memory.
     pub(crate) fn new(
         netns: Netns,
-        settings: &Settings,
-        exporter: Arc<Exporter>,
-    ) -> Result<Arc<Ticking<Self>>> {
+        config: &Config,
+        domain: Arc<ObservationDomain>,
+    ) -> Result<Arc<Periodic<Self>>> {
         let secret = Secret::new(linux::random());
-        let cache = Cache::new(settings.max_flows, settings.policy(), secret)?;
-        let clock = exporter.clock;
-        Ticking::new(try_pin_init!(Self {
+        let cache = Cache::new(config.max_flows, config.policy(), secret)?;
+        let clock = domain.clock;
+        Periodic::new(try_pin_init!(Self {
             netns,
             clock,
-            ticked: Shared::new(clock.millis()),
-            exporter,
+            task: RwOnce::new(clock.millis()),
+            domain,
             cache <- cache,
         }))
     }
@@ -112,9 +114,9 @@ impl Meter {
     }
 
     /// Puts settings in force; the flows in the cache are judged by them at once. Process context.
-    pub(crate) fn set(&self, settings: &Settings) {
-        self.cache.set_policy(settings.policy());
-        self.export(Sweep::Closely);
+    pub(crate) fn set(&self, config: &Config) {
+        self.cache.set_policy(config.policy());
+        self.export(Sweep::Recheck);
     }
 
     /// Exports flows, and returns how many. Process context; on return they are sent.
@@ -123,10 +125,10 @@ impl Meter {
     /// order, as only those are looked into that have something due.
     pub(crate) fn export(&self, sweep: Sweep) -> u32 {
         let mut exported = 0u32;
-        let mut sender = self.exporter.sender.lock();
-        sender.begin(sweep.patience());
-        exported = exported.saturating_add(self.export_waiting(&mut sender));
-        let (closely, linger) = (sweep != Sweep::Due, sweep.linger());
+        let mut exporter = self.domain.exporter.lock();
+        exporter.begin(sweep.deadline());
+        exported = exported.saturating_add(self.export_evicted(&mut exporter));
+        let (closely, linger) = (sweep != Sweep::Periodic, sweep.linger());
         self.cache.walk_begins();
         let mut now = self.clock.uptime();
         let mut pressure = Pressure::Low;
@@ -135,14 +137,14 @@ impl Meter {
             // Now and then: to ask takes the lock of each CPU's part.
             if bucket % BUCKETS_PER_LOOK == 0 {
                 pressure = match sweep {
-                    Sweep::Due | Sweep::Early | Sweep::Closely => self.cache.pressure(),
-                    Sweep::All => Pressure::Flush,
+                    Sweep::Periodic | Sweep::Reclaim | Sweep::Recheck => self.cache.pressure(),
+                    Sweep::Flush => Pressure::Flush,
                 };
             }
             let cache = &self.cache;
             if cache.expire(bucket, now, &mut pressure, closely, linger, &mut expired) {
                 for (flow, reason) in expired.iter_mut().filter_map(Option::take) {
-                    sender.export(&flow, reason);
+                    exporter.export(&flow, reason);
                     exported = exported.saturating_add(1);
                 }
                 now = self.clock.uptime();
@@ -150,30 +152,30 @@ impl Meter {
             linux::cond_resched();
         }
         self.cache.walk_ends(linger);
-        if sweep == Sweep::All {
+        if sweep == Sweep::Flush {
             // Some of all may have moved there during the walk.
-            exported = exported.saturating_add(self.export_waiting(&mut sender));
+            exported = exported.saturating_add(self.export_evicted(&mut exporter));
         }
-        sender.send_rest();
+        exporter.send_rest();
         exported
     }
 
     /// Exports the flows that wait outside of the table now, and returns how many.
-    fn export_waiting(&self, sender: &mut Sender) -> u32 {
+    fn export_evicted(&self, exporter: &mut Exporter) -> u32 {
         let mut exported = 0u32;
         // Those that come meanwhile wait for the next time, or the buckets would.
-        for _ in 0..self.cache.waiting_flows() {
-            let Some((flow, reason)) = self.cache.next_waiting() else {
+        for _ in 0..self.cache.evicted_flows() {
+            let Some((flow, reason)) = self.cache.next_evicted() else {
                 break;
             };
-            sender.export(&flow, reason);
+            exporter.export(&flow, reason);
             exported = exported.saturating_add(1);
         }
         exported
     }
 }
 
-impl Ticked for Meter {
+impl PeriodicTask for Meter {
     const PERIOD: Msecs = 1000;
 
     fn tick(&self) {
@@ -181,18 +183,18 @@ impl Ticked for Meter {
         const TOO_LONG: u64 = 1 << 30;
 
         let now = self.clock.millis();
-        let slept = now.wrapping_sub(self.ticked.read());
-        self.ticked.write(now);
+        let slept = now.wrapping_sub(self.task.read());
+        self.task.write(now);
         // After a suspend of weeks the times of flows would soon look like times to come.
         self.export(match slept {
-            0..=TOO_LONG => Sweep::Due,
-            _ => Sweep::All,
+            0..=TOO_LONG => Sweep::Periodic,
+            _ => Sweep::Flush,
         });
     }
 
-    fn tick_early(&self) -> bool {
+    fn reclaim(&self) -> bool {
         // What it takes to walk through the table is not worth a few flows.
-        while self.export(Sweep::Early) > self.cache.max() / 64 {
+        while self.export(Sweep::Reclaim) > self.cache.max() / 64 {
             if !self.cache.is_exhausted() {
                 return true;
             }

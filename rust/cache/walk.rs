@@ -2,25 +2,23 @@
 
 //! How flows leave the cache, and how they are looked at. Process context.
 
-use super::{
-    super::{
-        bucket::SLOTS,
-        clock::Uptime,
-        expiry::{
-            Policy,
-            Pressure,
-            Reason,
-            Verdict, //
-        },
-        key::Address,
-        ledger::Totals,
-        record::Flow, //
+use super::Cache;
+use crate::flow::{
+    bucket::SLOTS,
+    entry::Flow, //
+    expiry::{
+        Policy,
+        Pressure,
+        Reason,
+        Verdict, //
     },
-    Cache, //
+    key::Address,
+    ledger::Totals,
+    uptime::Uptime,
 };
-use crate::linux::lock::{
-    lock_in,
-    SoftirqGuard, //
+use crate::linux::bh_lock::{
+    lock_with,
+    BhGuard, //
 };
 
 /// Flows that left a bucket, at most all of them, each with its reason.
@@ -34,31 +32,31 @@ impl<A: Address> Cache<A> {
 
     /// Flows in it.
     pub(crate) fn cached(&self) -> u32 {
-        self.room.used()
+        self.budget.used()
     }
 
     /// How many flows are there above three quarters of those that may be.
     pub(crate) fn pressure(&self) -> Pressure {
         // CAST: Less than a `u32`.
         let watermark = (u64::from(self.max).wrapping_mul(3) / 4) as u32;
-        Pressure::of_excess(self.room.used().saturating_sub(watermark))
+        Pressure::of_excess(self.budget.used().saturating_sub(watermark))
     }
 
-    /// What the flows in the waiting room add up to.
-    pub(crate) fn waiting(&self) -> Totals {
-        self.waiting.data.lock().totals
+    /// What the flows in the evicted budget add up to.
+    pub(crate) fn evicted(&self) -> Totals {
+        self.evicted.data.lock().totals
     }
 
-    /// Flows in the waiting room.
-    pub(crate) fn waiting_flows(&self) -> usize {
-        self.waiting.data.lock().flows.len()
+    /// Flows in the evicted budget.
+    pub(crate) fn evicted_flows(&self) -> usize {
+        self.evicted.data.lock().flows.len()
     }
 
-    /// Takes the flow out of the waiting room that has been there longest, and why it is there.
-    pub(crate) fn next_waiting(&self) -> Option<(Flow<A>, Reason)> {
-        let mut waiting = self.waiting.data.lock();
-        let flow = waiting.flows.pop()?;
-        waiting.totals -= flow.totals();
+    /// Takes the flow out of the evicted budget that has been there longest, and why it is there.
+    pub(crate) fn next_evicted(&self) -> Option<(Flow<A>, Reason)> {
+        let mut evicted = self.evicted.data.lock();
+        let flow = evicted.flows.pop()?;
+        evicted.totals -= flow.totals();
         let reason = match flow.is_finished() {
             true => Reason::Finished,
             false => Reason::Displaced,
@@ -74,12 +72,12 @@ impl<A: Address> Cache<A> {
 
     /// All buckets are about to be looked into.
     pub(crate) fn walk_begins(&self) {
-        self.room.walk_begins();
+        self.budget.walk_begins();
     }
 
     /// They were, with that `linger`.
     pub(crate) fn walk_ends(&self, linger: u32) {
-        self.room.walk_ends(linger == 0);
+        self.budget.walk_ends(linger == 0);
     }
 
     /// Takes out the flows of a bucket that have expired, into `expired`, which must be empty. Returns
@@ -102,9 +100,9 @@ impl<A: Address> Cache<A> {
         };
         // CAST: Less than a `u32`, as the number of flows is.
         let number = bucket as u32;
-        let softirqs = SoftirqGuard::new();
-        let softirqs = softirqs.proof();
-        let mut bucket = lock_in(&line.data, softirqs);
+        let bh = BhGuard::new();
+        let bh = bh.token();
+        let mut bucket = lock_with(&line.data, bh);
         let due = closely || *pressure != Pressure::Low || !now.is_before(bucket.due);
         if bucket.is_empty() || !due {
             return false;
@@ -131,11 +129,11 @@ impl<A: Address> Cache<A> {
                     false
                 }
             },
-            |handle| self.give_cell(handle, softirqs),
+            |handle| self.push_spill_slot(handle, bh),
         );
         bucket.due = due;
-        // Under the lock: whoever finds neither the flow nor room takes the cache for full.
-        self.room.give(taken, number, softirqs);
+        // Under the lock: whoever finds neither the flow nor budget takes the cache for full.
+        self.budget.release(taken, number, bh);
         taken != 0
     }
 

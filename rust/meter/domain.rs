@@ -15,38 +15,36 @@ use kernel::{
 use pin_init::Zeroable;
 
 use crate::{
-    export::sender::Sender,
-    flow::{
-        cache::Cache,
-        ledger::{
-            Entry,
-            Ledger,
-            Totals, //
-        },
+    cache::Cache,
+    export::exporter::Exporter,
+    flow::ledger::{
+        Account,
+        Ledger,
+        Totals, //
     },
     linux::{
+        bh_lock::BhDisabled,
         clock::Clock,
-        lock::SoftirqsOff,
         percpu::PerCpu,
-        shared::Shared, //
+        rwonce::RwOnce, //
     },
-    switches::Switches,
+    meter::path_config::PathConfig,
 };
 
 /// What each CPU has of its own for the packet path.
 #[derive(Zeroable)]
 #[repr(C)]
 pub(crate) struct OnCpu {
-    /// Packets and bytes of each [`Entry`].
-    entered: [[Shared<u64>; 2]; Entry::COUNT],
+    /// Packets and bytes of each [`Account`].
+    entered: [[RwOnce<u64>; 2]; Account::COUNT],
     /// Flows created.
-    created: Shared<u64>,
+    created: RwOnce<u64>,
 }
 
 impl OnCpu {
     /// Enters packets into the ledger.
     #[inline(always)]
-    pub(crate) fn enter(&self, entry: Entry, packets: u32, bytes: u32) {
+    pub(crate) fn count(&self, entry: Account, packets: u32, bytes: u32) {
         if let Some([packets_so_far, bytes_so_far]) = self.entered.get(entry as usize) {
             packets_so_far.add(packets.into());
             bytes_so_far.add(bytes.into());
@@ -62,29 +60,29 @@ impl OnCpu {
 
 /// The exporter of a namespace, enabled or not.
 #[pin_data]
-pub(crate) struct Exporter {
+pub(crate) struct ObservationDomain {
     cpus: PerCpu<OnCpu>,
     /// The clock of flows and datagrams.
     pub(crate) clock: Clock,
     /// What the packet path is to do.
-    pub(crate) switches: Switches,
+    pub(crate) path_config: PathConfig,
     /// Held by whoever takes flows out of the cache.
     #[pin]
-    pub(crate) sender: Mutex<Sender>,
+    pub(crate) exporter: Mutex<Exporter>,
 }
 
-impl Exporter {
+impl ObservationDomain {
     /// An exporter that has seen nothing. Process context.
     pub(crate) fn new() -> Result<Arc<Self>> {
         let cpus = PerCpu::new()?;
         let clock = Clock::new();
-        let sender = Sender::new(clock)?;
+        let exporter = Exporter::new(clock)?;
         Arc::pin_init(
             pin_init!(Self {
                 cpus,
                 clock,
-                switches: Switches::new(),
-                sender <- new_mutex!(sender, "netflow_sender"),
+                path_config: PathConfig::new(),
+                exporter <- new_mutex!(exporter, "netflow_sender"),
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -92,8 +90,8 @@ impl Exporter {
 
     /// What belongs to this CPU.
     #[inline(always)]
-    pub(crate) fn on_cpu<'a>(&'a self, softirqs: SoftirqsOff<'a>) -> &'a OnCpu {
-        self.cpus.this(softirqs)
+    pub(crate) fn on_cpu<'a>(&'a self, bh: BhDisabled<'a>) -> &'a OnCpu {
+        self.cpus.this(bh)
     }
 
     /// Flows created so far.
@@ -104,7 +102,7 @@ impl Exporter {
     }
 
     /// What entered as `entry`.
-    fn entered(&self, entry: Entry) -> Totals {
+    fn entered(&self, entry: Account) -> Totals {
         let mut totals = Totals::default();
         for [packets, bytes] in self
             .cpus
@@ -119,15 +117,15 @@ impl Exporter {
         totals
     }
 
-    /// All accounts. `sender` is the locked [`Self::sender`], so that no flow is between two of them.
-    pub(crate) fn ledger(&self, sender: &Sender, cache: Option<&Cache<Ipv4Addr>>) -> Ledger {
-        let accounts = sender.accounts();
-        let waiting = cache.map(Cache::waiting).unwrap_or_default();
-        let cached = self.entered(Entry::Cached);
-        let truncated = self.entered(Entry::Truncated);
-        let malformed = self.entered(Entry::Malformed);
-        let own = self.entered(Entry::Own);
-        let cache_full = self.entered(Entry::CacheFull);
+    /// All accounts. `exporter` is the locked [`Self::exporter`], so that no flow is between two of them.
+    pub(crate) fn ledger(&self, exporter: &Exporter, cache: Option<&Cache<Ipv4Addr>>) -> Ledger {
+        let accounts = exporter.accounts();
+        let waiting = cache.map(Cache::evicted).unwrap_or_default();
+        let cached = self.entered(Account::Cached);
+        let truncated = self.entered(Account::Truncated);
+        let malformed = self.entered(Account::Malformed);
+        let own = self.entered(Account::Own);
+        let cache_full = self.entered(Account::CacheFull);
         Ledger {
             seen: cached + truncated + malformed + own + cache_full,
             truncated,

@@ -18,12 +18,12 @@
 //! connection still find it and do not make a flow of their own.
 
 use super::{
-    clock::Uptime,
     key::{
         Address,
         Key, //
     },
     ledger::Totals,
+    uptime::Uptime,
 };
 
 /// TCP flags that end a connection.

@@ -16,28 +16,28 @@ use pin_init::Zeroable;
 /// The value of an atomic. Any context.
 #[inline(always)]
 pub(crate) fn read_once(atomic: &Atomic<u64>) -> u64 {
-    // SAFETY: Valid and aligned. As for `Shared`: the kernel's own atomics are written by single instructions, on
+    // SAFETY: Valid and aligned. As for `RwOnce`: the kernel's own atomics are written by single instructions, on
     // a 64-bit machine; others may read halves of two values, and both are numbers.
     unsafe { atomic.as_ptr().cast::<u64>().read_volatile() }
 }
 
 /// Such a word, as wide as a register at most.
 #[repr(transparent)]
-pub(crate) struct Shared<T: Copy>(UnsafeCell<T>);
+pub(crate) struct RwOnce<T: Copy>(UnsafeCell<T>);
 
 // SAFETY: The word is only accessed by volatile loads and stores of its whole, which do not tear.
-unsafe impl Sync for Shared<u32> {}
+unsafe impl Sync for RwOnce<u32> {}
 
 // SAFETY: As above.
-unsafe impl Sync for Shared<bool> {}
+unsafe impl Sync for RwOnce<bool> {}
 
 // SAFETY: As above on a 64-bit machine. Others may read halves of two values, and both are numbers.
-unsafe impl Sync for Shared<u64> {}
+unsafe impl Sync for RwOnce<u64> {}
 
 // SAFETY: A newtype around a number.
-unsafe impl<T: Copy + Zeroable> Zeroable for Shared<T> {}
+unsafe impl<T: Copy + Zeroable> Zeroable for RwOnce<T> {}
 
-impl<T: Copy> Shared<T> {
+impl<T: Copy> RwOnce<T> {
     /// A word that holds `value`.
     pub(crate) const fn new(value: T) -> Self {
         Self(UnsafeCell::new(value))
@@ -59,7 +59,7 @@ impl<T: Copy> Shared<T> {
     }
 }
 
-impl Shared<u64> {
+impl RwOnce<u64> {
     /// Adds to it, for the only one who writes it. Any context.
     #[inline(always)]
     pub(crate) fn add(&self, n: u64) {

@@ -19,13 +19,13 @@ use kernel::{
 
 use super::{
     netns::Netns,
-    packet::Packet, //
+    skb::Packet, //
 };
 use crate::{
     bindings,
     flow::observe::{
-        Point,
-        Points, //
+        ObservationPoint,
+        ObservationPoints, //
     },
 };
 
@@ -43,10 +43,10 @@ pub(crate) trait Observer: Send + Sync + 'static {
 ///
 /// # Invariants
 ///
-/// Each of `ops` is registered in `netns` at the point of the same place in [`Point::ALL`], and its
+/// Each of `ops` is registered in `netns` at the point of the same place in [`ObservationPoint::ALL`], and its
 /// private pointer is that of `observer`.
 pub(crate) struct Hooks<T: Observer> {
-    ops: [Option<KBox<Opaque<bindings::nf_hook_ops>>>; Point::ALL.len()],
+    ops: [Option<KBox<Opaque<bindings::nf_hook_ops>>>; ObservationPoint::ALL.len()],
     netns: Netns,
     observer: Arc<T>,
 }
@@ -58,7 +58,7 @@ impl<T: Observer> Hooks<T> {
     /// No hooks yet.
     pub(crate) fn new(netns: Netns, observer: Arc<T>) -> Self {
         Self {
-            ops: [const { None }; Point::ALL.len()],
+            ops: [const { None }; ObservationPoint::ALL.len()],
             netns,
             observer,
         }
@@ -66,8 +66,8 @@ impl<T: Observer> Hooks<T> {
 
     /// Adds hooks at those of `points` that have none. Process context. On an error some may be there
     /// already.
-    pub(crate) fn add(&mut self, points: Points) -> Result {
-        for (slot, point) in self.ops.iter_mut().zip(Point::ALL) {
+    pub(crate) fn add(&mut self, points: ObservationPoints) -> Result {
+        for (slot, point) in self.ops.iter_mut().zip(ObservationPoint::ALL) {
             if slot.is_some() || !points.has(point) {
                 continue;
             }
@@ -83,10 +83,15 @@ impl<T: Observer> Hooks<T> {
 
     /// Removes the hooks that are not at `points`; on return no CPU is in them any more. Process
     /// context.
-    pub(crate) fn retain(&mut self, points: Points) {
-        let mut removed = [const { None }; Point::ALL.len()];
+    pub(crate) fn retain(&mut self, points: ObservationPoints) {
+        let mut removed = [const { None }; ObservationPoint::ALL.len()];
         let mut any = false;
-        for ((slot, point), out) in self.ops.iter_mut().zip(Point::ALL).zip(&mut removed) {
+        for ((slot, point), out) in self
+            .ops
+            .iter_mut()
+            .zip(ObservationPoint::ALL)
+            .zip(&mut removed)
+        {
             if points.has(point) {
                 continue;
             }
@@ -107,24 +112,24 @@ impl<T: Observer> Hooks<T> {
 impl<T: Observer> Drop for Hooks<T> {
     /// Removes the hooks; on return no CPU is in them any more. Process context.
     fn drop(&mut self) {
-        self.retain(Points::from_bits(0));
+        self.retain(ObservationPoints::from_bits(0));
     }
 }
 
 /// What describes the hook of `observer` at `point`.
-fn ops<T: Observer>(point: Point, observer: &Arc<T>) -> bindings::nf_hook_ops {
+fn ops<T: Observer>(point: ObservationPoint, observer: &Arc<T>) -> bindings::nf_hook_ops {
     let priority = match point {
-        Point::Prerouting => bindings::nf_ip_hook_priorities_NF_IP_PRI_FIRST + 1,
+        ObservationPoint::Prerouting => bindings::nf_ip_hook_priorities_NF_IP_PRI_FIRST + 1,
         _ => bindings::nf_ip_hook_priorities_NF_IP_PRI_LAST,
     };
     // CAST: Constants that fit, and the observer is only ever read through the pointer.
     bindings::nf_hook_ops {
         hook: Some(match point {
-            Point::Prerouting => hook::<T, { Point::Prerouting as usize }>,
-            Point::Input => hook::<T, { Point::Input as usize }>,
-            Point::Forward => hook::<T, { Point::Forward as usize }>,
-            Point::Output => hook::<T, { Point::Output as usize }>,
-            Point::Postrouting => hook::<T, { Point::Postrouting as usize }>,
+            ObservationPoint::Prerouting => hook::<T, { ObservationPoint::Prerouting as usize }>,
+            ObservationPoint::Input => hook::<T, { ObservationPoint::Input as usize }>,
+            ObservationPoint::Forward => hook::<T, { ObservationPoint::Forward as usize }>,
+            ObservationPoint::Output => hook::<T, { ObservationPoint::Output as usize }>,
+            ObservationPoint::Postrouting => hook::<T, { ObservationPoint::Postrouting as usize }>,
         }),
         priv_: Arc::as_ptr(observer).cast_mut().cast(),
         pf: bindings::NFPROTO_IPV4 as u8,
@@ -134,16 +139,16 @@ fn ops<T: Observer>(point: Point, observer: &Arc<T>) -> bindings::nf_hook_ops {
     }
 }
 
-// `Point` numbers the hooks as C does.
+// `ObservationPoint` numbers the hooks as C does.
 const _: () = assert!(
-    Point::Prerouting as u32 == bindings::nf_inet_hooks_NF_INET_PRE_ROUTING
-        && Point::Input as u32 == bindings::nf_inet_hooks_NF_INET_LOCAL_IN
-        && Point::Forward as u32 == bindings::nf_inet_hooks_NF_INET_FORWARD
-        && Point::Output as u32 == bindings::nf_inet_hooks_NF_INET_LOCAL_OUT
-        && Point::Postrouting as u32 == bindings::nf_inet_hooks_NF_INET_POST_ROUTING
+    ObservationPoint::Prerouting as u32 == bindings::nf_inet_hooks_NF_INET_PRE_ROUTING
+        && ObservationPoint::Input as u32 == bindings::nf_inet_hooks_NF_INET_LOCAL_IN
+        && ObservationPoint::Forward as u32 == bindings::nf_inet_hooks_NF_INET_FORWARD
+        && ObservationPoint::Output as u32 == bindings::nf_inet_hooks_NF_INET_LOCAL_OUT
+        && ObservationPoint::Postrouting as u32 == bindings::nf_inet_hooks_NF_INET_POST_ROUTING
 );
 
-/// What netfilter calls at the observation point `Point::ALL[POINT]`.
+/// What netfilter calls at the observation point `ObservationPoint::ALL[POINT]`.
 ///
 /// One function for each point, so that what depends on the point is decided by the compiler.
 ///
@@ -165,7 +170,7 @@ unsafe extern "C" fn hook<T: Observer, const POINT: usize>(
         Packet::new(
             NonNull::new_unchecked(skb),
             NonNull::new_unchecked(state.cast_mut()),
-            const { Point::ALL[POINT] },
+            const { ObservationPoint::ALL[POINT] },
         )
     };
     T::observe(observer, &packet);

@@ -11,26 +11,26 @@ use kernel::prelude::*;
 
 use crate::{
     bindings as uapi,
-    flow::observe::Points,
+    config::Config,
+    flow::observe::ObservationPoints,
     linux::netlink::{
-        Outcome,
-        Refusal,
+        ExtAck,
+        ExtResult,
         Request, //
     },
     namespace::Namespace,
-    settings::Settings,
 };
 
 /// The port of collectors, unless given.
 const DEFAULT_PORT: u16 = 2055;
 
 /// Says what an error means to who asks for a change.
-fn explain(refusal: impl Into<Refusal>) -> Refusal {
-    let refusal = refusal.into();
-    if refusal.has_text() {
-        return refusal;
+fn explain(extack: impl Into<ExtAck>) -> ExtAck {
+    let extack = extack.into();
+    if extack.has_text() {
+        return extack;
     }
-    let error = refusal.error();
+    let error = extack.error();
     let text = match error {
         EBUSY => c"max-flows can change only while the exporter is disabled",
         EALREADY => c"the exporter is enabled in this namespace: disable it first",
@@ -38,13 +38,13 @@ fn explain(refusal: impl Into<Refusal>) -> Refusal {
         EEXIST => c"this collector was added before",
         ENOENT => c"no such collector",
         ENOSPC => c"there are 16 collectors, no more are possible: remove one",
-        _ => return refusal,
+        _ => return extack,
     };
-    Refusal::new(error, text)
+    ExtAck::new(error, text)
 }
 
 /// Changes the settings that a request gives.
-fn change(settings: &mut Settings, request: &Request<'_>) {
+fn change(config: &mut Config, request: &Request<'_>) {
     fn set<T>(setting: &mut T, given: Option<T>) {
         if let Some(value) = given {
             *setting = value;
@@ -57,131 +57,125 @@ fn change(settings: &mut Settings, request: &Request<'_>) {
     let u8 = |kind| nest.get(kind)?.bytes().first().copied();
     let is = |kind, value| u32(kind).map(|given| given == value);
 
+    set(&mut config.max_flows, u32(uapi::NETFLOW_A_CONFIG_MAX_FLOWS));
     set(
-        &mut settings.max_flows,
-        u32(uapi::NETFLOW_A_CONFIG_MAX_FLOWS),
-    );
-    set(
-        &mut settings.active_timeout,
+        &mut config.active_timeout,
         u32(uapi::NETFLOW_A_CONFIG_ACTIVE_TIMEOUT),
     );
     set(
-        &mut settings.inactive_timeout,
+        &mut config.inactive_timeout,
         u32(uapi::NETFLOW_A_CONFIG_INACTIVE_TIMEOUT),
     );
     set(
-        &mut settings.strict,
+        &mut config.strict,
         is(
             uapi::NETFLOW_A_CONFIG_EXPIRY,
             uapi::netflow_expiry_NETFLOW_EXPIRY_STRICT,
         ),
     );
     set(
-        &mut settings.observe,
-        u32(uapi::NETFLOW_A_CONFIG_OBSERVE).map(Points::from_bits),
+        &mut config.observe,
+        u32(uapi::NETFLOW_A_CONFIG_OBSERVE).map(ObservationPoints::from_bits),
     );
     set(
-        &mut settings.engine_type,
+        &mut config.engine_type,
         u8(uapi::NETFLOW_A_CONFIG_ENGINE_TYPE),
     );
+    set(&mut config.engine_id, u8(uapi::NETFLOW_A_CONFIG_ENGINE_ID));
     set(
-        &mut settings.engine_id,
-        u8(uapi::NETFLOW_A_CONFIG_ENGINE_ID),
-    );
-    set(
-        &mut settings.icmp_zero,
+        &mut config.icmp_zero,
         is(
             uapi::NETFLOW_A_CONFIG_ICMP_PORTS,
             uapi::netflow_icmp_ports_NETFLOW_ICMP_PORTS_ZERO,
         ),
     );
     set(
-        &mut settings.count_own,
+        &mut config.count_own,
         u8(uapi::NETFLOW_A_CONFIG_COUNT_OWN).map(|given| given != 0),
     );
 }
 
 /// Enables the exporter.
-pub(super) fn enable(request: &Request<'_>) -> Outcome {
+pub(super) fn enable(request: &Request<'_>) -> ExtResult {
     let namespace = request.state::<Namespace>()?;
     namespace
-        .enable(|settings| change(settings, request))
+        .enable(|config| change(config, request))
         .map_err(explain)
 }
 
 /// Changes settings.
-pub(super) fn set(request: &Request<'_>) -> Outcome {
+pub(super) fn set(request: &Request<'_>) -> ExtResult {
     let namespace = request.state::<Namespace>()?;
     namespace
-        .set(|settings| change(settings, request))
+        .set(|config| change(config, request))
         .map_err(explain)
 }
 
 /// Gives an interface a number.
-pub(super) fn set_iface(request: &Request<'_>) -> Outcome {
+pub(super) fn set_iface(request: &Request<'_>) -> ExtResult {
     let nest = request
         .nest(uapi::NETFLOW_A_INFO_IFACE)
-        .ok_or(Refusal::new(EINVAL, c"no interface given"))?;
+        .ok_or(ExtAck::new(EINVAL, c"no interface given"))?;
     let get = |kind| nest.get(kind).and_then(|attribute| attribute.u32());
     let index = get(uapi::NETFLOW_A_IFACE_IFINDEX)
-        .ok_or(Refusal::new(EINVAL, c"the interface has no index"))?;
+        .ok_or(ExtAck::new(EINVAL, c"the interface has no index"))?;
     let number = get(uapi::NETFLOW_A_IFACE_NUMBER)
-        .ok_or(Refusal::new(EINVAL, c"no number given: 0 takes it away"))?;
+        .ok_or(ExtAck::new(EINVAL, c"no number given: 0 takes it away"))?;
     let namespace = request.state::<Namespace>()?;
     namespace
         .set_iface(index, number)
         .map_err(|error| match error {
-            ENOSPC => Refusal::new(ENOSPC, c"64 interfaces have numbers: take one away"),
+            ENOSPC => ExtAck::new(ENOSPC, c"64 interfaces have numbers: take one away"),
             error => explain(error),
         })
 }
 
 /// Disables the exporter.
-pub(super) fn disable(request: &Request<'_>) -> Outcome {
+pub(super) fn disable(request: &Request<'_>) -> ExtResult {
     request.state::<Namespace>()?.disable().map_err(explain)
 }
 
 /// Exports all flows.
-pub(super) fn flush(request: &Request<'_>) -> Outcome {
+pub(super) fn flush(request: &Request<'_>) -> ExtResult {
     request.state::<Namespace>()?.flush().map_err(explain)
 }
 
 /// Adds a collector.
-pub(super) fn add_collector(request: &Request<'_>) -> Outcome {
+pub(super) fn add_collector(request: &Request<'_>) -> ExtResult {
     let address = collector(request)?;
     let namespace = request.state::<Namespace>()?;
     namespace.add_collector(address).map_err(explain)
 }
 
 /// Removes a collector.
-pub(super) fn remove_collector(request: &Request<'_>) -> Outcome {
+pub(super) fn remove_collector(request: &Request<'_>) -> ExtResult {
     let address = collector(request)?;
     let namespace = request.state::<Namespace>()?;
     namespace.remove_collector(address).map_err(explain)
 }
 
 /// The collector that a request names.
-fn collector(request: &Request<'_>) -> Outcome<SocketAddrV4> {
+fn collector(request: &Request<'_>) -> ExtResult<SocketAddrV4> {
     let nest = request
         .nest(uapi::NETFLOW_A_INFO_COLLECTOR)
-        .ok_or(Refusal::new(EINVAL, c"no collector given"))?;
+        .ok_or(ExtAck::new(EINVAL, c"no collector given"))?;
     let address = nest
         .get(uapi::NETFLOW_A_COLLECTOR_ADDRESS)
-        .ok_or(Refusal::new(EINVAL, c"the collector has no address"))?;
+        .ok_or(ExtAck::new(EINVAL, c"the collector has no address"))?;
     let address = match *address.bytes() {
         [a, b, c, d] => Ipv4Addr::new(a, b, c, d),
         _ => {
-            return Err(Refusal::new(
+            return Err(ExtAck::new(
                 EAFNOSUPPORT,
                 c"the collector's address must be an IPv4 address of four bytes",
             ))
         }
     };
-    check_host(address).map_err(|text| Refusal::new(EINVAL, text))?;
+    check_host(address).map_err(|text| ExtAck::new(EINVAL, text))?;
     let port = match nest.get(uapi::NETFLOW_A_COLLECTOR_PORT) {
         Some(port) => port
             .u16()
-            .ok_or(Refusal::new(EINVAL, c"the port must be of two bytes"))?,
+            .ok_or(ExtAck::new(EINVAL, c"the port must be of two bytes"))?,
         None => DEFAULT_PORT,
     };
     Ok(SocketAddrV4::new(address, port))

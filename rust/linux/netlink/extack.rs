@@ -12,16 +12,16 @@ use kernel::{
 use crate::bindings;
 
 /// What a handler returns.
-pub(crate) type Outcome<T = ()> = Result<T, Refusal>;
+pub(crate) type ExtResult<T = ()> = Result<T, ExtAck>;
 
 /// Why a request is refused: an error number for programs, a text for people.
-pub(crate) struct Refusal {
+pub(crate) struct ExtAck {
     error: Error,
     /// `None` if there is nothing to say but what holds for the error in general.
     text: Option<&'static CStr>,
 }
 
-impl Refusal {
+impl ExtAck {
     /// Refuses with a text that says what to change.
     pub(crate) const fn new(error: Error, text: &'static CStr) -> Self {
         Self {
@@ -77,13 +77,13 @@ fn general(error: Error) -> &'static CStr {
     }
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for ExtAck {
     fn from(error: Error) -> Self {
         Self { error, text: None }
     }
 }
 
-impl From<AllocError> for Refusal {
+impl From<AllocError> for ExtAck {
     fn from(_: AllocError) -> Self {
         ENOMEM.into()
     }

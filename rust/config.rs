@@ -14,14 +14,14 @@ use crate::{
             Policy,
             LINGER, //
         },
-        observe::Points, //
+        observe::ObservationPoints, //
     },
     module_parameters, //
 };
 
 /// The settings of a namespace.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
+pub(crate) struct Config {
     /// Flows that the cache holds at most.
     pub(crate) max_flows: u32,
     /// Seconds after the first packet at which a flow is exported although it goes on.
@@ -31,7 +31,7 @@ pub(crate) struct Settings {
     /// Whether all inactive flows are exported, `NETFLOW_EXPIRY_STRICT`.
     pub(crate) strict: bool,
     /// Where packets are counted.
-    pub(crate) observe: Points,
+    pub(crate) observe: ObservationPoints,
     /// In the header of v5 datagrams.
     pub(crate) engine_type: u8,
     /// In the header of v5 datagrams.
@@ -42,7 +42,7 @@ pub(crate) struct Settings {
     pub(crate) count_own: bool,
 }
 
-impl Settings {
+impl Config {
     /// What the load parameters say.
     pub(crate) fn from_parameters() -> Self {
         Self {
@@ -50,7 +50,7 @@ impl Settings {
             active_timeout: module_parameters::active_timeout.value(),
             inactive_timeout: module_parameters::inactive_timeout.value(),
             strict: false,
-            observe: Points::DEFAULT,
+            observe: ObservationPoints::DEFAULT,
             engine_type: 0,
             engine_id: 0,
             icmp_zero: false,

@@ -14,18 +14,18 @@ use core::{
 };
 
 use super::{
+    bh_lock::BhGuard, //
     fib::{
-        Found,
-        Path, //
+        RouteQuery, //
+        RoutedTo,
     },
-    lock::SoftirqGuard, //
 };
 use crate::{
     bindings,
     flow::{
         observe::{
-            Facts,
-            Point, //
+            HookFacts,
+            ObservationPoint, //
         },
         parse::Gso, //
     },
@@ -40,7 +40,7 @@ use crate::{
 pub(crate) struct Packet<'a> {
     skb: NonNull<bindings::sk_buff>,
     state: NonNull<bindings::nf_hook_state>,
-    point: Point,
+    point: ObservationPoint,
     view: bindings::packet_view,
     _lifetime: PhantomData<&'a bindings::sk_buff>,
 }
@@ -56,7 +56,7 @@ impl<'a> Packet<'a> {
     pub(super) unsafe fn new(
         skb: NonNull<bindings::sk_buff>,
         state: NonNull<bindings::nf_hook_state>,
-        point: Point,
+        point: ObservationPoint,
     ) -> Self {
         let mut view = MaybeUninit::uninit();
         // SAFETY: Both are valid by the requirements of this function, and `view` takes what is
@@ -141,33 +141,33 @@ impl<'a> Packet<'a> {
 
     /// The hook that the packet is in.
     #[inline(always)]
-    pub(crate) fn point(&self) -> Point {
+    pub(crate) fn point(&self) -> ObservationPoint {
         self.point
     }
 
     /// Turns softirqs off, if they are not. They mostly are where packets are received; not for a packet
     /// that comes back from NFQUEUE, or that waited for a multicast route.
     #[inline(always)]
-    pub(crate) fn softirqs_off(&self) -> SoftirqGuard {
+    pub(crate) fn bh_disabled(&self) -> BhGuard {
         // SAFETY: The CPU that runs this told whether they are off; if so, they stay off while the hook
         // runs, which is the lifetime of the packet. Hooks do not run in hard interrupts.
-        unsafe { SoftirqGuard::unless(self.view.softirqs_off != 0) }
+        unsafe { BhGuard::assume_disabled(self.view.bh_disabled != 0) }
     }
 
     /// What tells how it came there.
     #[inline(always)]
-    pub(crate) fn facts(&self) -> Facts {
+    pub(crate) fn facts(&self) -> HookFacts {
         let view = &self.view;
         let has = |flag: u32| view.ipcb_flags & flag != 0;
-        let facts = Facts {
+        let facts = HookFacts {
             from_l3_slave: has(bindings::NETFLOW_IPSKB_L3SLAVE),
             looped: view.looped != 0,
             routed: has(bindings::NETFLOW_IPSKB_FORWARDED),
-            ..Facts::default()
+            ..HookFacts::default()
         };
         match self.point {
-            Point::Prerouting | Point::Forward if view.bridged == 0 => facts,
-            _ => self.more_facts(Facts {
+            ObservationPoint::Prerouting | ObservationPoint::Forward if view.bridged == 0 => facts,
+            _ => self.more_facts(HookFacts {
                 bridged: view.bridged != 0,
                 ..facts
             }),
@@ -175,13 +175,13 @@ impl<'a> Packet<'a> {
     }
 
     /// Adds what is known only of packets that are for this host, go out, or were bridged.
-    fn more_facts(&self, facts: Facts) -> Facts {
+    fn more_facts(&self, facts: HookFacts) -> HookFacts {
         let mut more = bindings::packet_facts::default();
         // SAFETY: Both are valid by the type invariant, `more` is ours.
         unsafe {
             bindings::netflow_packet_facts(self.skb.as_ptr(), self.state.as_ptr(), &mut more)
         };
-        Facts {
+        HookFacts {
             in_bridge: more.in_bridge,
             ipvs: more.ipvs,
             to_l3_master: more.to_l3_master,
@@ -189,13 +189,13 @@ impl<'a> Packet<'a> {
             group_copy: more.group_copy,
             leaked: more.leaked,
             // vrf_ip_rcv() makes it look as if it came from elsewhere, but it keeps the route that it was sent by.
-            looped: facts.looped || (self.point == Point::Input && more.output_route),
+            looped: facts.looped || (self.point == ObservationPoint::Input && more.output_route),
             ..facts
         }
     }
 
     /// Index of the interface that the packet came in by: in a VRF the enslaved one. 0 if it comes from
-    /// here; but see [`crate::flow::observe::Way::is_local`], as the kernel may name one all the same.
+    /// here; but see [`crate::flow::observe::Traversal::is_local`], as the kernel may name one all the same.
     #[inline]
     pub(crate) fn input(&self) -> u32 {
         self.view.input
@@ -214,15 +214,15 @@ impl<'a> Packet<'a> {
 
     /// What the FIB is to be asked with.
     #[inline(always)]
-    pub(crate) fn path(&self) -> Path {
-        Path {
+    pub(crate) fn path(&self) -> RouteQuery {
+        RouteQuery {
             input: self.view.input,
             mark: self.view.mark,
         }
     }
 
     /// What the kernel has found in the FIB for the packet; at PREROUTING nothing yet.
-    pub(crate) fn found(&self) -> Option<Found> {
+    pub(crate) fn found(&self) -> Option<RoutedTo> {
         // SAFETY: `skb` and `state` are valid and the RCU read lock held by the type invariant.
         let (output, device, gateway) = unsafe {
             (
@@ -231,7 +231,7 @@ impl<'a> Packet<'a> {
                 bindings::netflow_skb_gateway(self.skb.as_ptr()),
             )
         };
-        (output != 0).then_some(Found {
+        (output != 0).then_some(RoutedTo {
             output,
             device,
             gateway: Ipv4Addr::from(gateway.to_ne_bytes()),

@@ -29,11 +29,11 @@ use kernel::{
     },
 };
 
-use super::shared::Shared;
+use super::rwonce::RwOnce;
 use crate::bindings;
 
 /// What is done at each tick.
-pub(crate) trait Ticked: Send + Sync + 'static {
+pub(crate) trait PeriodicTask: Send + Sync + 'static {
     /// Milliseconds from the end of one tick to the next.
     const PERIOD: Msecs;
 
@@ -42,71 +42,71 @@ pub(crate) trait Ticked: Send + Sync + 'static {
 
     /// A tick before its time. Returns whether that was of use: if not, there is none until the next
     /// regular one. Process context.
-    fn tick_early(&self) -> bool;
+    fn reclaim(&self) -> bool;
 }
 
 /// A `T`, and the work that ticks it.
 #[pin_data]
-pub(crate) struct Ticking<T: Ticked> {
+pub(crate) struct Periodic<T: PeriodicTask> {
     #[pin]
     regular: DelayedWork<Self>,
     #[pin]
     early: Work<Self, EARLY>,
     /// 1 if a tick was asked for that has not been, or was of no use.
-    hurried: Shared<u32>,
+    kicked: RwOnce<u32>,
     #[pin]
-    ticked: T,
+    task: T,
 }
 
 /// The number of the second work item.
 const EARLY: u64 = 1;
 
 impl_has_delayed_work! {
-    impl{T: Ticked} HasDelayedWork<Self> for Ticking<T> { self.regular }
+    impl{T: PeriodicTask} HasDelayedWork<Self> for Periodic<T> { self.regular }
 }
 
 impl_has_work! {
-    impl{T: Ticked} HasWork<Self, EARLY> for Ticking<T> { self.early }
+    impl{T: PeriodicTask} HasWork<Self, EARLY> for Periodic<T> { self.early }
 }
 
-impl<T: Ticked> WorkItem for Ticking<T> {
+impl<T: PeriodicTask> WorkItem for Periodic<T> {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        this.ticked.tick();
-        this.hurried.write(0);
+        this.task.tick();
+        this.kicked.write(0);
         this.enqueue();
     }
 }
 
-impl<T: Ticked> WorkItem<EARLY> for Ticking<T> {
+impl<T: PeriodicTask> WorkItem<EARLY> for Periodic<T> {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        if this.ticked.tick_early() {
-            this.hurried.write(0);
+        if this.task.reclaim() {
+            this.kicked.write(0);
         }
     }
 }
 
-impl<T: Ticked> Deref for Ticking<T> {
+impl<T: PeriodicTask> Deref for Periodic<T> {
     type Target = T;
 
     #[inline(always)]
     fn deref(&self) -> &T {
-        &self.ticked
+        &self.task
     }
 }
 
-impl<T: Ticked> Ticking<T> {
+impl<T: PeriodicTask> Periodic<T> {
     /// Not ticking yet. Process context.
-    pub(crate) fn new(ticked: impl PinInit<T, Error>) -> Result<Arc<Self>> {
+    pub(crate) fn new(task: impl PinInit<T, Error>) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
                 regular <- new_delayed_work!("netflow_tick"),
                 early <- new_work!("netflow_early_tick"),
-                hurried: Shared::new(0),
-                ticked <- ticked,
+                kicked: RwOnce::new(0),
+                task <- task,
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -114,9 +114,9 @@ impl<T: Ticked> Ticking<T> {
 
     /// Ticks as soon as may be. Any context; to ask again before that costs nothing.
     #[inline]
-    pub(crate) fn hurry(this: ArcBorrow<'_, Self>) {
-        if this.hurried.read() == 0 {
-            this.hurried.write(1);
+    pub(crate) fn kick(this: ArcBorrow<'_, Self>) {
+        if this.kicked.read() == 0 {
+            this.kicked.write(1);
             // An error returns the reference, to be dropped: it is queued, or was stopped.
             let _ = queue().enqueue::<Arc<Self>, EARLY>(this.into());
         }
@@ -162,19 +162,19 @@ fn queue() -> &'static Queue {
 }
 
 /// That something ticks, until this is dropped.
-pub(crate) struct Tick<T: Ticked> {
-    ticking: Arc<Ticking<T>>,
+pub(crate) struct PeriodicGuard<T: PeriodicTask> {
+    ticking: Arc<Periodic<T>>,
 }
 
-impl<T: Ticked> Tick<T> {
+impl<T: PeriodicTask> PeriodicGuard<T> {
     /// Starts to tick, one period from now. Process context.
-    pub(crate) fn start(ticking: Arc<Ticking<T>>) -> Self {
+    pub(crate) fn start(ticking: Arc<Periodic<T>>) -> Self {
         ticking.clone().enqueue();
         Self { ticking }
     }
 }
 
-impl<T: Ticked> Drop for Tick<T> {
+impl<T: PeriodicTask> Drop for PeriodicGuard<T> {
     /// Stops; on return no tick runs any more, nor will one. Process context, not in a tick.
     fn drop(&mut self) {
         /// Stops the work of a delayed work.

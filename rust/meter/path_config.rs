@@ -17,8 +17,8 @@ use kernel::{
 
 use crate::{
     bindings,
-    flow::observe::Points,
-    linux::shared::Shared, //
+    flow::observe::ObservationPoints,
+    linux::rwonce::RwOnce, //
 };
 
 /// Interfaces that can have a number of their own.
@@ -26,20 +26,20 @@ pub(crate) const IFACES_MAX: usize = bindings::NETFLOW_MAX_IFACES as usize;
 /// Collectors that there can be.
 pub(crate) const COLLECTORS_MAX: usize = bindings::NETFLOW_MAX_COLLECTORS as usize;
 
-/// Bits of the word, above those of [`Points`].
+/// Bits of the word, above those of [`ObservationPoints`].
 const ICMP_ZERO: u32 = 1 << 8;
 const COUNT_OWN: u32 = 1 << 9;
 const IFACES: u32 = 1 << 10;
 
 /// The word.
 #[derive(Clone, Copy)]
-pub(crate) struct Word(u32);
+pub(crate) struct ConfigFlags(u32);
 
-impl Word {
+impl ConfigFlags {
     /// Where packets are counted.
     #[inline]
-    pub(crate) fn points(self) -> Points {
-        Points::from_bits(self.0)
+    pub(crate) fn points(self) -> ObservationPoints {
+        ObservationPoints::from_bits(self.0)
     }
 
     /// Whether ICMP flows have no type and code.
@@ -62,8 +62,8 @@ impl Word {
 }
 
 /// The settings. Written by one at a time, who holds the lock of the namespace or of the sender.
-pub(crate) struct Switches {
-    word: Shared<u32>,
+pub(crate) struct PathConfig {
+    word: RwOnce<u32>,
     /// Each an index in the upper half and its number in the lower; 0 ends the table.
     ifaces: [Atomic<u64>; IFACES_MAX],
     /// Each a collector's address, its port, and the port of our socket for it; 0 ends the table.
@@ -77,11 +77,11 @@ fn signature(collector: SocketAddrV4, source_port: u16) -> u64 {
         | u64::from(source_port)
 }
 
-impl Switches {
+impl PathConfig {
     /// Nothing is observed, and the tables are empty.
     pub(crate) fn new() -> Self {
         Self {
-            word: Shared::new(0),
+            word: RwOnce::new(0),
             ifaces: [const { Atomic::new(0) }; IFACES_MAX],
             own: [const { Atomic::new(0) }; COLLECTORS_MAX],
         }
@@ -89,12 +89,12 @@ impl Switches {
 
     /// Reads the word. Any context.
     #[inline]
-    pub(crate) fn word(&self) -> Word {
-        Word(self.word.read())
+    pub(crate) fn word(&self) -> ConfigFlags {
+        ConfigFlags(self.word.read())
     }
 
     /// Writes all of the word but for what belongs to the table of interfaces.
-    pub(crate) fn set(&self, points: Points, icmp_zero: bool, count_own: bool) {
+    pub(crate) fn set(&self, points: ObservationPoints, icmp_zero: bool, count_own: bool) {
         let mut word = points.bits() | (self.word.read() & IFACES);
         if icmp_zero {
             word |= ICMP_ZERO;
@@ -125,7 +125,7 @@ impl Switches {
                 .ok_or(ENOSPC)?
                 .store(entry, Relaxed),
             (Some(slot), 0) => {
-                // The last one takes its place, so that the table has no gap.
+                // The last one takes its key, so that the table has no gap.
                 let last = self.ifaces.iter().take_while(|slot| !is(0)(slot)).last();
                 if let Some(last) = last {
                     slot.store(last.load(Relaxed), Relaxed);
@@ -160,7 +160,7 @@ impl Switches {
 
     /// The number of an interface. Any context.
     #[inline(always)]
-    pub(crate) fn iface(&self, word: Word, index: u32) -> u32 {
+    pub(crate) fn iface(&self, word: ConfigFlags, index: u32) -> u32 {
         if word.has_ifaces() {
             self.number_of(index)
         } else {

@@ -29,14 +29,14 @@ pub(crate) type SpinLockBh<T> = Lock<T, SpinLockBhBackend>;
 /// Data and its lock, on cache lines of their own: whoever writes them disturbs no neighbour.
 #[pin_data]
 #[repr(align(64))]
-pub(crate) struct Line<T> {
+pub(crate) struct CacheAligned<T> {
     #[pin]
     pub(crate) data: SpinLockBh<T>,
 }
 
 /// That softirqs are off on this CPU, for `'a`: what runs then is not moved to another one.
 #[derive(Clone, Copy)]
-pub(crate) struct SoftirqsOff<'a>(PhantomData<(&'a (), *mut ())>);
+pub(crate) struct BhDisabled<'a>(PhantomData<(&'a (), *mut ())>);
 
 /// Keeps softirqs off on this CPU until it is dropped.
 ///
@@ -44,16 +44,16 @@ pub(crate) struct SoftirqsOff<'a>(PhantomData<(&'a (), *mut ())>);
 ///
 /// Softirqs are off on this CPU: because this turned them off, if `turned_off`, and else because they were
 /// and stay so.
-pub(crate) struct SoftirqGuard {
+pub(crate) struct BhGuard {
     turned_off: bool,
     _not_send: PhantomData<*mut ()>,
 }
 
-impl SoftirqGuard {
+impl BhGuard {
     /// Turns softirqs off. Not in hard interrupts.
     pub(crate) fn new() -> Self {
         // SAFETY: Nothing is claimed.
-        unsafe { Self::unless(false) }
+        unsafe { Self::assume_disabled(false) }
     }
 
     /// Turns softirqs off, unless they `are_off`. Not in hard interrupts.
@@ -62,7 +62,7 @@ impl SoftirqGuard {
     ///
     /// If `are_off` they must be off on this CPU, and stay so until this is dropped.
     #[inline(always)]
-    pub(super) unsafe fn unless(are_off: bool) -> Self {
+    pub(super) unsafe fn assume_disabled(are_off: bool) -> Self {
         if !are_off {
             // SAFETY: Not a hard interrupt, by the requirements of this function.
             unsafe { bindings::netflow_local_bh_disable() }
@@ -76,12 +76,12 @@ impl SoftirqGuard {
 
     /// The proof.
     #[inline(always)]
-    pub(crate) fn proof(&self) -> SoftirqsOff<'_> {
-        SoftirqsOff(PhantomData)
+    pub(crate) fn token(&self) -> BhDisabled<'_> {
+        BhDisabled(PhantomData)
     }
 }
 
-impl Drop for SoftirqGuard {
+impl Drop for BhGuard {
     #[inline(always)]
     fn drop(&mut self) {
         if self.turned_off {
@@ -96,9 +96,9 @@ pub(crate) type SpinLockBhGuard<'a, T> = Guard<'a, T, SpinLockBhBackend>;
 
 /// Takes the lock where softirqs are off already, which makes it cheaper.
 #[inline(always)]
-pub(crate) fn lock_in<'a, T>(
+pub(crate) fn lock_with<'a, T>(
     lock: &'a SpinLockBh<T>,
-    _softirqs: SoftirqsOff<'a>,
+    _softirqs: BhDisabled<'a>,
 ) -> SpinLockBhGuard<'a, T> {
     let state = core::ptr::from_ref(lock).cast_mut().cast();
     // SAFETY: A `Lock` begins with its state (it is `repr(C)`), which is initialised. No softirq can
@@ -112,7 +112,7 @@ pub(crate) fn lock_in<'a, T>(
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Softirqs {
     /// Taking the lock has turned them off: on again.
-    TurnedOff,
+    CpuDead,
     /// They were off before, and stay so.
     WereOff,
 }
@@ -137,23 +137,23 @@ unsafe impl Backend for SpinLockBhBackend {
     unsafe fn lock(ptr: *mut Self::State) -> Softirqs {
         // SAFETY: `ptr` is valid and initialised by the requirements of this function.
         unsafe { bindings::netflow_spin_lock_bh(ptr) };
-        Softirqs::TurnedOff
+        Softirqs::CpuDead
     }
 
     #[inline]
     unsafe fn try_lock(ptr: *mut Self::State) -> Option<Softirqs> {
         // SAFETY: `ptr` is valid and initialised by the requirements of this function.
         let locked = unsafe { bindings::netflow_spin_trylock_bh(ptr) };
-        (locked != 0).then_some(Softirqs::TurnedOff)
+        (locked != 0).then_some(Softirqs::CpuDead)
     }
 
     #[inline]
-    unsafe fn unlock(ptr: *mut Self::State, softirqs: &Softirqs) {
+    unsafe fn unlock(ptr: *mut Self::State, bh: &Softirqs) {
         // SAFETY: `ptr` is valid and the caller owns the lock by the requirements of this function;
         // it is released as it was taken.
         unsafe {
-            match softirqs {
-                Softirqs::TurnedOff => bindings::netflow_spin_unlock_bh(ptr),
+            match bh {
+                Softirqs::CpuDead => bindings::netflow_spin_unlock_bh(ptr),
                 Softirqs::WereOff => bindings::netflow_spin_unlock(ptr),
             }
         }
@@ -172,7 +172,7 @@ unsafe impl Backend for SpinLockBhBackend {
 /// Creates a [`SpinLockBh`] initialiser with a newly-created lock class.
 macro_rules! new_spinlock_bh {
     ($inner:expr, $name:literal) => {
-        $crate::linux::lock::SpinLockBh::new(
+        $crate::linux::bh_lock::SpinLockBh::new(
             $inner,
             ::kernel::optional_name!($name),
             ::kernel::static_lock_class!(),

@@ -11,7 +11,7 @@
 //! At PREROUTING a packet is not accounted at once, unless it is alone, but together with those that come with it (see
 //! [`backlog`](crate::linux::backlog)): the time that it takes to fetch a flow which no packet has touched for long is
 //! that of several packets, and all of a backlog are fetched at a time. What is needed of the packet is in its
-//! [`Arrival`]; the packet itself goes on.
+//! [`PendingPacket`]; the packet itself goes on.
 
 use core::{
     mem::MaybeUninit,
@@ -25,20 +25,22 @@ use kernel::sync::ArcBorrow;
 
 use super::Meter;
 use crate::{
-    exporter::OnCpu,
+    cache::{
+        HashedKey,
+        SlotReservation,
+        Update, //
+        Updated,
+    },
     flow::{
-        cache::{
-            Accounted,
-            Held,
-            Place,
-            Seen, //
+        entry::{
+            Counts,
+            Route, //
         },
-        clock::Uptime,
         key::Key,
-        ledger::Entry,
+        ledger::Account,
         observe::{
-            Point,
-            Way, //
+            ObservationPoint,
+            Traversal, //
         },
         parse::{
             self,
@@ -48,42 +50,40 @@ use crate::{
             IPPROTO_ICMP,
             IPPROTO_UDP, //
         },
-        record::{
-            Counts,
-            Route, //
-        },
+        uptime::Uptime,
     },
     linux::{
         backlog::{
             Backlog,
+            CpuDead, //
             Handler,
             Queue,
-            TurnedOff, //
         },
+        bh_lock::BhDisabled,
         clock::Reading,
         fib::{
             self,
-            Found,
-            Path, //
+            RouteQuery, //
+            RoutedTo,
         },
-        hook::Observer,
-        lock::SoftirqsOff,
-        packet::Packet,
-        tick::Ticking, //
+        netfilter::Observer,
+        periodic_work::Periodic, //
+        skb::Packet,
     },
-    switches::Word,
+    meter::domain::OnCpu,
+    meter::path_config::ConfigFlags,
 };
 
 /// A packet that has come and is to be accounted; or several that are like one, see [`Counts::join`].
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-pub(crate) struct Arrival {
+pub(crate) struct PendingPacket {
     counts: Counts,
-    place: Place<Ipv4Addr>,
-    path: Path,
+    key: HashedKey<Ipv4Addr>,
+    path: RouteQuery,
 }
 
-impl Observer for Backlog<Ticking<Meter>> {
+impl Observer for Backlog<Periodic<Meter>> {
     #[inline(always)]
     fn observe(this: ArcBorrow<'_, Self>, packet: &Packet<'_>) {
         this.handler().observe(&this, packet);
@@ -91,101 +91,101 @@ impl Observer for Backlog<Ticking<Meter>> {
 }
 
 /// Tells the backlogs of all namespaces.
-pub(crate) static TURNED_OFF: TurnedOff<Ticking<Meter>> = TurnedOff::new();
+pub(crate) static CPU_DEAD: CpuDead<Periodic<Meter>> = CpuDead::new();
 
-impl Handler for Ticking<Meter> {
-    type Item = Arrival;
+impl Handler for Periodic<Meter> {
+    type Item = PendingPacket;
     type Own = Reading;
-    type Part = (Key<Ipv4Addr>, Counts);
+    type Shard = (Key<Ipv4Addr>, Counts);
 
-    fn turned_off() -> &'static TurnedOff<Self> {
-        &TURNED_OFF
+    fn turned_off() -> &'static CpuDead<Self> {
+        &CPU_DEAD
     }
 
     #[inline(always)]
-    fn join(last: &mut Arrival, (key, counts): &(Key<Ipv4Addr>, Counts)) -> bool {
-        last.place.key() == key && last.counts.join(*counts)
+    fn join(last: &mut PendingPacket, (key, counts): &(Key<Ipv4Addr>, Counts)) -> bool {
+        last.key.key() == key && last.counts.join(*counts)
     }
 
     #[inline]
     fn handle(
         this: ArcBorrow<'_, Self>,
-        arrivals: &[Arrival],
+        arrivals: &[PendingPacket],
         reading: &Reading,
-        softirqs: SoftirqsOff<'_>,
+        bh: BhDisabled<'_>,
     ) {
-        let cpu = this.exporter.on_cpu(softirqs);
+        let cpu = this.domain.on_cpu(bh);
         // The clock was not read since they came, or they would not have waited so long.
         let at = reading.uptime();
-        let mut held = this.cache.hold(arrivals.len(), softirqs);
+        let mut reservation = this.cache.reservation(arrivals.len(), bh);
         let mut is_short = false;
         for arrival in arrivals {
-            is_short |= this.account(arrival, at, || None, cpu, &mut held, softirqs);
+            is_short |= this.account(arrival, at, || None, cpu, &mut reservation, bh);
         }
-        drop(held);
+        drop(reservation);
         if is_short {
-            Self::hurry(this);
+            Self::kick(this);
         }
     }
 }
 
 impl Meter {
-    /// Looks at a packet. Softirq or process context; RCU read lock held.
+    /// Looks at a packet. Softirq or process context; RCU read lock reservation.
     ///
     /// What is like most packets stays in here, the rest is for [`Self::observe_any`].
     #[inline(always)]
-    fn observe(&self, backlog: &Backlog<Ticking<Self>>, packet: &Packet<'_>) {
-        let word = self.exporter.switches.word();
+    fn observe(&self, backlog: &Backlog<Periodic<Self>>, packet: &Packet<'_>) {
+        let word = self.domain.path_config.word();
         let point = packet.point();
-        let way = Way::of(point, &packet.facts());
+        let way = Traversal::of(point, &packet.facts());
         if !way.counts(point, word.points()) {
             return;
         }
 
-        let softirqs = packet.softirqs_off();
-        let softirqs = softirqs.proof();
+        let bh = packet.bh_disabled();
+        let bh = bh.token();
         let is_local = way.is_local(point);
-        if point == Point::Prerouting && !is_local && !packet.is_aggregate() {
-            let queue = backlog.queue(softirqs);
-            let input = self.exporter.switches.iface(word, packet.input());
+        if point == ObservationPoint::Prerouting && !is_local && !packet.is_aggregate() {
+            let queue = backlog.queue(bh);
+            let input = self.domain.path_config.iface(word, packet.input());
             let headers = packet.prefix();
             let plain = headers.and_then(|headers| parse::plain(headers, packet.len(), input));
             if let Some((key, counts)) = plain.filter(|_| queue.own().is_recent()) {
-                if self.make_wait(&queue, packet, key, counts) {
+                if self.enqueue(&queue, packet, key, counts) {
                     return;
                 }
             }
         }
-        self.observe_any(backlog, packet, word, is_local, softirqs);
+        self.observe_any(backlog, packet, word, is_local, bh);
     }
 
     /// Looks at a packet that is not like most of them.
     #[inline(never)]
     fn observe_any(
         &self,
-        backlog: &Backlog<Ticking<Self>>,
+        backlog: &Backlog<Periodic<Self>>,
         packet: &Packet<'_>,
-        word: Word,
+        word: ConfigFlags,
         is_local: bool,
-        softirqs: SoftirqsOff<'_>,
+        bh: BhDisabled<'_>,
     ) {
-        let cpu = self.exporter.on_cpu(softirqs);
+        let cpu = self.domain.on_cpu(bh);
         let (mut key, counts) = match self.parse(packet, word, is_local) {
             Ok(parsed) => parsed,
-            Err(Unaccountable::Truncated) => return cpu.enter(Entry::Truncated, 1, packet.len()),
-            Err(Unaccountable::Malformed) => return cpu.enter(Entry::Malformed, 1, packet.len()),
+            Err(Unaccountable::Truncated) => return cpu.count(Account::Truncated, 1, packet.len()),
+            Err(Unaccountable::Malformed) => return cpu.count(Account::Malformed, 1, packet.len()),
         };
         if key.proto() == IPPROTO_ICMP && word.icmp_zero() {
             key.clear_ports();
         }
         let may_be_own = is_local && !word.counts_own() && key.proto() == IPPROTO_UDP;
         if may_be_own && self.is_own(&key) {
-            return cpu.enter(Entry::Own, counts.packets, counts.bytes);
+            return cpu.count(Account::Own, counts.packets, counts.bytes);
         }
-        let queue = backlog.queue(softirqs);
+        let queue = backlog.queue(bh);
         let is_recent = queue.own().is_recent();
-        let may_wait = is_recent && packet.point() == Point::Prerouting;
-        if may_wait && self.make_wait(&queue, packet, key, counts) {
+        let may_wait = is_recent && packet.point() == ObservationPoint::Prerouting;
+        if may_wait && self.enqueue(&queue, packet, key, counts) {
             return;
         }
         // Where packets are rare there is nothing to gain by waiting, and at some points they are sent in process
@@ -197,14 +197,14 @@ impl Meter {
             queue.handle();
             self.clock.read(queue.own())
         };
-        let arrival = Arrival {
+        let arrival = PendingPacket {
             counts,
-            place: self.cache.locate(key),
+            key: self.cache.hash_key(key),
             path: packet.path(),
         };
-        let mut held = self.cache.hold(1, softirqs);
-        if self.account(&arrival, at, || packet.found(), cpu, &mut held, softirqs) {
-            Ticking::hurry(backlog.handler());
+        let mut reservation = self.cache.reservation(1, bh);
+        if self.account(&arrival, at, || packet.found(), cpu, &mut reservation, bh) {
+            Periodic::kick(backlog.handler());
         }
     }
 
@@ -213,15 +213,15 @@ impl Meter {
     fn parse(
         &self,
         packet: &Packet<'_>,
-        word: Word,
+        word: ConfigFlags,
         is_local: bool,
     ) -> Result<(Key<Ipv4Addr>, Counts), Unaccountable> {
-        let switches = &self.exporter.switches;
+        let path_config = &self.domain.path_config;
         let input = match packet.point() {
             // The kernel names an interface for some packets that it sends.
-            Point::Output | Point::Postrouting if is_local => 0,
-            Point::Postrouting => switches.iface(word, packet.forwarded_from()),
-            _ => switches.iface(word, packet.input()),
+            ObservationPoint::Output | ObservationPoint::Postrouting if is_local => 0,
+            ObservationPoint::Postrouting => path_config.iface(word, packet.forwarded_from()),
+            _ => path_config.iface(word, packet.input()),
         };
         if let (Some(headers), false) = (packet.prefix(), packet.is_aggregate()) {
             if let Some(plain) = parse::plain(headers, packet.len(), input) {
@@ -239,17 +239,17 @@ impl Meter {
 
     /// Puts a packet among those that wait to be accounted. Returns whether it could.
     #[inline(always)]
-    fn make_wait(
+    fn enqueue(
         &self,
-        queue: &Queue<'_, Ticking<Self>>,
+        queue: &Queue<'_, Periodic<Self>>,
         packet: &Packet<'_>,
         key: Key<Ipv4Addr>,
         counts: Counts,
     ) -> bool {
         queue.join(&(key, counts))
-            || queue.push(Arrival {
+            || queue.push(PendingPacket {
                 counts,
-                place: self.cache.locate(key),
+                key: self.cache.hash_key(key),
                 path: packet.path(),
             })
     }
@@ -258,49 +258,50 @@ impl Meter {
     #[inline(always)]
     fn account(
         &self,
-        arrival: &Arrival,
+        arrival: &PendingPacket,
         at: Uptime,
-        found: impl FnOnce() -> Option<Found>,
+        found: impl FnOnce() -> Option<RoutedTo>,
         cpu: &OnCpu,
-        held: &mut Held<'_>,
-        softirqs: SoftirqsOff<'_>,
+        reservation: &mut SlotReservation<'_>,
+        bh: BhDisabled<'_>,
     ) -> bool {
-        let Arrival {
-            counts,
-            place,
-            path,
-        } = arrival;
-        let accounted = self.cache.account(
-            Seen { place, counts, at },
-            held,
-            softirqs,
+        let PendingPacket { counts, key, path } = arrival;
+        let accounted = self.cache.update(
+            Update { key, counts, at },
+            reservation,
+            bh,
             |key| self.route(path, found(), key),
             |accounted| {
-                if accounted == Accounted::New {
+                if accounted == Updated::New {
                     cpu.note_created();
                 }
-                cpu.enter(accounted.into(), counts.packets, counts.bytes);
+                cpu.count(accounted.into(), counts.packets, counts.bytes);
             },
         );
         match accounted {
-            Accounted::Known => false,
-            Accounted::New => self.cache.is_exhausted(),
-            Accounted::Full => true,
+            Updated::Known => false,
+            Updated::New => self.cache.is_exhausted(),
+            Updated::Full => true,
         }
     }
 
     /// Looks up where a packet goes, and where it comes from.
     #[inline(never)]
-    fn route(&self, path: &Path, found: Option<Found>, key: &Key<Ipv4Addr>) -> Route<Ipv4Addr> {
+    fn route(
+        &self,
+        path: &RouteQuery,
+        found: Option<RoutedTo>,
+        key: &Key<Ipv4Addr>,
+    ) -> Route<Ipv4Addr> {
         let mut route = fib::route(self.netns, path, found, key);
-        let switches = &self.exporter.switches;
-        route.output = switches.iface(switches.word(), route.output);
+        let path_config = &self.domain.path_config;
+        route.output = path_config.iface(path_config.word(), route.output);
         route
     }
 
     /// Whether a UDP datagram that was sent here is one of the exporter.
     fn is_own(&self, key: &Key<Ipv4Addr>) -> bool {
         let to = SocketAddrV4::new(key.dst(), key.dst_port());
-        self.exporter.switches.is_own(to, key.src_port())
+        self.domain.path_config.is_own(to, key.src_port())
     }
 }

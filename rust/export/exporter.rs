@@ -24,16 +24,16 @@ use super::v5::{
 };
 use crate::{
     flow::{
+        entry::Flow, //
         expiry::Reason,
         ledger::Totals,
-        record::Flow, //
     },
     linux::{
         clock::Clock,
         netns::Netns,
         socket::UdpSocket, //
     },
-    switches::COLLECTORS_MAX,
+    meter::path_config::COLLECTORS_MAX,
 };
 
 /// A destination of flow records.
@@ -50,13 +50,13 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    /// Sends a datagram, waiting for room in the send buffer while there is `patience` left. Process
+    /// Sends a datagram, waiting for room in the send buffer while there is `deadline` left. Process
     /// context.
-    fn send(&mut self, datagram: &[u8], patience: &mut u32) -> Result {
+    fn send(&mut self, datagram: &[u8], deadline: &mut u32) -> Result {
         loop {
             match self.socket.send_to(self.address, datagram) {
-                Err(EAGAIN) if *patience > 0 => {
-                    *patience = patience.saturating_sub(1);
+                Err(EAGAIN) if *deadline > 0 => {
+                    *deadline = deadline.saturating_sub(1);
                     fsleep(Delta::from_millis(1));
                 }
                 result => return result,
@@ -90,17 +90,17 @@ impl Accounts {
 }
 
 /// Packs and sends. Process context, all of it.
-pub(crate) struct Sender {
+pub(crate) struct Exporter {
     collectors: [Option<Collector>; COLLECTORS_MAX],
     datagram: KBox<Datagram>,
     clock: Clock,
     sequence: u32,
     /// Milliseconds that may still be waited for room in send buffers.
-    patience: u32,
+    deadline: u32,
     accounts: Accounts,
 }
 
-impl Sender {
+impl Exporter {
     /// A sender without collectors.
     pub(crate) fn new(clock: Clock) -> Result<Self> {
         Ok(Self {
@@ -108,7 +108,7 @@ impl Sender {
             datagram: KBox::new(Datagram::new(), GFP_KERNEL_ACCOUNT)?,
             clock,
             sequence: 0,
-            patience: 0,
+            deadline: 0,
             accounts: Accounts::default(),
         })
     }
@@ -171,10 +171,10 @@ impl Sender {
         self.collectors.fill_with(|| None);
     }
 
-    /// Begins a round of exports, in which sending may wait for room in send buffers for `patience`
+    /// Begins a round of exports, in which sending may wait for room in send buffers for `deadline`
     /// milliseconds, all datagrams together: who waits for the round does not wait for ever.
-    pub(crate) fn begin(&mut self, patience: u32) {
-        self.patience = patience;
+    pub(crate) fn begin(&mut self, deadline: u32) {
+        self.deadline = deadline;
     }
 
     /// Takes over a flow that left the cache.
@@ -210,7 +210,7 @@ impl Sender {
         let (mut asked, mut accepted) = (false, false);
         for collector in self.collectors.iter_mut().flatten() {
             asked = true;
-            match collector.send(bytes, &mut self.patience) {
+            match collector.send(bytes, &mut self.deadline) {
                 Ok(()) => {
                     accepted = true;
                     collector.datagrams = collector.datagrams.wrapping_add(1);
