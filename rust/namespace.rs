@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a network namespace has of this module: nothing but a place to remember, until someone there
-//! asks for more.
+//! What a network namespace has of this module: nothing but a configuration, until someone there asks for
+//! more.
 
-use core::net::SocketAddrV4;
+use core::net::{
+    Ipv4Addr,
+    SocketAddrV4, //
+};
 
 use kernel::{
     new_mutex,
@@ -16,12 +19,15 @@ use kernel::{
 
 use crate::{
     config::Config,
-    export::exporter::Exporter,
+    export::{
+        clock::Clock,
+        exporter::Exporter, //
+    },
     flow::ledger::Ledger,
     linux::{
         netlink::{
-            ExtAck, //
-            ExtResult,
+            ExtAck,
+            ExtResult, //
         },
         netns::{
             Netns,
@@ -29,14 +35,14 @@ use crate::{
             State, //
         },
         periodic_work::{
-            Periodic, //
-            PeriodicGuard,
+            PeriodicWork,
+            Started, //
         },
-        watch::Watch, //
     },
-    meter::domain::ObservationDomain,
-    meter::path_config::PathConfig, //
     meter::{
+        domain::ObservationDomain,
+        hooks::Observation,
+        path_config::PathConfig,
         Meter,
         Sweep, //
     },
@@ -56,7 +62,7 @@ pub(crate) struct Namespace {
 
 struct Inner {
     config: Config,
-    /// Since it was first enabled, had a collector or a number for an interface.
+    /// Since the exporter was first enabled, had a collector or a number for an interface.
     domain: Option<Arc<ObservationDomain>>,
     /// While it is enabled.
     running: Option<Running>,
@@ -66,17 +72,17 @@ struct Inner {
 
 /// An enabled exporter. The order of the fields is the order in which things stop.
 struct Running {
-    watch: Watch<Periodic<Meter>>,
-    _tick: PeriodicGuard<Meter>,
-    meter: Drained,
+    ipv4: Observation<Ipv4Addr>,
+    _work: Started<Meter>,
+    meter: FlushOnDrop,
 }
 
-/// A meter whose flows are all exported before it goes.
-struct Drained(Arc<Periodic<Meter>>);
+/// A meter whose flows are all exported when this is dropped.
+struct FlushOnDrop(Arc<Meter>);
 
-impl Drop for Drained {
+impl Drop for FlushOnDrop {
     fn drop(&mut self) {
-        self.0.export(Sweep::Flush);
+        self.0.sweep(Sweep::Flush);
     }
 }
 
@@ -84,7 +90,7 @@ impl Drop for Drained {
 pub(crate) struct Report<'a> {
     /// Whether packets are accounted.
     pub(crate) enabled: bool,
-    /// The settings.
+    /// Its configuration.
     pub(crate) config: Config,
     /// Flows in the cache.
     pub(crate) cached: u32,
@@ -92,6 +98,8 @@ pub(crate) struct Report<'a> {
     pub(crate) created: u64,
     /// All accounts.
     pub(crate) ledger: Ledger,
+    /// The clock of flows and datagrams.
+    pub(crate) clock: Clock,
     /// Collectors, record numbers, and why flows expired; `None` if it was never used.
     pub(crate) exporter: Option<&'a Exporter>,
     /// Numbers of interfaces; `None` if it was never used.
@@ -99,18 +107,35 @@ pub(crate) struct Report<'a> {
 }
 
 impl Inner {
-    /// The exporter, a new one if there is none. Who succeeds with what it is for, keeps it.
+    /// The observation domain, a new one if there is none. Who succeeds with what it is for, keeps it.
     fn domain(&self) -> Result<Arc<ObservationDomain>> {
-        self.domain.clone().map_or_else(ObservationDomain::new, Ok)
+        match &self.domain {
+            Some(domain) => Ok(domain.clone()),
+            None => ObservationDomain::new(clock()),
+        }
     }
 
-    /// Settings, changed by `change` and checked.
+    /// The configuration, changed by `change` and checked.
     fn changed(&self, change: impl FnOnce(&mut Config)) -> ExtResult<Config> {
         let mut config = self.config;
         change(&mut config);
         config.check().map_err(|text| ExtAck::new(EINVAL, text))?;
         Ok(config)
     }
+
+    /// Returns when the packets are accounted that have come so far.
+    ///
+    /// The lock is kept meanwhile, 0.1 seconds at most, so that the batches are there.
+    fn wait_until_drained(&self) {
+        if let Some(running) = &self.running {
+            running.ipv4.wait_until_drained();
+        }
+    }
+}
+
+/// The clock of flows and datagrams.
+fn clock() -> Clock {
+    Clock::new(module_parameters::uptime_offset.value())
 }
 
 /// Puts in force what does not concern the cache.
@@ -125,7 +150,7 @@ fn apply(config: &Config, domain: &ObservationDomain) {
 
 /// What can be asked of a namespace. Process context.
 impl Namespace {
-    /// Begins to account packets, with the settings as `change` leaves them. `EALREADY` if it does,
+    /// Begins to account packets, with the configuration as `change` leaves it. `EALREADY` if it does,
     /// `ENOMEM` if the cache finds no memory; a refusal changes nothing.
     pub(crate) fn enable(&self, change: impl FnOnce(&mut Config)) -> ExtResult {
         let mut inner = self.inner.lock();
@@ -134,21 +159,23 @@ impl Namespace {
         }
         let config = inner.changed(change)?;
         let domain = inner.domain()?;
-        let meter = Meter::new(self.netns, &config, domain.clone()).map_err(|error| {
+        let meter = Meter::new(self.netns.clone(), &config, domain.clone()).map_err(|error| {
             ExtAck::new(
                 error,
-                c"not enough memory for the cache: ask for fewer flows with max_flows",
+                c"not enough memory for the cache: ask for fewer flows with max-flows",
             )
         })?;
-        let watch = Watch::new(self.netns, meter.clone())
-            .map_err(|error| ExtAck::new(error, c"not enough memory for what each CPU needs"))?;
+        let cpu_memory = c"not enough memory for what each CPU needs";
+        let work = PeriodicWork::new(meter.clone())?;
+        let ipv4 = Observation::new(self.netns.clone(), meter.clone(), work.clone())
+            .map_err(|error| ExtAck::new(error, cpu_memory))?;
         // From here on, to fail is to disable.
         let mut running = Running {
-            watch,
-            _tick: PeriodicGuard::start(meter.clone()),
-            meter: Drained(meter),
+            ipv4,
+            _work: Started::new(work),
+            meter: FlushOnDrop(meter),
         };
-        running.watch.add(config.observe)?;
+        running.ipv4.add(config.observe)?;
         apply(&config, &domain);
         inner.domain = Some(domain);
         inner.config = config;
@@ -157,7 +184,7 @@ impl Namespace {
         Ok(())
     }
 
-    /// Changes the settings; while enabled, in force on return. `EBUSY` for what cannot change then.
+    /// Changes the configuration; while enabled, in force on return. `EBUSY` for what cannot change then.
     pub(crate) fn set(&self, change: impl FnOnce(&mut Config)) -> ExtResult {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
@@ -168,12 +195,12 @@ impl Namespace {
             }
             // A new hook counts nothing before the switch, an old one nothing after it. A packet that
             // is between two points meanwhile may be counted at both, or at none.
-            if let Err(error) = running.watch.add(config.observe) {
-                running.watch.retain(inner.config.observe);
+            if let Err(error) = running.ipv4.add(config.observe) {
+                running.ipv4.retain(inner.config.observe);
                 return Err(error.into());
             }
             apply(&config, domain);
-            running.watch.retain(config.observe);
+            running.ipv4.retain(config.observe);
             running.meter.0.set(&config);
         }
         inner.config = config;
@@ -203,29 +230,19 @@ impl Namespace {
 
     /// Exports all flows, and returns when they are sent. `ENODATA` if not enabled.
     pub(crate) fn flush(&self) -> Result {
-        self.drain();
+        self.wait_until_drained();
         let (meter, _) = self.meter();
-        meter.ok_or(ENODATA)?.export(Sweep::Flush);
+        meter.ok_or(ENODATA)?.sweep(Sweep::Flush);
         Ok(())
     }
 
-    /// Returns when the packets are accounted that have come so far. See
-    /// [`Draining::wait`](crate::linux::backlog::Settling::wait).
-    pub(crate) fn drain(&self) {
-        let inner = self.inner.lock();
-        let draining = inner
-            .running
-            .as_ref()
-            .map(|running| running.watch.draining());
-        drop(inner);
-        if let Some(draining) = draining {
-            draining.wait();
-        }
+    /// Returns when the packets are accounted that have come so far, or after 0.1 seconds.
+    pub(crate) fn wait_until_drained(&self) {
+        self.inner.lock().wait_until_drained();
     }
 
-    /// What accounts packets now, `None` while disabled; and a number that is another whenever that
-    /// is.
-    pub(crate) fn meter(&self) -> (Option<Arc<Periodic<Meter>>>, u32) {
+    /// The meter, `None` while disabled; and a number that is another whenever it is another meter.
+    pub(crate) fn meter(&self) -> (Option<Arc<Meter>>, u32) {
         let inner = self.inner.lock();
         let meter = inner
             .running
@@ -239,7 +256,7 @@ impl Namespace {
         let mut inner = self.inner.lock();
         let domain = inner.domain()?;
         let mut exporter = domain.exporter.lock();
-        exporter.add_collector(self.netns, address)?;
+        exporter.add_collector(&self.netns, address)?;
         domain.path_config.set_own(exporter.sockets());
         drop(exporter);
         inner.domain = Some(domain);
@@ -257,9 +274,9 @@ impl Namespace {
 
     /// Tells `to` how things stand.
     pub(crate) fn report<R>(&self, to: impl FnOnce(&Report<'_>) -> R) -> R {
-        self.drain();
         let inner = self.inner.lock();
-        let meter = inner.running.as_ref().map(|running| &**running.meter.0);
+        inner.wait_until_drained();
+        let meter = inner.running.as_ref().map(|running| &*running.meter.0);
         let Some(domain) = &inner.domain else {
             return to(&Report {
                 enabled: false,
@@ -267,6 +284,7 @@ impl Namespace {
                 cached: 0,
                 created: 0,
                 ledger: Ledger::default(),
+                clock: clock(),
                 exporter: None,
                 path_config: None,
             });
@@ -275,9 +293,10 @@ impl Namespace {
         to(&Report {
             enabled: meter.is_some(),
             config: inner.config,
-            cached: meter.map_or(0, |meter| meter.cache().cached()),
-            created: domain.created(),
-            ledger: domain.ledger(&exporter, meter.map(Meter::cache)),
+            cached: meter.map_or(0, |meter| meter.budget().used()),
+            created: domain.statistics.created(),
+            ledger: domain.ledger(&exporter, meter.map(|meter| &meter.ipv4)),
+            clock: domain.clock,
             exporter: Some(&exporter),
             path_config: Some(&domain.path_config),
         })
@@ -290,6 +309,7 @@ impl State for Namespace {
     }
 
     fn new(netns: Netns) -> Result<Arc<Self>> {
+        let is_initial = netns.is_initial();
         let namespace = Arc::pin_init(
             pin_init!(Self {
                 netns,
@@ -305,7 +325,7 @@ impl State for Namespace {
             }),
             GFP_KERNEL_ACCOUNT,
         )?;
-        if netns.is_initial() && module_parameters::enable.value() {
+        if is_initial && module_parameters::enable.value() {
             namespace.enable(|_| {}).map_err(|extack| {
                 pr_err!("cannot enable: {}\n", extack.text());
                 extack.error()
@@ -331,7 +351,7 @@ impl State for Namespace {
                 ledger.cached.packets.wrapping_add(ledger.pending.packets),
             );
         }
-        if !self.netns.is_of_system() {
+        if !self.netns.is_of_init_user_ns() {
             // Or any user could fill the log.
             return;
         }

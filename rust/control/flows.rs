@@ -24,14 +24,14 @@ use crate::{
 pub(super) fn dump(dump: &mut Dump<'_>) -> ExtResult {
     let namespace = dump.request().state::<Namespace>()?;
     if dump.cursor() == 0 {
-        namespace.drain();
+        namespace.wait_until_drained();
     }
     let (meter, generation) = namespace.meter();
     dump.set_generation(generation);
     let Some(meter) = meter else {
         return Ok(());
     };
-    let cache = meter.cache();
+    let cache = &meter.ipv4;
     let mut flows = [const { None }; SLOTS];
     for bucket in dump.cursor()..cache.buckets() {
         cache.snapshot(bucket, &mut flows);

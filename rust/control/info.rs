@@ -19,7 +19,6 @@ use crate::{
         },
     },
     linux::{
-        clock::Clock,
         netlink::{
             ExtResult,
             Message,
@@ -67,11 +66,7 @@ fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
     }
     message.put_u32(
         uapi::NETFLOW_A_INFO_SYS_UPTIME,
-        report
-            .exporter
-            .map_or_else(Clock::new, Exporter::clock)
-            .uptime()
-            .as_millis(),
+        report.clock.uptime().as_millis(),
     )?;
     message.put_u32(
         uapi::NETFLOW_A_INFO_FLOW_SEQUENCE,

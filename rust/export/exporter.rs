@@ -18,9 +18,12 @@ use kernel::{
     }, //
 };
 
-use super::v5::{
-    self,
-    Datagram, //
+use super::{
+    clock::Clock,
+    v5::{
+        self,
+        Datagram, //
+    },
 };
 use crate::{
     flow::{
@@ -29,7 +32,6 @@ use crate::{
         ledger::Totals,
     },
     linux::{
-        clock::Clock,
         netns::Netns,
         socket::UdpSocket, //
     },
@@ -123,11 +125,6 @@ impl Exporter {
         self.collectors().map(|c| (c.address, c.socket.port()))
     }
 
-    /// The clock of its datagrams.
-    pub(crate) fn clock(&self) -> Clock {
-        self.clock
-    }
-
     /// Number of the next record.
     pub(crate) fn sequence(&self) -> u32 {
         self.sequence
@@ -144,7 +141,7 @@ impl Exporter {
     }
 
     /// Adds a collector. `EEXIST` if it is one already, `ENOSPC` if there are too many.
-    pub(crate) fn add_collector(&mut self, netns: Netns, address: SocketAddrV4) -> Result {
+    pub(crate) fn add_collector(&mut self, netns: &Netns, address: SocketAddrV4) -> Result {
         if self.collectors().any(|c| c.address == address) {
             return Err(EEXIST);
         }

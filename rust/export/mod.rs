@@ -2,5 +2,6 @@
 
 //! How flows reach the collectors: datagram codecs, and the sender.
 
+pub(crate) mod clock;
 pub(crate) mod exporter;
 pub(crate) mod v5;
