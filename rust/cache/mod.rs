@@ -31,6 +31,7 @@ pub(crate) use slots::{
     SlotReservation, //
 };
 pub(crate) use update::{
+    HashedPacket,
     Update,
     Updated, //
 };

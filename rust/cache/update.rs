@@ -34,12 +34,17 @@ use crate::{
     },
 };
 
-/// A packet, as far as it changes its flow.
+/// A packet, or several of one flow: what of it a flow is concerned with.
+#[derive(Clone, Copy)]
+pub(crate) struct HashedPacket<A: Address> {
+    pub(crate) counts: Counts,
+    pub(crate) key: HashedKey<A>,
+}
+
+/// A packet, and when it came. Two words, which fit in registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Update<'a, A: Address> {
-    pub(crate) key: &'a HashedKey<A>,
-    pub(crate) counts: &'a Counts,
-    /// When it came.
+    pub(crate) packet: &'a HashedPacket<A>,
     pub(crate) at: Uptime,
 }
 
@@ -90,7 +95,7 @@ impl<A: Address> Cache<A> {
         route: impl FnOnce() -> Route<A>,
         enter: impl FnOnce(Updated),
     ) -> Updated {
-        let Some(line) = self.buckets.get(update.key.bucket as usize) else {
+        let Some(line) = self.buckets.get(update.packet.key.bucket as usize) else {
             // Never: the key was hashed by this cache.
             enter(Updated::Full);
             return Updated::Full;
@@ -120,7 +125,8 @@ impl<A: Address> Cache<A> {
         route: impl FnOnce() -> Route<A>,
         enter: impl FnOnce(Updated),
     ) -> Updated {
-        let Update { key, counts, at } = update;
+        let Update { packet, at } = update;
+        let HashedPacket { key, counts } = packet;
         let mut has_slot = reservation.take();
         if !has_slot && self.slots.has_finished() {
             // The flow that is evicted may be in any bucket, and two are not to be locked at a time.
@@ -167,7 +173,7 @@ impl<A: Address> Cache<A> {
         update: Update<'_, A>,
         bh: BhDisabled<'_>,
     ) -> bool {
-        let Update { key, counts, at } = update;
+        let HashedPacket { key, counts } = update.packet;
         let Some(flow) = self.memory.find(bucket, key.bits, &key.key) else {
             return false;
         };
@@ -176,7 +182,7 @@ impl<A: Address> Cache<A> {
         if flags & (TCP_FIN | TCP_RST) != 0 || bytes >= OVERFLOW {
             return self.update_ending(bucket, update, bh);
         }
-        flow.add(*counts, at);
+        flow.add(*counts, update.at);
         true
     }
 
@@ -188,7 +194,8 @@ impl<A: Address> Cache<A> {
         update: Update<'_, A>,
         bh: BhDisabled<'_>,
     ) -> bool {
-        let Update { key, counts, at } = update;
+        let Update { packet, at } = update;
+        let HashedPacket { key, counts } = packet;
         let Some(flow) = self.memory.find(bucket, key.bits, &key.key) else {
             return false;
         };

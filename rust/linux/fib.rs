@@ -22,6 +22,14 @@ pub(crate) use bindings::fib_query as Query;
 pub(crate) use bindings::fib_route as Route;
 
 impl Route {
+    /// No route.
+    pub(crate) const NONE: Self = Self {
+        gateway: 0,
+        oif: 0,
+        prefixlen: 0,
+        type_: 0,
+    };
+
     /// Whether its type is `RTN_UNICAST`: neither local, broadcast and the like, nor an error.
     pub(crate) fn is_unicast(&self) -> bool {
         u32::from(self.type_) == bindings::RTN_UNICAST
@@ -43,6 +51,7 @@ pub(crate) fn to_be32(address: Ipv4Addr) -> bindings::__be32 {
 /// the answer to the first goes into the first of `routes`, and so on. Any context.
 ///
 /// All of them in one call, as it takes long to find out what rules may ask for beside the query.
+#[inline(always)]
 pub(crate) fn lookup(netns: &Netns, l3mdev_of: u32, queries: &[Query], routes: &mut [Route]) {
     let n = queries.len().min(routes.len());
     // CAST: A few.

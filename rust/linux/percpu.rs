@@ -12,7 +12,12 @@ use core::{
         Cell,
         UnsafeCell, //
     },
-    ptr::NonNull,
+    marker::PhantomData,
+    ops::{
+        Deref,
+        DerefMut, //
+    },
+    ptr::NonNull, //
 };
 
 use kernel::prelude::*;
@@ -131,13 +136,13 @@ impl<T: Zeroable + Sync> PerCpu<T> {
     }
 }
 
-/// A `T` for each CPU, used by that CPU alone, while its bottom halves are disabled: by no more than one
-/// user at a time, as whoever comes while one uses it (who can only be that one itself) is refused.
+/// A `T` for each CPU, used by that CPU alone, while its bottom halves are disabled, and by one at a time:
+/// who uses it and calls someone that wants to use it too, has that one refused.
 ///
 /// # Invariants
 ///
-/// Each CPU's memory holds an initialised [`Exclusive<T>`]. Its value is referred to only by the one who
-/// has set `in_use`: on that CPU with bottom halves disabled, or with a [`DeadCpu`] of it.
+/// Each CPU's memory holds an initialised [`Exclusive<T>`]. Its value is referred to only by an [`InUse`],
+/// or, by who knows alone of all this, exclusively.
 pub(crate) struct PerCpuExclusive<T: Send>(Allocation<Exclusive<T>>);
 
 #[repr(C)]
@@ -169,53 +174,83 @@ impl<T: Send> PerCpuExclusive<T> {
         Ok(Self(each))
     }
 
-    /// Uses that of this CPU. `None` if this is called by someone who uses it already.
+    /// That of this CPU. `None` for someone who uses it already, further up the stack.
     #[inline(always)]
-    pub(crate) fn with<R>(&self, bh: BhDisabled<'_>, f: impl FnOnce(&mut T) -> R) -> Option<R> {
-        // SAFETY: It is this CPU's, and bottom halves are disabled as long as `f` runs: it may be that of
-        // someone on the way to `f`, but then `in_use` says so.
-        unsafe { Exclusive::with(self.0.this(bh), f) }
+    pub(crate) fn get<'a>(&'a self, bh: BhDisabled<'a>) -> Option<InUse<'a, T>> {
+        // SAFETY: It is this CPU's, and bottom halves are disabled for `'a`: nobody else uses it meanwhile
+        // but whoever is further up the stack.
+        unsafe { InUse::new(self.0.this(bh)) }
     }
 
-    /// Uses that of a CPU that is offline. `None` as for [`Self::with`], or if there is no such CPU.
-    pub(crate) fn with_dead<R>(
-        &self,
-        cpu: &mut DeadCpu<'_>,
-        f: impl FnOnce(&mut T) -> R,
-    ) -> Option<R> {
+    /// That of a CPU that is offline. `None` as for [`Self::get`], or if there is no such CPU.
+    pub(crate) fn get_dead<'a>(&'a self, cpu: &'a mut DeadCpu<'_>) -> Option<InUse<'a, T>> {
         let memory = self.0.of(cpu.number());
         if memory.is_null() {
             return None;
         }
-        // SAFETY: The CPU does not run, and only one thread has a `DeadCpu` of it.
-        unsafe { Exclusive::with(memory, f) }
+        // SAFETY: The CPU does not run, and this thread alone has a `DeadCpu` of it.
+        unsafe { InUse::new(memory) }
     }
 
     /// Those of all CPUs, for the only one who knows of them.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        // SAFETY: This is borrowed exclusively, so nobody else uses any, and each is handed out once.
-        self.0
-            .iter()
-            .map(|memory| unsafe { &mut *(*memory).value.get() })
+        self.0.iter().map(|memory| {
+            // SAFETY: As this is borrowed exclusively nobody else uses any, and each is handed out once.
+            unsafe { &mut *(*memory).value.get() }
+        })
     }
 }
 
-impl<T> Exclusive<T> {
+/// A CPU's value of a [`PerCpuExclusive`], in use until this is dropped.
+///
+/// # Invariants
+///
+/// `exclusive` is valid for `'a`, its `in_use` was set by this, and nobody else refers to its value.
+pub(crate) struct InUse<'a, T> {
+    exclusive: &'a Exclusive<T>,
+    /// Not to be sent to another thread, where bottom halves may be enabled.
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl<'a, T> InUse<'a, T> {
     /// # Safety
     ///
-    /// `this` must be valid. Nobody else may use it meanwhile, but for callers of this function further up
+    /// `exclusive` must be valid for `'a`, and nobody else may use it meanwhile, but callers further up
     /// the stack.
     #[inline(always)]
-    unsafe fn with<R>(this: *const Self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+    unsafe fn new(exclusive: *const Exclusive<T>) -> Option<Self> {
         // SAFETY: Valid by the requirements of this function.
-        let this = unsafe { &*this };
-        if this.in_use.replace(true) {
-            return None;
-        }
-        // SAFETY: As `in_use` was not set, no caller further up refers to the value; nobody else does, by
-        // the requirements of this function.
-        let result = f(unsafe { &mut *this.value.get() });
-        this.in_use.set(false);
-        Some(result)
+        let exclusive = unsafe { &*exclusive };
+        // INVARIANT: As it was not set, no caller further up refers to the value; nobody else does, by the
+        // requirements of this function.
+        (!exclusive.in_use.replace(true)).then_some(Self {
+            exclusive,
+            _not_send: PhantomData,
+        })
+    }
+}
+
+impl<T> Deref for InUse<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: Nobody else refers to it by the type invariant.
+        unsafe { &*self.exclusive.value.get() }
+    }
+}
+
+impl<T> DerefMut for InUse<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: Nobody else refers to it by the type invariant.
+        unsafe { &mut *self.exclusive.value.get() }
+    }
+}
+
+impl<T> Drop for InUse<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.exclusive.in_use.set(false);
     }
 }

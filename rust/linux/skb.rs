@@ -210,9 +210,13 @@ impl<'a> Packet<'a> {
         Ipv4Addr::from(gateway.to_ne_bytes())
     }
 
-    /// Payload bytes in each packet on the wire but the last, if this one stands for several (GRO, GSO);
-    /// 0 if it stands for itself alone.
+    /// Whether it stands for several packets on the wire (GRO, GSO).
     #[inline(always)]
+    pub(crate) fn is_gso(&self) -> bool {
+        self.view.gso_size != 0
+    }
+
+    /// Payload bytes in each of these but the last, 0 if it stands for itself alone.
     pub(crate) fn gso_size(&self) -> u16 {
         // CAST: As wide as in the C struct.
         self.view.gso_size as u16

@@ -40,7 +40,10 @@ use super::{
     Meter, //
 };
 use crate::{
-    cache::HashedKey,
+    cache::{
+        HashedKey,
+        HashedPacket, //
+    },
     flow::{
         entry::Counts,
         key::Key,
@@ -53,6 +56,7 @@ use crate::{
         },
         cpuhp::DeadCpu,
         percpu::{
+            InUse,
             PerCpu,
             PerCpuExclusive, //
         },
@@ -63,14 +67,13 @@ use crate::{
 };
 
 /// Packets of a batch at most.
-const PACKETS_MAX: usize = 16;
+pub(super) const PACKETS_MAX: usize = 16;
 
 /// A packet that is to be accounted; or several of one flow, see [`Counts::join`].
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 pub(crate) struct PendingPacket<A: Family> {
-    pub(super) counts: Counts,
-    pub(super) key: HashedKey<A>,
+    pub(super) packet: HashedPacket<A>,
     pub(super) query: RouteQuery,
 }
 
@@ -82,22 +85,13 @@ pub(super) struct CpuBatch<A: Family> {
     packets: [PendingPacket<A>; PACKETS_MAX],
 }
 
-/// What enqueueing has come to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Enqueued {
-    /// The batch was empty: its timer must be armed.
-    First,
-    /// Nothing is to be done.
-    Further,
-    /// The batch is full: it must be drained.
-    Last,
-}
-
 impl<A: Family> CpuBatch<A> {
     fn new() -> Self {
         let none = PendingPacket {
-            counts: Counts::default(),
-            key: HashedKey::VACANT,
+            packet: HashedPacket {
+                counts: Counts::default(),
+                key: HashedKey::VACANT,
+            },
             query: RouteQuery { input: 0, mark: 0 },
         };
         Self {
@@ -117,23 +111,23 @@ impl<A: Family> CpuBatch<A> {
     #[inline(always)]
     pub(super) fn join(&mut self, key: &Key<A>, counts: Counts) -> bool {
         match self.packets.get_mut(self.len.wrapping_sub(1)) {
-            Some(last) => last.key.key() == key && last.counts.join(counts),
+            Some(PendingPacket { packet, .. }) => {
+                packet.key.key() == key && packet.counts.join(counts)
+            }
             None => false,
         }
     }
 
-    /// Adds a packet. There is room, as a batch that becomes full is drained.
+    /// Adds a packet, and returns how many there are then. There is room, as a batch of
+    /// [`PACKETS_MAX`] is drained.
     #[inline(always)]
-    pub(super) fn push(&mut self, packet: PendingPacket<A>) -> Enqueued {
-        if let Some(slot) = self.packets.get_mut(self.len) {
+    pub(super) fn push(&mut self, packet: PendingPacket<A>) -> usize {
+        let len = self.len;
+        if let Some(slot) = self.packets.get_mut(len) {
             *slot = packet;
+            self.len = len.wrapping_add(1);
         }
-        self.len = self.len.wrapping_add(1);
-        match self.len {
-            1 => Enqueued::First,
-            PACKETS_MAX.. => Enqueued::Last,
-            _ => Enqueued::Further,
-        }
+        len.wrapping_add(1)
     }
 }
 
@@ -220,14 +214,10 @@ impl<A: Family> CpuBatches<A> {
         })
     }
 
-    /// Uses the batch of this CPU. `None` if this is called by someone who uses it already, as nobody does.
+    /// The batch of this CPU. `None` for someone who uses it already, as nobody does.
     #[inline(always)]
-    pub(super) fn with<R>(
-        &self,
-        bh: BhDisabled<'_>,
-        f: impl FnOnce(&mut CpuBatch<A>) -> R,
-    ) -> Option<R> {
-        self.batches.with(bh, f)
+    pub(super) fn get<'a>(&'a self, bh: BhDisabled<'a>) -> Option<InUse<'a, CpuBatch<A>>> {
+        self.batches.get(bh)
     }
 
     /// The batch of this CPU is not empty any more.
@@ -240,15 +230,15 @@ impl<A: Family> CpuBatches<A> {
     /// that came at the same time.
     pub(super) fn uptime(&self, bh: BhDisabled<'_>) -> Uptime {
         let clock = &self.accounting.meter.domain.clock;
-        let uptime = self.with(bh, |batch| {
-            if batch.is_recent() {
-                return batch.uptime.uptime();
-            }
-            // The packets in it have the time that is about to be replaced.
-            self.drain(batch, bh);
-            batch.uptime.read(clock)
-        });
-        uptime.unwrap_or_else(|| clock.uptime())
+        let Some(mut batch) = self.get(bh) else {
+            return clock.uptime();
+        };
+        if batch.is_recent() {
+            return batch.uptime.uptime();
+        }
+        // The packets in it have the time that is about to be replaced.
+        self.drain(&mut batch, bh);
+        batch.uptime.read(clock)
     }
 
     /// Drains the batch of this CPU.
@@ -260,13 +250,12 @@ impl<A: Family> CpuBatches<A> {
     /// Drains the batch of a CPU that is offline.
     pub(super) fn drain_dead(&self, cpu: &mut DeadCpu<'_>) {
         let guard = BhGuard::new();
-        let progress = self.progress.of_dead(cpu);
-        let accounting = &self.accounting;
-        self.batches.with_dead(cpu, |batch| {
-            if let Some(progress) = progress {
-                accounting.drain(batch, progress, guard.token());
-            }
-        });
+        let Some(progress) = self.progress.of_dead(cpu) else {
+            return;
+        };
+        if let Some(mut batch) = self.batches.get_dead(cpu) {
+            self.accounting.drain(&mut batch, progress, guard.token());
+        }
     }
 
     /// Returns when the packets are accounted that have come so far, or after 0.1 seconds: where softirqs
@@ -301,6 +290,8 @@ impl<A: Family> Drop for CpuBatches<A> {
 
 impl<A: Family> Expire for CpuBatches<A> {
     fn expired(&self, bh: BhDisabled<'_>) {
-        self.with(bh, |batch| self.drain(batch, bh));
+        if let Some(mut batch) = self.get(bh) {
+            self.drain(&mut batch, bh);
+        }
     }
 }

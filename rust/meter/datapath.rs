@@ -18,9 +18,10 @@ use kernel::{
 
 use super::{
     batch::{
+        CpuBatch,
         CpuBatches,
-        Enqueued,
-        PendingPacket, //
+        PendingPacket,
+        PACKETS_MAX, //
     },
     domain::ObservationDomain,
     family::Family,
@@ -33,6 +34,7 @@ use super::{
     Meter, //
 };
 use crate::{
+    cache::HashedPacket,
     flow::{
         entry::Counts,
         key::Key,
@@ -57,6 +59,7 @@ use crate::{
             Inspect,
             Protocol, //
         },
+        percpu::InUse,
         periodic_work::PeriodicWork,
         skb::Packet,
         timer::PinnedTimers, //
@@ -103,11 +106,11 @@ impl<A: Family> Datapath<A> {
         let guard = packet.bh_disabled();
         let bh = guard.token();
         let is_local = traversal.is_local(point);
-        if point == ObservationPoint::Prerouting && !is_local && packet.gso_size() == 0 {
+        if point == ObservationPoint::Prerouting && !is_local && !packet.is_gso() {
             let input = self.domain.path_config.iface(flags, packet.input());
-            if let Some((key, counts)) = A::parse_plain(packet, input) {
-                if self.enqueue(packet, key, counts, bh) {
-                    return;
+            if let Some(mut batch) = self.recent_batch(bh) {
+                if let Some((key, counts)) = A::parse_plain(packet, input) {
+                    return self.enqueue(&mut batch, packet, key, counts, bh);
                 }
             }
         }
@@ -141,8 +144,10 @@ impl<A: Family> Datapath<A> {
             return statistics.enter(Account::Own, counts.packets, counts.bytes);
         }
         let may_wait = packet.hook() == hooks::hook(ObservationPoint::Prerouting);
-        if may_wait && self.enqueue(packet, key, counts, bh) {
-            return;
+        if may_wait {
+            if let Some(mut batch) = self.recent_batch(bh) {
+                return self.enqueue(&mut batch, packet, key, counts, bh);
+            }
         }
         // Where packets are rare there is nothing to gain by waiting, and at some points they are sent in
         // process context, one by one.
@@ -165,7 +170,7 @@ impl<A: Family> Datapath<A> {
             .domain
             .path_config
             .iface(flags, hooks::input(packet, is_local));
-        if packet.gso_size() == 0 {
+        if !packet.is_gso() {
             if let Some(plain) = A::parse_plain(packet, input) {
                 return Ok(plain);
             }
@@ -173,41 +178,43 @@ impl<A: Family> Datapath<A> {
         A::parse(packet, input)
     }
 
-    /// Adds a packet to the batch of this CPU, if packets come back-to-back. Returns whether it was added.
+    /// The batch of this CPU, if a packet that comes now is back-to-back with the one before.
+    #[inline(always)]
+    fn recent_batch<'a>(&'a self, bh: BhDisabled<'a>) -> Option<InUse<'a, CpuBatch<A>>> {
+        self.batches.get(bh).filter(|batch| batch.is_recent())
+    }
+
+    /// Adds a packet to the batch of this CPU.
     #[inline(always)]
     fn enqueue(
         &self,
+        batch: &mut CpuBatch<A>,
         packet: &Packet<'_>,
         key: Key<A>,
         counts: Counts,
         bh: BhDisabled<'_>,
-    ) -> bool {
-        let enqueued = self.batches.with(bh, |batch| {
-            if !batch.is_recent() {
-                return false;
+    ) {
+        if batch.join(&key, counts) {
+            return;
+        }
+        match batch.push(self.pending(packet, key, counts)) {
+            1 => {
+                self.batches.set_pending(bh);
+                self.timers.arm(bh);
             }
-            if batch.join(&key, counts) {
-                return true;
-            }
-            match batch.push(self.pending(packet, key, counts)) {
-                Enqueued::First => {
-                    self.batches.set_pending(bh);
-                    self.timers.arm(bh);
-                }
-                Enqueued::Further => {}
-                Enqueued::Last => self.batches.drain(batch, bh),
-            }
-            true
-        });
-        enqueued == Some(true)
+            PACKETS_MAX.. => self.batches.drain(batch, bh),
+            _ => {}
+        }
     }
 
     /// What is needed of a packet to account it. Has the CPU fetch its flow.
     #[inline(always)]
     fn pending(&self, packet: &Packet<'_>, key: Key<A>, counts: Counts) -> PendingPacket<A> {
         PendingPacket {
-            counts,
-            key: A::cache(&self.meter).hash_key(key),
+            packet: HashedPacket {
+                counts,
+                key: A::cache(&self.meter).hash_key(key),
+            },
             query: RouteQuery::of(packet),
         }
     }

@@ -116,6 +116,7 @@ impl Family for Ipv4Addr {
         packet.gateway4()
     }
 
+    #[inline(always)]
     fn fib_routes(
         netns: &Netns,
         key: &Key<Self>,
@@ -153,7 +154,7 @@ impl Family for Ipv4Addr {
         // The kernel does not ask the FIB about these two: a default route would match both.
         let asks_forward = !key.dst().is_multicast() && !key.dst().is_broadcast();
         let asked = if asks_forward { 2 } else { 1 };
-        let mut routes = <[fib::Route; 2]>::default();
+        let mut routes = [fib::Route::NONE; 2];
         fib::lookup(
             netns,
             l3mdev_of,

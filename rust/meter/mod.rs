@@ -106,24 +106,24 @@ impl Meter {
     #[inline(always)]
     fn update<A: Family>(
         &self,
-        packet: &PendingPacket<A>,
+        pending: &PendingPacket<A>,
         at: Uptime,
         routed_to: impl FnOnce() -> Option<RoutedTo<A>>,
         statistics: &CpuStatistics,
         reservation: &mut SlotReservation<'_>,
         bh: BhDisabled<'_>,
     ) -> bool {
-        let PendingPacket { counts, key, .. } = packet;
+        let PendingPacket { packet, .. } = pending;
         let updated = A::cache(self).update(
-            Update { key, counts, at },
+            Update { packet, at },
             reservation,
             bh,
-            || self.route(packet, routed_to()),
+            || self.route(pending, routed_to()),
             |updated| {
                 if updated == Updated::New {
                     statistics.add_created();
                 }
-                statistics.enter(updated.into(), counts.packets, counts.bytes);
+                statistics.enter(updated.into(), packet.counts.packets, packet.counts.bytes);
             },
         );
         match updated {
@@ -137,11 +137,16 @@ impl Meter {
     #[inline(never)]
     fn route<A: Family>(
         &self,
-        packet: &PendingPacket<A>,
+        pending: &PendingPacket<A>,
         routed_to: Option<RoutedTo<A>>,
     ) -> Route<A> {
         let path_config = &self.domain.path_config;
-        let mut route = route::look_up(&self.netns, &packet.query, routed_to, packet.key.key());
+        let mut route = route::look_up(
+            &self.netns,
+            &pending.query,
+            routed_to,
+            pending.packet.key.key(),
+        );
         route.output = path_config.iface(path_config.flags(), route.output);
         route
     }
