@@ -76,7 +76,7 @@ impl kernel::Module for Netflow {
             .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
         let family = namespace::NAMESPACES
             .register()
-            .and_then(linux::netlink::Registration::new)
+            .and_then(|states| control::FAMILY.register(states))
             .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
         Ok(Self {
             _family: family,

@@ -4,6 +4,7 @@
 
 use kernel::prelude::*;
 
+use super::Request;
 use crate::{
     bindings as uapi,
     config::Config,
@@ -22,19 +23,15 @@ use crate::{
         clock::Clock,
         netlink::{
             ExtResult,
-            Message,
-            Request, //
-        }, //
+            Message, //
+        },
     },
-    namespace::{
-        Namespace,
-        Report, //
-    },
+    namespace::Report,
 };
 
 /// Replies with state, settings, ledger and collectors.
 pub(super) fn get(request: &Request<'_>) -> ExtResult {
-    let namespace = request.state::<Namespace>()?;
+    let namespace = request.state()?;
     request.reply(|message| namespace.report(|report| put(message, report)))
 }
 
