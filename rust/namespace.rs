@@ -15,7 +15,10 @@ use kernel::{
 };
 
 use crate::{
-    config::Config,
+    config::{
+        Config,
+        IcmpPorts, //
+    },
     export::exporter::Exporter,
     flow::ledger::Ledger,
     linux::{
@@ -105,10 +108,10 @@ impl Inner {
     }
 
     /// Settings, changed by `change` and checked.
-    fn changed(&self, change: impl FnOnce(&mut Config)) -> ExtResult<Config> {
+    fn changed(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult<Config> {
         let mut config = self.config;
-        change(&mut config);
-        config.check().map_err(|text| ExtAck::new(EINVAL, text))?;
+        change(&mut config)?;
+        config.check()?;
         Ok(config)
     }
 }
@@ -118,16 +121,17 @@ fn apply(config: &Config, domain: &ObservationDomain) {
     let mut exporter = domain.exporter.lock();
     exporter.set_engine(config.engine_type, config.engine_id);
     drop(exporter);
+    let icmp_zero = config.icmp_ports == IcmpPorts::Zero;
     domain
         .path_config
-        .set(config.observe, config.icmp_zero, config.count_own);
+        .set(config.observe, icmp_zero, config.count_own);
 }
 
 /// What can be asked of a namespace. Process context.
 impl Namespace {
     /// Begins to account packets, with the settings as `change` leaves them. `EALREADY` if it does,
     /// `ENOMEM` if the cache finds no memory; a refusal changes nothing.
-    pub(crate) fn enable(&self, change: impl FnOnce(&mut Config)) -> ExtResult {
+    pub(crate) fn enable(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult {
         let mut inner = self.inner.lock();
         if inner.running.is_some() {
             return Err(EALREADY.into());
@@ -137,7 +141,7 @@ impl Namespace {
         let meter = Meter::new(self.netns, &config, domain.clone()).map_err(|error| {
             ExtAck::new(
                 error,
-                c"not enough memory for the cache: ask for fewer flows with max_flows",
+                c"not enough memory for the cache: ask for fewer flows with max-flows",
             )
         })?;
         let watch = Watch::new(self.netns, meter.clone())
@@ -158,14 +162,12 @@ impl Namespace {
     }
 
     /// Changes the settings; while enabled, in force on return. `EBUSY` for what cannot change then.
-    pub(crate) fn set(&self, change: impl FnOnce(&mut Config)) -> ExtResult {
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
         let config = inner.changed(change)?;
         if let (Some(running), Some(domain)) = (&mut inner.running, &inner.domain) {
-            if config.max_flows != inner.config.max_flows {
-                return Err(EBUSY.into());
-            }
+            config.check_change(&inner.config)?;
             // A new hook counts nothing before the switch, an old one nothing after it. A packet that
             // is between two points meanwhile may be counted at both, or at none.
             if let Err(error) = running.watch.add(config.observe) {
@@ -306,7 +308,7 @@ impl State for Namespace {
             GFP_KERNEL_ACCOUNT,
         )?;
         if netns.is_initial() && module_parameters::enable.value() {
-            namespace.enable(|_| {}).map_err(|extack| {
+            namespace.enable(|_| Ok(())).map_err(|extack| {
                 pr_err!("cannot enable: {}\n", extack.text());
                 extack.error()
             })?;

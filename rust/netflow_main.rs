@@ -67,10 +67,12 @@ struct Netflow {
 
 impl kernel::Module for Netflow {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        config::Config::from_parameters().check().map_err(|text| {
-            pr_err!("cannot load: {}\n", text);
-            EINVAL
-        })?;
+        config::Config::from_parameters()
+            .check()
+            .map_err(|extack| {
+                pr_err!("cannot load: {}\n", extack.text());
+                extack.error()
+            })?;
         let turned_off = meter::CPU_DEAD
             .register()
             .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;

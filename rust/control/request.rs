@@ -13,10 +13,8 @@ use super::Request;
 use crate::{
     bindings as uapi,
     config::Config,
-    flow::observe::ObservationPoints,
     linux::netlink::{
         text::text,
-        Attributes,
         ExtAck,
         ExtResult, //
     },
@@ -33,7 +31,6 @@ fn explain(extack: impl Into<ExtAck>) -> ExtAck {
     }
     let error = extack.error();
     let text = match error {
-        EBUSY => c"max-flows can change only while the exporter is disabled",
         EALREADY => c"the exporter is enabled in this namespace: disable it first",
         ENODATA => c"the exporter is not enabled in this namespace: enable it first",
         EEXIST => c"this collector was added before: remove it first to start its counters anew",
@@ -50,72 +47,26 @@ fn explain(extack: impl Into<ExtAck>) -> ExtAck {
 }
 
 /// Changes the settings that a request gives.
-fn change(config: &mut Config, nest: Option<Attributes<'_>>) {
-    fn set<T>(setting: &mut T, given: Option<T>) {
-        if let Some(value) = given {
-            *setting = value;
-        }
+fn change(config: &mut Config, request: &Request<'_>) -> ExtResult {
+    match request.attributes().nest(uapi::NETFLOW_A_INFO_CONFIG)? {
+        Some(nest) => config.read(nest),
+        None => Ok(()),
     }
-    let Some(nest) = nest else {
-        return;
-    };
-    let u32 = |kind| nest.get(kind).ok()??.u32();
-    let u8 = |kind| nest.get(kind).ok()??.u8();
-    let is = |kind, value| u32(kind).map(|given| given == value);
-
-    set(&mut config.max_flows, u32(uapi::NETFLOW_A_CONFIG_MAX_FLOWS));
-    set(
-        &mut config.active_timeout,
-        u32(uapi::NETFLOW_A_CONFIG_ACTIVE_TIMEOUT),
-    );
-    set(
-        &mut config.inactive_timeout,
-        u32(uapi::NETFLOW_A_CONFIG_INACTIVE_TIMEOUT),
-    );
-    set(
-        &mut config.strict,
-        is(
-            uapi::NETFLOW_A_CONFIG_EXPIRY,
-            uapi::netflow_expiry_NETFLOW_EXPIRY_STRICT,
-        ),
-    );
-    set(
-        &mut config.observe,
-        u32(uapi::NETFLOW_A_CONFIG_OBSERVE).map(ObservationPoints::from_bits),
-    );
-    set(
-        &mut config.engine_type,
-        u8(uapi::NETFLOW_A_CONFIG_ENGINE_TYPE),
-    );
-    set(&mut config.engine_id, u8(uapi::NETFLOW_A_CONFIG_ENGINE_ID));
-    set(
-        &mut config.icmp_zero,
-        is(
-            uapi::NETFLOW_A_CONFIG_ICMP_PORTS,
-            uapi::netflow_icmp_ports_NETFLOW_ICMP_PORTS_ZERO,
-        ),
-    );
-    set(
-        &mut config.count_own,
-        u8(uapi::NETFLOW_A_CONFIG_COUNT_OWN).map(|given| given != 0),
-    );
 }
 
 /// Enables the exporter.
 pub(super) fn enable(request: &Request<'_>) -> ExtResult {
-    let nest = request.attributes().nest(uapi::NETFLOW_A_INFO_CONFIG)?;
     let namespace = request.state()?;
     namespace
-        .enable(|config| change(config, nest))
+        .enable(|config| change(config, request))
         .map_err(explain)
 }
 
 /// Changes settings.
 pub(super) fn set(request: &Request<'_>) -> ExtResult {
-    let nest = request.attributes().nest(uapi::NETFLOW_A_INFO_CONFIG)?;
     let namespace = request.state()?;
     namespace
-        .set(|config| change(config, nest))
+        .set(|config| change(config, request))
         .map_err(explain)
 }
 

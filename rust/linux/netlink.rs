@@ -14,7 +14,10 @@ mod message;
 pub(crate) mod text;
 
 pub(crate) use self::{
-    attribute::Attributes,
+    attribute::{
+        Attribute,
+        Attributes, //
+    },
     dump::{
         run_dump,
         Dump, //
