@@ -2,7 +2,7 @@
 
 //! The files of the module that call nothing of the kernel, compiled for the host.
 
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unused_imports, unused_macros)]
 
 #[path = "../../../rust/flow/mod.rs"]
 mod flow;
