@@ -101,7 +101,8 @@ pub(crate) unsafe fn run_dump<T: State>(
     ) else {
         return EINVAL.to_errno();
     };
-    // INVARIANT: By the requirements of this function, and as in `run_do`.
+    // INVARIANT: By the requirements of this function. A dump under way holds a reference to the
+    // module, and the family is registered for as long as the module is there.
     let mut dump = Dump {
         request: Request {
             info,
