@@ -18,7 +18,10 @@ use kernel::{
 };
 
 use crate::{
-    config::Config,
+    config::{
+        Config,
+        IcmpPorts, //
+    },
     export::{
         clock::Clock,
         exporter::Exporter, //
@@ -116,10 +119,10 @@ impl Inner {
     }
 
     /// The configuration, changed by `change` and checked.
-    fn changed(&self, change: impl FnOnce(&mut Config)) -> ExtResult<Config> {
+    fn changed(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult<Config> {
         let mut config = self.config;
-        change(&mut config);
-        config.check().map_err(|text| ExtAck::new(EINVAL, text))?;
+        change(&mut config)?;
+        config.check()?;
         Ok(config)
     }
 
@@ -143,16 +146,17 @@ fn apply(config: &Config, domain: &ObservationDomain) {
     let mut exporter = domain.exporter.lock();
     exporter.set_engine(config.engine_type, config.engine_id);
     drop(exporter);
+    let icmp_zero = config.icmp_ports == IcmpPorts::Zero;
     domain
         .path_config
-        .set(config.observe, config.icmp_zero, config.count_own);
+        .set(config.observe, icmp_zero, config.count_own);
 }
 
 /// What can be asked of a namespace. Process context.
 impl Namespace {
     /// Begins to account packets, with the configuration as `change` leaves it. `EALREADY` if it does,
     /// `ENOMEM` if the cache finds no memory; a refusal changes nothing.
-    pub(crate) fn enable(&self, change: impl FnOnce(&mut Config)) -> ExtResult {
+    pub(crate) fn enable(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult {
         let mut inner = self.inner.lock();
         if inner.running.is_some() {
             return Err(EALREADY.into());
@@ -185,14 +189,12 @@ impl Namespace {
     }
 
     /// Changes the configuration; while enabled, in force on return. `EBUSY` for what cannot change then.
-    pub(crate) fn set(&self, change: impl FnOnce(&mut Config)) -> ExtResult {
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
         let config = inner.changed(change)?;
         if let (Some(running), Some(domain)) = (&mut inner.running, &inner.domain) {
-            if config.max_flows != inner.config.max_flows {
-                return Err(EBUSY.into());
-            }
+            config.check_change(&inner.config)?;
             // A new hook counts nothing before the switch, an old one nothing after it. A packet that
             // is between two points meanwhile may be counted at both, or at none.
             if let Err(error) = running.ipv4.add(config.observe) {
@@ -326,7 +328,7 @@ impl State for Namespace {
             GFP_KERNEL_ACCOUNT,
         )?;
         if is_initial && module_parameters::enable.value() {
-            namespace.enable(|_| {}).map_err(|extack| {
+            namespace.enable(|_| Ok(())).map_err(|extack| {
                 pr_err!("cannot enable: {}\n", extack.text());
                 extack.error()
             })?;

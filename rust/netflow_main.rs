@@ -71,16 +71,18 @@ struct Netflow {
 
 impl kernel::Module for Netflow {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        config::Config::from_parameters().check().map_err(|text| {
-            pr_err!("cannot load: {}\n", text);
-            EINVAL
-        })?;
+        config::Config::from_parameters()
+            .check()
+            .map_err(|extack| {
+                pr_err!("cannot load: {}\n", extack.text());
+                extack.error()
+            })?;
         let cpuhp_ipv4 = Ipv4Addr::cpuhp_state()
             .register()
             .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
         let family = namespace::NAMESPACES
             .register()
-            .and_then(linux::netlink::Registration::new)
+            .and_then(|states| control::FAMILY.register(states))
             .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
         Ok(Self {
             _family: family,

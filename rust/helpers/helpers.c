@@ -401,6 +401,16 @@ struct net *netflow_genl_info_net(const struct genl_info *info)
 	return genl_info_net(info);
 }
 
+const void *netflow_genl_attrdata(const struct genl_info *info)
+{
+	return nlmsg_attrdata(info->nlhdr, GENL_HDRLEN + info->family->hdrsize);
+}
+
+int netflow_genl_attrlen(const struct genl_info *info)
+{
+	return nlmsg_attrlen(info->nlhdr, GENL_HDRLEN + info->family->hdrsize);
+}
+
 void *netflow_genlmsg_put(struct sk_buff *skb, const struct genl_info *info, int flags)
 {
 	return __genlmsg_iput(skb, info, flags);
@@ -429,21 +439,6 @@ struct nlattr *netflow_nla_nest_start(struct sk_buff *skb, int type)
 void netflow_nla_nest_end(struct sk_buff *skb, struct nlattr *start)
 {
 	nla_nest_end(skb, start);
-}
-
-const void *netflow_nla_data(const struct nlattr *attr)
-{
-	return nla_data(attr);
-}
-
-int netflow_nla_len(const struct nlattr *attr)
-{
-	return nla_len(attr);
-}
-
-const struct nlattr *netflow_nla_find_nested(const struct nlattr *nest, int type)
-{
-	return nla_find_nested(nest, type);
 }
 
 const void *netflow_skb_tail(const struct sk_buff *skb)

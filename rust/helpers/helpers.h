@@ -120,15 +120,14 @@ u64 netflow_cycles(void);
 void netflow_clock_pair(s64 *boottime_ns, s64 *real_ns);
 
 struct net *netflow_genl_info_net(const struct genl_info *info);
+const void *netflow_genl_attrdata(const struct genl_info *info);
+int netflow_genl_attrlen(const struct genl_info *info);
 void *netflow_genlmsg_put(struct sk_buff *skb, const struct genl_info *info, int flags);
 int netflow_genlmsg_reply(struct sk_buff *skb, struct genl_info *info);
 const struct genl_info *netflow_genl_info_dump(struct netlink_callback *cb);
 void netflow_genl_dump_check_consistent(struct netlink_callback *cb, void *hdr);
 struct nlattr *netflow_nla_nest_start(struct sk_buff *skb, int type);
 void netflow_nla_nest_end(struct sk_buff *skb, struct nlattr *start);
-const void *netflow_nla_data(const struct nlattr *attr);
-int netflow_nla_len(const struct nlattr *attr);
-const struct nlattr *netflow_nla_find_nested(const struct nlattr *nest, int type);
 const void *netflow_skb_tail(const struct sk_buff *skb);
 void netflow_nlmsg_trim(struct sk_buff *skb, const void *mark);
 u32 netflow_skb_len(const struct sk_buff *skb);
