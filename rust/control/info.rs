@@ -7,9 +7,9 @@ use kernel::prelude::*;
 use crate::{
     bindings as uapi,
     config::Config,
-    export::exporter::{
-        Collector,
-        Exporter, //
+    export::{
+        collector::Collector,
+        exporter::Exporter, //
     },
     flow::{
         expiry::Reason,

@@ -132,7 +132,7 @@ impl ObservationDomain {
             malformed,
             own,
             cached: cached - accounts.taken - waiting,
-            pending: accounts.pending + waiting,
+            pending: exporter.pending() + waiting,
             exported: accounts.exported,
             cache_full,
             no_collector: accounts.no_collector,

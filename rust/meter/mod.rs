@@ -58,7 +58,7 @@ pub(crate) enum Sweep {
 
 impl Sweep {
     /// Milliseconds that sending may wait for room in send buffers, all datagrams together.
-    const fn deadline(self) -> u32 {
+    const fn deadline(self) -> Msecs {
         match self {
             Self::Periodic | Self::Reclaim | Self::Recheck => 200,
             Self::Flush => 2000,
@@ -126,7 +126,7 @@ impl Meter {
     pub(crate) fn export(&self, sweep: Sweep) -> u32 {
         let mut exported = 0u32;
         let mut exporter = self.domain.exporter.lock();
-        exporter.begin(sweep.deadline());
+        exporter.begin_round(sweep.deadline());
         exported = exported.saturating_add(self.export_evicted(&mut exporter));
         let (closely, linger) = (sweep != Sweep::Periodic, sweep.linger());
         self.cache.walk_begins();
@@ -144,7 +144,7 @@ impl Meter {
             let cache = &self.cache;
             if cache.expire(bucket, now, &mut pressure, closely, linger, &mut expired) {
                 for (flow, reason) in expired.iter_mut().filter_map(Option::take) {
-                    exporter.export(&flow, reason);
+                    exporter.push(flow.into(), reason);
                     exported = exported.saturating_add(1);
                 }
                 now = self.clock.uptime();
@@ -156,7 +156,7 @@ impl Meter {
             // Some of all may have moved there during the walk.
             exported = exported.saturating_add(self.export_evicted(&mut exporter));
         }
-        exporter.send_rest();
+        exporter.end_round();
         exported
     }
 
@@ -168,7 +168,7 @@ impl Meter {
             let Some((flow, reason)) = self.cache.next_evicted() else {
                 break;
             };
-            exporter.export(&flow, reason);
+            exporter.push(flow.into(), reason);
             exported = exported.saturating_add(1);
         }
         exported

@@ -20,5 +20,10 @@ mod flow {
 
 #[path = "../../../rust/export"]
 mod export {
+    pub(crate) mod batch;
+    #[path = "../../selftests/host/src/collector.rs"]
+    pub(crate) mod collector;
+    pub(crate) mod format;
+    pub(crate) mod stream;
     pub(crate) mod v5;
 }
