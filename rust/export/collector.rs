@@ -17,12 +17,15 @@ use kernel::{
 
 use super::batch::Outcome;
 use crate::{
+    bindings,
     linux::{
         netns::Netns,
         socket::UdpSocket, //
     },
-    meter::path_config::COLLECTORS_MAX,
 };
+
+/// Collectors that there can be.
+pub(crate) const COLLECTORS_MAX: usize = bindings::NETFLOW_MAX_COLLECTORS as usize;
 
 /// A moment of `CLOCK_MONOTONIC`, in nanoseconds.
 ///

@@ -6,6 +6,7 @@ use core::net::SocketAddrV4;
 
 use kernel::{
     prelude::*,
+    sync::Arc,
     time::Msecs, //
 };
 
@@ -20,6 +21,7 @@ use super::{
         Collectors, //
     },
     format::ExportTime,
+    own::OwnDatagrams,
     stream::Stream,
     v5,
 };
@@ -44,6 +46,7 @@ pub(crate) struct Exporter {
     batch: Batch<KVVec<Entry>>,
     stream: Stream<KBox<v5::Datagram>>,
     accounts: Accounts,
+    own_datagrams: Arc<OwnDatagrams>,
 }
 
 impl Exporter {
@@ -56,6 +59,7 @@ impl Exporter {
             batch: Batch::new(entries),
             stream: Stream::new(datagram, Collectors::new()),
             accounts: Accounts::default(),
+            own_datagrams: Arc::new(OwnDatagrams::new(), GFP_KERNEL_ACCOUNT)?,
         })
     }
 
@@ -64,9 +68,9 @@ impl Exporter {
         self.stream.collectors().iter()
     }
 
-    /// The Collectors, each with the port that its datagrams come from.
-    pub(crate) fn sockets(&self) -> impl Iterator<Item = (SocketAddrV4, u16)> + '_ {
-        self.collectors().map(|c| (c.address, c.source_port()))
+    /// What tells its datagrams from others; kept up to date with the Collectors.
+    pub(crate) fn own_datagrams(&self) -> Arc<OwnDatagrams> {
+        self.own_datagrams.clone()
     }
 
     /// The clock of its datagrams.
@@ -96,17 +100,24 @@ impl Exporter {
 
     /// Adds a Collector. See [`Collectors::add`].
     pub(crate) fn add_collector(&mut self, netns: Netns, address: SocketAddrV4) -> Result {
-        self.stream.collectors_mut().add(netns, address)
+        self.change_collectors(|collectors| collectors.add(netns, address))
     }
 
     /// Removes a Collector. See [`Collectors::remove`].
     pub(crate) fn remove_collector(&mut self, address: SocketAddrV4) -> Result {
-        self.stream.collectors_mut().remove(address)
+        self.change_collectors(|collectors| collectors.remove(address))
     }
 
     /// Removes all Collectors.
     pub(crate) fn remove_collectors(&mut self) {
-        self.stream.collectors_mut().clear();
+        self.change_collectors(Collectors::clear);
+    }
+
+    fn change_collectors<R>(&mut self, change: impl FnOnce(&mut Collectors) -> R) -> R {
+        let collectors = self.stream.collectors_mut();
+        let result = change(collectors);
+        self.own_datagrams.set(collectors);
+        result
     }
 
     /// Begins a round of exports. Sending may wait for room in send buffers for `wait` milliseconds

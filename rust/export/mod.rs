@@ -19,5 +19,6 @@ pub(crate) mod batch;
 pub(crate) mod collector;
 pub(crate) mod exporter;
 pub(crate) mod format;
+pub(crate) mod own;
 pub(crate) mod stream;
 pub(crate) mod v5;

@@ -302,6 +302,6 @@ impl Meter {
     /// Whether a UDP datagram that was sent here is one of the exporter.
     fn is_own(&self, key: &Key<Ipv4Addr>) -> bool {
         let to = SocketAddrV4::new(key.dst(), key.dst_port());
-        self.domain.path_config.is_own(to, key.src_port())
+        self.domain.own_datagrams.contains(to, key.src_port())
     }
 }

@@ -16,7 +16,10 @@ use pin_init::Zeroable;
 
 use crate::{
     cache::Cache,
-    export::exporter::Exporter,
+    export::{
+        exporter::Exporter,
+        own::OwnDatagrams, //
+    },
     flow::ledger::{
         Account,
         Ledger,
@@ -66,6 +69,8 @@ pub(crate) struct ObservationDomain {
     pub(crate) clock: Clock,
     /// What the packet path is to do.
     pub(crate) path_config: PathConfig,
+    /// What tells the exporter's own datagrams from others.
+    pub(crate) own_datagrams: Arc<OwnDatagrams>,
     /// Held by whoever takes flows out of the cache.
     #[pin]
     pub(crate) exporter: Mutex<Exporter>,
@@ -82,6 +87,7 @@ impl ObservationDomain {
                 cpus,
                 clock,
                 path_config: PathConfig::new(),
+                own_datagrams: exporter.own_datagrams(),
                 exporter <- new_mutex!(exporter, "netflow_sender"),
             }),
             GFP_KERNEL_ACCOUNT,
