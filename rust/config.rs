@@ -77,8 +77,8 @@ impl Config {
         }
     }
 
-    /// The timeouts as the cache wants them.
-    pub(crate) fn policy(&self) -> Policy {
+    /// The timeouts as the cache wants them; the export can tell flows of `max_bytes`.
+    pub(crate) fn policy(&self, max_bytes: u64) -> Policy {
         const MSEC_PER_SEC: u32 = 1000;
 
         Policy {
@@ -86,6 +86,7 @@ impl Config {
             inactive: self.inactive_timeout.saturating_mul(MSEC_PER_SEC),
             strict: self.strict,
             linger: LINGER,
+            max_bytes,
         }
     }
 }

@@ -58,8 +58,7 @@ use crate::flow::{
     },
     expiry::{
         Policy,
-        LINGER,
-        OVERFLOW, //
+        LINGER, //
     },
     key::{
         Address,
@@ -94,6 +93,7 @@ struct LivePolicy {
     active: RwOnce<u32>,
     inactive: RwOnce<u32>,
     strict: RwOnce<bool>,
+    max_bytes: RwOnce<u64>,
 }
 
 impl LivePolicy {
@@ -102,6 +102,7 @@ impl LivePolicy {
             active: RwOnce::new(policy.active),
             inactive: RwOnce::new(policy.inactive),
             strict: RwOnce::new(policy.strict),
+            max_bytes: RwOnce::new(policy.max_bytes),
         }
     }
 
@@ -111,6 +112,7 @@ impl LivePolicy {
             inactive: self.inactive.read(),
             strict: self.strict.read(),
             linger: LINGER,
+            max_bytes: self.max_bytes.read(),
         }
     }
 
@@ -118,6 +120,7 @@ impl LivePolicy {
         self.active.write(policy.active);
         self.inactive.write(policy.inactive);
         self.strict.write(policy.strict);
+        self.max_bytes.write(policy.max_bytes);
     }
 }
 
@@ -374,7 +377,7 @@ impl<A: Address> Cache<A> {
         };
         let flags = flow.tcp_flags | counts.tcp_flags;
         let bytes = flow.bytes.wrapping_add(counts.bytes.into());
-        if flags & (TCP_FIN | TCP_RST) != 0 || bytes >= OVERFLOW {
+        if flags & (TCP_FIN | TCP_RST) != 0 || bytes >= self.policy.max_bytes.read() {
             return self.update_ending(bucket, seen, bh);
         }
         flow.add(*counts, at);
@@ -402,7 +405,7 @@ impl<A: Address> Cache<A> {
             return false;
         }
         flow.add(*counts, at);
-        let overflows = flow.bytes >= OVERFLOW;
+        let overflows = flow.bytes >= self.policy.max_bytes.read();
         if !was_finished && flow.is_finished() {
             self.budget.note_finished(key.bucket, bh);
             bucket.due = bucket.due.min(at.plus(LINGER));

@@ -20,7 +20,10 @@ use super::{
         Collector,
         Collectors, //
     },
-    format::ExportTime,
+    format::{
+        ExportTime,
+        Format, //
+    },
     own::OwnDatagrams,
     stream::Stream,
     v5,
@@ -91,6 +94,11 @@ impl Exporter {
     /// Packets and bytes of the flows that were pushed and are in no account yet.
     pub(crate) fn pending(&self) -> Totals {
         self.batch.totals()
+    }
+
+    /// Bytes at which a flow must leave the cache, for all formats in use to tell them.
+    pub(crate) fn max_bytes(&self) -> u64 {
+        self.stream.format().max_bytes()
     }
 
     /// Sets what tells the exporters of one host apart: engine type and id of v5's header.

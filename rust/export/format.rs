@@ -24,6 +24,9 @@ pub(crate) struct ExportTime {
 /// How many records fit in is the format's own matter, by their number or by the bytes of the
 /// payload; an empty datagram has room for any record.
 pub(crate) trait Format {
+    /// Bytes of a flow at which it had better leave the cache, before a record cannot tell them.
+    fn max_bytes(&self) -> u64;
+
     /// Data Records that it takes to tell a flow.
     fn records_for(&self, flow: &AnyFlow) -> NonZeroU64;
 

@@ -39,6 +39,11 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
         }
     }
 
+    /// Its format.
+    pub(crate) fn format(&self) -> &F {
+        &self.datagram
+    }
+
     /// Its format, to set what is in each header.
     pub(crate) fn format_mut(&mut self) -> &mut F {
         &mut self.datagram

@@ -35,6 +35,9 @@ use crate::flow::{
 /// Records in a datagram at most, as Collectors expect it.
 pub(crate) const RECORDS_MAX: usize = 30;
 
+/// Bytes at which a flow ends: one more packet, of 65,535 bytes at most, still fits the counter.
+const MAX_BYTES: u64 = u32::MAX as u64 - 65_535;
+
 const VERSION: u16 = 5;
 const NSEC_PER_SEC: u64 = 1_000_000_000;
 
@@ -145,6 +148,10 @@ impl Datagram {
 }
 
 impl Format for Datagram {
+    fn max_bytes(&self) -> u64 {
+        MAX_BYTES
+    }
+
     fn records_for(&self, flow: &AnyFlow) -> NonZeroU64 {
         records_for(flow.totals())
     }
@@ -293,6 +300,14 @@ mod tests {
         datagram.clear();
         assert_eq!(datagram.records(), 0);
         assert_eq!(datagram.finish(BEGINNING, 0).len(), 24);
+    }
+
+    /// A flow that had less than the limit before its last packet, however large, takes one record.
+    #[test]
+    fn flows_that_end_in_time_take_one_record() {
+        let bytes = Datagram::new().max_bytes() - 1 + 65_535;
+        let flow = AnyFlow::V4(Flow { bytes, ..flow() });
+        assert_eq!(Datagram::new().records_for(&flow), NonZeroU64::MIN);
     }
 
     #[test]

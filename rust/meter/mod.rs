@@ -97,7 +97,8 @@ impl Meter {
         domain: Arc<ObservationDomain>,
     ) -> Result<Arc<Periodic<Self>>> {
         let secret = Secret::new(linux::random());
-        let cache = Cache::new(config.max_flows, config.policy(), secret)?;
+        let policy = config.policy(domain.exporter.lock().max_bytes());
+        let cache = Cache::new(config.max_flows, policy, secret)?;
         let clock = domain.clock;
         Periodic::new(try_pin_init!(Self {
             netns,
@@ -115,7 +116,8 @@ impl Meter {
 
     /// Puts settings in force; the flows in the cache are judged by them at once. Process context.
     pub(crate) fn set(&self, config: &Config) {
-        self.cache.set_policy(config.policy());
+        let max_bytes = self.domain.exporter.lock().max_bytes();
+        self.cache.set_policy(config.policy(max_bytes));
         self.export(Sweep::Recheck);
     }
 

@@ -210,6 +210,10 @@ struct Bytes {
 }
 
 impl Format for Bytes {
+    fn max_bytes(&self) -> u64 {
+        u64::MAX
+    }
+
     fn records_for(&self, _flow: &AnyFlow) -> NonZeroU64 {
         NonZeroU64::MIN
     }
