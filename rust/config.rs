@@ -126,8 +126,9 @@ impl Config {
         Ok(())
     }
 
-    /// When flows leave the cache, in the units of [`Policy`].
-    pub(crate) fn policy(&self) -> Policy {
+    /// When flows leave the cache, in the units of [`Policy`]; the export can tell flows of up to
+    /// `max_bytes`.
+    pub(crate) fn policy(&self, max_bytes: u64) -> Policy {
         const MSEC_PER_SEC: u32 = 1000;
         // A policy orders times by 32 bits of milliseconds.
         const _: () = assert!(uapi::NETFLOW_TIMEOUT_MAX < i32::MAX as u32 / MSEC_PER_SEC);
@@ -137,6 +138,7 @@ impl Config {
             inactive: self.inactive_timeout.saturating_mul(MSEC_PER_SEC),
             strict: self.expiry == Expiry::Strict,
             linger: LINGER,
+            max_bytes,
         }
     }
 }

@@ -259,7 +259,6 @@ impl Namespace {
         let domain = inner.domain()?;
         let mut exporter = domain.exporter.lock();
         exporter.add_collector(&self.netns, address)?;
-        domain.path_config.set_own(exporter.sockets());
         drop(exporter);
         inner.domain = Some(domain);
         Ok(())
@@ -269,9 +268,7 @@ impl Namespace {
     pub(crate) fn remove_collector(&self, address: SocketAddrV4) -> Result {
         let domain = self.inner.lock().domain.clone().ok_or(ENOENT)?;
         let mut exporter = domain.exporter.lock();
-        exporter.remove_collector(address)?;
-        domain.path_config.set_own(exporter.sockets());
-        Ok(())
+        exporter.remove_collector(address)
     }
 
     /// Tells `to` how things stand.

@@ -93,6 +93,7 @@ struct LivePolicy {
     active: RwOnce<u32>,
     inactive: RwOnce<u32>,
     strict: RwOnce<bool>,
+    max_bytes: RwOnce<u64>,
 }
 
 impl LivePolicy {
@@ -101,6 +102,7 @@ impl LivePolicy {
             active: RwOnce::new(policy.active),
             inactive: RwOnce::new(policy.inactive),
             strict: RwOnce::new(policy.strict),
+            max_bytes: RwOnce::new(policy.max_bytes),
         }
     }
 
@@ -110,6 +112,7 @@ impl LivePolicy {
             inactive: self.inactive.read(),
             strict: self.strict.read(),
             linger: LINGER,
+            max_bytes: self.max_bytes.read(),
         }
     }
 
@@ -117,6 +120,7 @@ impl LivePolicy {
         self.active.write(policy.active);
         self.inactive.write(policy.inactive);
         self.strict.write(policy.strict);
+        self.max_bytes.write(policy.max_bytes);
     }
 }
 

@@ -18,10 +18,7 @@ use crate::{
             TCP_RST,
             TCP_SYN, //
         },
-        expiry::{
-            LINGER,
-            OVERFLOW, //
-        },
+        expiry::LINGER,
         key::Address,
         ledger::Account,
         uptime::Uptime, //
@@ -179,7 +176,7 @@ impl<A: Address> Cache<A> {
         };
         let flags = flow.tcp_flags | counts.tcp_flags;
         let bytes = flow.bytes.wrapping_add(counts.bytes.into());
-        if flags & (TCP_FIN | TCP_RST) != 0 || bytes >= OVERFLOW {
+        if flags & (TCP_FIN | TCP_RST) != 0 || bytes >= self.policy.max_bytes.read() {
             return self.update_ending(bucket, update, bh);
         }
         flow.add(*counts, update.at);
@@ -208,7 +205,7 @@ impl<A: Address> Cache<A> {
             return false;
         }
         flow.add(*counts, at);
-        let overflows = flow.bytes >= OVERFLOW;
+        let overflows = flow.bytes >= self.policy.max_bytes.read();
         if !was_finished && flow.is_finished() {
             self.slots.note_finished(key.bucket, bh);
             bucket.due = bucket.due.min(at.plus(LINGER));

@@ -7,9 +7,9 @@ use kernel::prelude::*;
 use super::Request;
 use crate::{
     bindings as uapi,
-    export::exporter::{
-        Collector,
-        Exporter, //
+    export::{
+        collector::Collector,
+        exporter::Exporter, //
     },
     flow::{
         expiry::Reason,

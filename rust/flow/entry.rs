@@ -17,6 +17,8 @@
 //! A finished flow stays where it is for a moment, so that the last acknowledgements of its
 //! connection still find it and do not make a flow of their own.
 
+use core::net::Ipv4Addr;
+
 use super::{
     key::{
         Address,
@@ -167,10 +169,32 @@ impl<A: Address> Flow<A> {
     }
 }
 
+/// A flow of any address family, for the places where the families come together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AnyFlow {
+    /// IPv4.
+    V4(Flow<Ipv4Addr>),
+}
+
+impl AnyFlow {
+    /// Its packets and bytes.
+    #[inline]
+    pub(crate) const fn totals(&self) -> Totals {
+        match self {
+            Self::V4(flow) => flow.totals(),
+        }
+    }
+}
+
+impl From<Flow<Ipv4Addr>> for AnyFlow {
+    fn from(flow: Flow<Ipv4Addr>) -> Self {
+        Self::V4(flow)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::net::Ipv4Addr;
 
     fn key() -> Key<Ipv4Addr> {
         Key::new(

@@ -140,7 +140,7 @@ impl<A: Family> Datapath<A> {
             key.clear_ports();
         }
         let may_be_own = is_local && !flags.counts_own() && key.proto() == IPPROTO_UDP;
-        if may_be_own && A::is_own(&self.domain.path_config, &key) {
+        if may_be_own && A::is_own(&self.domain.own_datagrams, &key) {
             return statistics.enter(Account::Own, counts.packets, counts.bytes);
         }
         let may_wait = packet.hook() == hooks::hook(ObservationPoint::Prerouting);

@@ -21,7 +21,8 @@ use crate::{
     cache::Cache,
     export::{
         clock::Clock,
-        exporter::Exporter, //
+        exporter::Exporter,
+        own::OwnDatagrams, //
     },
     flow::ledger::{
         Account,
@@ -38,6 +39,8 @@ pub(crate) struct ObservationDomain {
     pub(crate) statistics: Statistics,
     /// The clock of flows and datagrams.
     pub(crate) clock: Clock,
+    /// What tells the exporter's own datagrams from others.
+    pub(crate) own_datagrams: Arc<OwnDatagrams>,
     /// Locked by whoever takes flows out of the cache.
     #[pin]
     pub(crate) exporter: Mutex<Exporter>,
@@ -53,6 +56,7 @@ impl ObservationDomain {
                 path_config: PathConfig::new(),
                 statistics,
                 clock,
+                own_datagrams: exporter.own_datagrams(),
                 exporter <- new_mutex!(exporter, "netflow_exporter"),
             }),
             GFP_KERNEL_ACCOUNT,
@@ -75,7 +79,7 @@ impl ObservationDomain {
             malformed,
             own,
             cached: cached - accounts.taken - evicted,
-            pending: accounts.pending + evicted,
+            pending: exporter.pending() + evicted,
             exported: accounts.exported,
             cache_full,
             no_collector: accounts.no_collector,

@@ -12,7 +12,6 @@ use core::{
 
 use super::{
     datapath::Datapath,
-    path_config::PathConfig,
     route::{
         FibRoutes,
         RouteQuery, //
@@ -21,6 +20,7 @@ use super::{
 };
 use crate::{
     cache::Cache,
+    export::own::OwnDatagrams,
     flow::{
         entry::{
             Counts,
@@ -80,7 +80,7 @@ pub(crate) trait Family: Address {
     ) -> FibRoutes<Self>;
 
     /// Whether a UDP datagram that was sent here is one of the exporter.
-    fn is_own(path_config: &PathConfig, key: &Key<Self>) -> bool;
+    fn is_own(own: &OwnDatagrams, key: &Key<Self>) -> bool;
 }
 
 static CPUHP_IPV4: cpuhp::State<Datapath<Ipv4Addr>> = cpuhp::State::new();
@@ -173,9 +173,9 @@ impl Family for Ipv4Addr {
         }
     }
 
-    fn is_own(path_config: &PathConfig, key: &Key<Self>) -> bool {
+    fn is_own(own: &OwnDatagrams, key: &Key<Self>) -> bool {
         let to = SocketAddrV4::new(key.dst(), key.dst_port());
-        path_config.is_own(to, key.src_port())
+        own.contains(to, key.src_port())
     }
 }
 

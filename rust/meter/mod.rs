@@ -75,7 +75,8 @@ impl Meter {
     ) -> Result<Arc<Self>> {
         let secret = Secret::new(linux::random());
         let budget = SlotBudget::new(config.max_flows, FAMILIES, cache::ALLOC_FLAGS)?;
-        let cache = Cache::new(budget, 0, config.policy(), secret)?;
+        let policy = config.policy(domain.exporter.lock().max_bytes());
+        let cache = Cache::new(budget, 0, policy, secret)?;
         let now = domain.clock.millis();
         Arc::pin_init(
             try_pin_init!(Self {
@@ -97,7 +98,8 @@ impl Meter {
     /// Puts the part of the configuration in force that the cache is concerned with; the flows in it are
     /// judged by that at once. Process context.
     pub(crate) fn set(&self, config: &Config) {
-        self.ipv4.set_policy(config.policy());
+        let max_bytes = self.domain.exporter.lock().max_bytes();
+        self.ipv4.set_policy(config.policy(max_bytes));
         self.sweep(Sweep::Recheck);
     }
 

@@ -5,8 +5,6 @@
 //! What is asked for each packet is one word of flags, so that a packet sees all of it as of one moment.
 //! The tables are looked into only if a flag says that there is something in them.
 
-use core::net::SocketAddrV4;
-
 use kernel::{
     prelude::*,
     sync::atomic::{
@@ -23,8 +21,6 @@ use crate::{
 
 /// Interfaces that can have a number of their own.
 pub(crate) const IFACES_MAX: usize = bindings::NETFLOW_MAX_IFACES as usize;
-/// Collectors that there can be.
-pub(crate) const COLLECTORS_MAX: usize = bindings::NETFLOW_MAX_COLLECTORS as usize;
 
 /// Flags, above those of [`ObservationPoints`].
 const ICMP_ZERO: u32 = 1 << 8;
@@ -61,20 +57,11 @@ impl ConfigFlags {
     }
 }
 
-/// Written by one at a time, who holds the lock of the namespace or of the exporter.
+/// Written by one at a time, who holds the lock of the namespace.
 pub(crate) struct PathConfig {
     flags: RwOnce<u32>,
     /// Each an index in the upper half and its number in the lower; 0 ends the table.
     ifaces: [Atomic<u64>; IFACES_MAX],
-    /// Each a collector's address, its port, and the port of our socket for it; 0 ends the table.
-    own: [Atomic<u64>; COLLECTORS_MAX],
-}
-
-/// What tells our datagrams to a collector from all others.
-fn signature(collector: SocketAddrV4, source_port: u16) -> u64 {
-    (u64::from(u32::from(*collector.ip())) << 32)
-        | (u64::from(collector.port()) << 16)
-        | u64::from(source_port)
 }
 
 impl PathConfig {
@@ -83,7 +70,6 @@ impl PathConfig {
         Self {
             flags: RwOnce::new(0),
             ifaces: [const { Atomic::new(0) }; IFACES_MAX],
-            own: [const { Atomic::new(0) }; COLLECTORS_MAX],
         }
     }
 
@@ -150,14 +136,6 @@ impl PathConfig {
             .map(|entry| ((entry >> 32) as u32, entry as u32))
     }
 
-    /// Writes the table of our datagrams: collectors, and the ports of our sockets for them.
-    pub(crate) fn set_own(&self, sockets: impl Iterator<Item = (SocketAddrV4, u16)>) {
-        let mut sockets = sockets.map(|(to, port)| signature(to, port));
-        for slot in &self.own {
-            slot.store(sockets.next().unwrap_or(0), Relaxed);
-        }
-    }
-
     /// The number of an interface. Any context.
     #[inline(always)]
     pub(crate) fn iface(&self, flags: ConfigFlags, index: u32) -> u32 {
@@ -173,15 +151,5 @@ impl PathConfig {
         self.ifaces()
             .find(|(known, _)| *known == index)
             .map_or(index, |(_, number)| number)
-    }
-
-    /// Whether a UDP datagram is one of ours. Any context.
-    pub(crate) fn is_own(&self, to: SocketAddrV4, source_port: u16) -> bool {
-        let wanted = signature(to, source_port);
-        self.own
-            .iter()
-            .map(|entry| entry.load(Relaxed))
-            .take_while(|entry| *entry != 0)
-            .any(|entry| entry == wanted)
     }
 }

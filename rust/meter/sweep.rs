@@ -39,7 +39,7 @@ pub(crate) enum Sweep {
 
 impl Sweep {
     /// Milliseconds that sending may wait for room in send buffers, all datagrams together.
-    const fn deadline(self) -> u32 {
+    const fn deadline(self) -> Msecs {
         match self {
             Self::Periodic | Self::Reclaim | Self::Recheck => 200,
             Self::Flush => 2000,
@@ -63,9 +63,9 @@ impl Meter {
     /// Exports flows, and returns how many. Process context; on return they are sent.
     pub(crate) fn sweep(&self, sweep: Sweep) -> u32 {
         let mut exporter = self.domain.exporter.lock();
-        exporter.begin(sweep.deadline());
+        exporter.begin_round(sweep.deadline());
         let exported = self.sweep_family(&self.ipv4, sweep, &mut exporter);
-        exporter.send_rest();
+        exporter.end_round();
         exported
     }
 
@@ -87,7 +87,7 @@ impl Meter {
             }
             if cache.expire(bucket, now, &mut pressure, closely, linger, &mut expired) {
                 for (flow, reason) in expired.iter_mut().filter_map(Option::take) {
-                    exporter.export(&flow, reason);
+                    exporter.push(flow.into(), reason);
                     exported = exported.saturating_add(1);
                 }
                 now = self.domain.clock.uptime();
@@ -111,7 +111,7 @@ fn export_evicted(cache: &Cache<Ipv4Addr>, exporter: &mut Exporter) -> u32 {
         let Some((flow, reason)) = cache.next_evicted() else {
             break;
         };
-        exporter.export(&flow, reason);
+        exporter.push(flow.into(), reason);
         exported = exported.saturating_add(1);
     }
     exported

@@ -9,6 +9,11 @@ mod flow;
 
 #[path = "../../../rust/export"]
 mod export {
+    pub(crate) mod batch;
+    #[path = "../../selftests/host/src/collector.rs"]
+    pub(crate) mod collector;
+    pub(crate) mod format;
+    pub(crate) mod stream;
     pub(crate) mod v5;
 }
 
