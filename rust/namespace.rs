@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a network namespace has of this module: nothing but a configuration, until someone there asks for
-//! more.
+//! What a network namespace has of this module: nothing but a configuration, until someone there
+//! asks for more.
 
 use core::net::{
     Ipv4Addr,
@@ -110,7 +110,8 @@ pub(crate) struct Report<'a> {
 }
 
 impl Inner {
-    /// The observation domain, a new one if there is none. Who succeeds with what it is for, keeps it.
+    /// The observation domain, a new one if there is none. Who succeeds with what it is for, keeps
+    /// it.
     fn domain(&self) -> Result<Arc<ObservationDomain>> {
         match &self.domain {
             Some(domain) => Ok(domain.clone()),
@@ -154,8 +155,8 @@ fn apply(config: &Config, domain: &ObservationDomain) {
 
 /// What can be asked of a namespace. Process context.
 impl Namespace {
-    /// Begins to account packets, with the configuration as `change` leaves it. `EALREADY` if it does,
-    /// `ENOMEM` if the cache finds no memory; a refusal changes nothing.
+    /// Begins to account packets, with the configuration as `change` leaves it. `EALREADY` if it
+    /// does, `ENOMEM` if the cache finds no memory; a refusal changes nothing.
     pub(crate) fn enable(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult {
         let mut inner = self.inner.lock();
         if inner.running.is_some() {
@@ -188,15 +189,16 @@ impl Namespace {
         Ok(())
     }
 
-    /// Changes the configuration; while enabled, in force on return. `EBUSY` for what cannot change then.
+    /// Changes the configuration; while enabled, in force on return. `EBUSY` for what cannot change
+    /// then.
     pub(crate) fn set(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
         let config = inner.changed(change)?;
         if let (Some(running), Some(domain)) = (&mut inner.running, &inner.domain) {
             config.check_change(&inner.config)?;
-            // A new hook counts nothing before the switch, an old one nothing after it. A packet that
-            // is between two points meanwhile may be counted at both, or at none.
+            // A new hook counts nothing before the switch, an old one nothing after it. A packet
+            // that is between two points meanwhile may be counted at both, or at none.
             if let Err(error) = running.ipv4.add(config.observe) {
                 running.ipv4.retain(inner.config.observe);
                 return Err(error.into());
@@ -361,7 +363,8 @@ impl State for Namespace {
             ledger.lost(),
         );
         pr_info!(
-            "netns {}: packets seen={} ignored={} exported={} lost={}, bytes seen={} ignored={} exported={} lost={}\n",
+            "netns {}: packets seen={} ignored={} exported={} lost={}, \
+             bytes seen={} ignored={} exported={} lost={}\n",
             self.netns.inode(),
             seen.packets,
             ignored.packets,

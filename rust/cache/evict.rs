@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How flows leave at once, in softirq, where nothing can be exported: they move to the evict queue, until
-//! the next sweep.
+//! How flows leave at once, in softirq, where nothing can be exported: they move to the evict
+//! queue, until the next sweep.
 //!
-//! These are flows that have finished and whose slot is needed, or whose ports begin a new connection; and
-//! the one that is idle longest in a bucket that is full.
+//! These are flows that have finished and whose slot is needed, or whose ports begin a new
+//! connection; and the one that is idle longest in a bucket that is full.
 
 use kernel::{
     alloc::Flags,
@@ -103,7 +103,8 @@ impl<A: Address> Cache<A> {
         now: Uptime,
         bh: BhDisabled<'_>,
     ) -> bool {
-        // Where one has finished, it is due soon; to be seen from any CPU, and their clocks differ a little.
+        // Where one has finished, it is due soon; to be seen from any CPU, and their clocks differ
+        // a little.
         if now.plus(2 * LINGER).is_before(bucket.due) {
             return false;
         }
@@ -123,7 +124,8 @@ impl<A: Address> Cache<A> {
         self.evict(bucket, number, idlest.copied(), bh);
     }
 
-    /// Moves a flow from its bucket to the evict queue. Returns whether there was one, and it fitted.
+    /// Moves a flow from its bucket to the evict queue. Returns whether there was one, and it
+    /// fitted.
     fn evict(
         &self,
         bucket: &mut Bucket<A>,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The flow cache of an address family: a hash table of fixed size whose memory is reserved when it is
-//! made.
+//! The flow cache of an address family: a hash table of fixed size whose memory is reserved when it
+//! is made.
 //!
 //! ```text
-//!   key --hash--> bucket: lock | due | primary | 4 tags | 12 x (tag, handle)   one cache line
+//!   key --hash--> bucket: lock | due | primary | 4 tags | 12 x (tag, handle)  one cache line
 //!                                       |                        |
 //!                                       v                        v
-//!                               flow|flow|flow|flow            flow            one cache line each (IPv4)
+//!                               flow|flow|flow|flow            flow           one line each (IPv4)
 //!                                 primary slots             spill slot
 //!
 //!          budget:      how many more flows there may be, in shards
@@ -15,10 +15,11 @@
 //!          evict_queue: flows that had to leave at once, until they are exported
 //! ```
 //!
-//! A packet of a known flow takes one lock and touches two cache lines, the bucket's and the flow's, which
-//! the CPU fetches together (one after the other when no slot is free). Look-up and insertion happen under
-//! one hold of the bucket's lock, so no flow is ever there twice. Locks nest in one way only: one bucket,
-//! then a shard of the budget, the free spill slots or the evict queue.
+//! A packet of a known flow takes one lock and touches two cache lines, the bucket's and the
+//! flow's, which the CPU fetches together (one after the other when no slot is free). Look-up and
+//! insertion happen under one hold of the bucket's lock, so no flow is ever there twice. Locks nest
+//! in one way only: one bucket, then a shard of the budget, the free spill slots or the evict
+//! queue.
 
 mod evict;
 mod memory;
@@ -87,8 +88,8 @@ pub(crate) const ALLOC_FLAGS: Flags = GFP_KERNEL_ACCOUNT;
 
 /// The policy, which may change while packets come.
 ///
-/// Some of it may be read while the rest is not yet written: a deadline may then be a mix of old and
-/// new. Who changes it looks into all buckets afterwards, which puts that right.
+/// Some of it may be read while the rest is not yet written: a deadline may then be a mix of old
+/// and new. Who changes it looks into all buckets afterwards, which puts that right.
 struct LivePolicy {
     active: RwOnce<u32>,
     inactive: RwOnce<u32>,
@@ -162,8 +163,8 @@ pub(crate) struct Cache<A: Address> {
 }
 
 impl<A: Address> Cache<A> {
-    /// Reserves a cache, number `number` of those that share the budget, for all the flows that there may
-    /// be. Process context. `ENOMEM` if there is not enough memory.
+    /// Reserves a cache, number `number` of those that share the budget, for all the flows that
+    /// there may be. Process context. `ENOMEM` if there is not enough memory.
     pub(crate) fn new(
         budget: Arc<SlotBudget>,
         number: usize,

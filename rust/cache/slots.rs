@@ -2,12 +2,12 @@
 
 //! The slot budget: how many more flows there may be. All caches of a namespace share it.
 //!
-//! It is divided into shards, for each cache one for each CPU, so that new flows on two CPUs or of two
-//! address families meet at no lock. A CPU reserves slots of its own shard, and some of another one when
-//! its own has none. A flow that leaves releases its slot to the shard of its bucket.
+//! It is divided into shards, for each cache one for each CPU, so that new flows on two CPUs or of
+//! two address families meet at no lock. A CPU reserves slots of its own shard, and some of another
+//! one when its own has none. A flow that leaves releases its slot to the shard of its bucket.
 //!
-//! Each shard remembers in which of its buckets flows have finished: should no slot be free at all, one of
-//! those flows can be evicted.
+//! Each shard remembers in which of its buckets flows have finished: should no slot be free at all,
+//! one of those flows can be evicted.
 
 use kernel::{
     alloc::Flags,
@@ -291,8 +291,8 @@ impl CacheSlots {
     /// Reserves one slot where the `own` shard has none. Returns whether there was any.
     #[cold]
     fn reserve_elsewhere(&self, own: usize, bh: BhDisabled<'_>) -> bool {
-        // More than one, so that it is not done for each flow; not all, so that no other CPU takes the
-        // cache for full.
+        // More than one, so that it is not done for each flow; not all, so that no other CPU takes
+        // the cache for full.
         let some = |free: u32| free.div_ceil(2).min(BATCH);
         // Others may be quicker, each time; not for ever.
         for _ in 0..self.budget.shards.len() {
@@ -372,9 +372,9 @@ impl CacheSlots {
     }
 }
 
-/// Slots that are reserved for the flows which a run of packets begins: one at first, and when there is
-/// another new flow all that may follow, so that a flood takes a lock for many of them. Those that are
-/// left are released on drop.
+/// Slots that are reserved for the flows which a run of packets begins: one at first, and when
+/// there is another new flow all that may follow, so that a flood takes a lock for many of them.
+/// Those that are left are released on drop.
 pub(crate) struct SlotReservation<'a> {
     slots: &'a CacheSlots,
     bh: BhDisabled<'a>,

@@ -66,8 +66,8 @@ impl From<Updated> for Account {
 }
 
 impl<A: Address> Cache<A> {
-    /// Slots for the flows that a run of `packets` may begin, which are accounted one after the other.
-    /// While some are reserved, they are used to others.
+    /// Slots for the flows that a run of `packets` may begin, which are accounted one after the
+    /// other. While some are reserved, they are used to others.
     #[inline(always)]
     pub(crate) fn reservation<'a>(
         &'a self,
@@ -80,9 +80,9 @@ impl<A: Address> Cache<A> {
 
     /// Accounts a packet to the flow of its key; `reservation` is this cache's.
     ///
-    /// `route` is asked where it goes if it begins a flow. `enter` is told how it ended, for the ledger.
-    /// Both are called under the lock: so nobody can take the flow out of the cache before it is in the
-    /// ledger.
+    /// `route` is asked where it goes if it begins a flow. `enter` is told how it ended, for the
+    /// ledger. Both are called under the lock: so nobody can take the flow out of the cache before
+    /// it is in the ledger.
     #[inline(always)]
     pub(crate) fn update(
         &self,
@@ -126,7 +126,8 @@ impl<A: Address> Cache<A> {
         let HashedPacket { key, counts } = packet;
         let mut has_slot = reservation.take();
         if !has_slot && self.slots.has_finished() {
-            // The flow that is evicted may be in any bucket, and two are not to be locked at a time.
+            // The flow that is evicted may be in any bucket, and two are not to be locked at a
+            // time.
             drop(bucket);
             self.evict_finished(at, bh);
             bucket = lock_with(&line.data, bh);
@@ -199,8 +200,8 @@ impl<A: Address> Cache<A> {
         let was_finished = flow.is_finished();
         let begins_anew = was_finished && counts.tcp_flags & TCP_SYN != 0;
         if begins_anew && self.enqueue_evicted(flow, bh) {
-            // The connection is over, and this begins another one of the same ports. (If the old one
-            // cannot leave, they are told as one.)
+            // The connection is over, and this begins another one of the same ports. (If the old
+            // one cannot leave, they are told as one.)
             self.remove(bucket, key.bucket, &key.key, bh);
             return false;
         }

@@ -38,8 +38,8 @@ impl<A: Address> Cache<A> {
         Pressure::of_excess(self.budget().used().saturating_sub(watermark))
     }
 
-    /// Changes the policy. What it changes for the flows in the cache shows when [`Self::expire`] has
-    /// looked into all buckets.
+    /// Changes the policy. What it changes for the flows in the cache shows when [`Self::expire`]
+    /// has looked into all buckets.
     pub(crate) fn set_policy(&self, policy: Policy) {
         self.policy.store(policy);
     }
@@ -54,12 +54,12 @@ impl<A: Address> Cache<A> {
         self.slots.walk_ends(linger == 0);
     }
 
-    /// Takes out the flows of a bucket that have expired, into `expired`, which must be empty. Returns
-    /// whether there are any.
+    /// Takes out the flows of a bucket that have expired, into `expired`, which must be empty.
+    /// Returns whether there are any.
     ///
-    /// A bucket in which nothing is due is only looked at, not into, as long as the pressure is low;
-    /// unless `closely`. Each flow that goes relieves the pressure. Finished flows stay for `linger`
-    /// milliseconds.
+    /// A bucket in which nothing is due is only looked at, not into, as long as the pressure is
+    /// low; unless `closely`. Each flow that goes relieves the pressure. Finished flows stay for
+    /// `linger` milliseconds.
     pub(crate) fn expire(
         &self,
         bucket: usize,

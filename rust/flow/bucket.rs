@@ -10,10 +10,11 @@
 //!              primary slots          spill slot
 //! ```
 //!
-//! A bucket has primary slots for four flows, and handles of the spill slots of further ones. The hash of
-//! a key says which primary slot is its flow's if no other flow has it: so a packet's CPU can fetch that
-//! one together with the bucket, before it knows what is in either. Each primary slot and each handle has
-//! seven bits of the hash as its tag, so that a look-up reads no flow but, nearly always, the right one.
+//! A bucket has primary slots for four flows, and handles of the spill slots of further ones. The
+//! hash of a key says which primary slot is its flow's if no other flow has it: so a packet's CPU
+//! can fetch that one together with the bucket, before it knows what is in either. Each primary
+//! slot and each handle has seven bits of the hash as its tag, so that a look-up reads no flow but,
+//! nearly always, the right one.
 
 use core::{
     num::NonZeroU8,
@@ -42,12 +43,13 @@ const SPILL_SLOTS: usize = 12;
 
 /// Flows of a bucket at most.
 ///
-/// Of buckets with four flows on average, one in a million would need more, if keys are spread at random
-/// (Poisson distribution).
+/// Of buckets with four flows on average, one in a million would need more, if keys are spread at
+/// random (Poisson distribution).
 pub(crate) const SLOTS: usize = PRIMARY_SLOTS + SPILL_SLOTS;
 
 /// Of `flows` flows in a full cache, how many find no free primary slot: by Poisson's distribution
-/// 0.195 of them, with a deviation of 0.305 times the root of `flows`. Five times the deviation is in it.
+/// 0.195 of them, with a deviation of 0.305 times the root of `flows`. Five times the deviation is
+/// in it.
 pub(crate) const fn spill_slots_for(flows: usize) -> usize {
     flows / 5 + 128
 }
@@ -91,8 +93,8 @@ pub(crate) enum Vacancy<A: Address> {
 ///
 /// # Invariants
 ///
-/// The handles in `spill` come first, then the empty ones; there are none as long as a primary slot is
-/// vacant. A primary slot without a tag is vacant.
+/// The handles in `spill` come first, then the empty ones; there are none as long as a primary slot
+/// is vacant. A primary slot without a tag is vacant.
 #[repr(C)]
 pub(crate) struct Bucket<A: Address> {
     /// Not later than the earliest deadline of a flow in it.
@@ -118,8 +120,8 @@ impl<A: Address> Bucket<A> {
         self.tags == [None; PRIMARY_SLOTS] && matches!(self.spill.first(), Some(None))
     }
 
-    /// Looks for a slot for the flow with `bits`: its own primary slot, another one, or the spill slot that
-    /// `free_spill` gives, which is asked only if the bucket can hold a further handle.
+    /// Looks for a slot for the flow with `bits`: its own primary slot, another one, or the spill
+    /// slot that `free_spill` gives, which is asked only if the bucket can hold a further handle.
     #[inline]
     pub(crate) fn vacancy(
         &self,
@@ -247,9 +249,9 @@ where
         }
     }
 
-    /// Takes the flows out of a bucket of which `leaves` holds, and returns how many. Flows in spill slots
-    /// move to the primary slots that become vacant, so that no more spill slots are used than need be.
-    /// Those that become free are passed to `free_spill`.
+    /// Takes the flows out of a bucket of which `leaves` holds, and returns how many. Flows in
+    /// spill slots move to the primary slots that become vacant, so that no more spill slots are
+    /// used than need be. Those that become free are passed to `free_spill`.
     pub(crate) fn take(
         &self,
         bucket: &mut Bucket<A>,

@@ -9,7 +9,7 @@
 //!                            +-+ packet                   packet  +-+  |
 //!                            |                               no SYN    |
 //!                            |                                         |
-//!        inactive, active, overflow, flushed      quiet for 1 s, SYN, its room is needed
+//!        inactive, active, overflow, flushed      quiet for 1 s, SYN, its slot is needed
 //!                            |                                         |
 //!                            +------------> exported <-----------------+
 //! ```
@@ -38,12 +38,13 @@ pub(crate) const TCP_SYN: u32 = 0x02;
 /// What is accounted of a packet, or of several at once, beside the key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Packets on the wire: more than one when the kernel has aggregated them (GRO), or when they were joined.
+    /// Packets on the wire: more than one when the kernel has aggregated them (GRO), or when they
+    /// were joined.
     pub(crate) packets: u32,
     /// Layer-3 bytes of all of them.
     pub(crate) bytes: u32,
-    /// TCP flags, 0 for other protocols; eight bits, in as many as the other numbers have, or there would be padding to
-    /// be copied for each packet.
+    /// TCP flags, 0 for other protocols; eight bits, in as many as the other numbers have, or there
+    /// would be padding to be copied for each packet.
     pub(crate) tcp_flags: u32,
 }
 
@@ -51,9 +52,9 @@ impl Counts {
     /// Bytes of packets that are accounted as one: no more than one packet can have.
     const JOINED_MAX: u32 = 65_535;
 
-    /// Adds another packet of the same flow, if to account both at once comes to the same as one after the other:
-    /// if neither begins nor ends a connection, and they are not too many bytes for a flow that is to end before
-    /// its counter does. Returns whether it did.
+    /// Adds another packet of the same flow, if to account both at once comes to the same as one
+    /// after the other: if neither begins nor ends a connection, and they are not too many bytes
+    /// for a flow that is to end before its counter does. Returns whether it did.
     #[inline(always)]
     pub(crate) fn join(&mut self, other: Self) -> bool {
         const ENDS: u32 = TCP_SYN | TCP_FIN | TCP_RST;
@@ -125,7 +126,8 @@ impl<A: Address> Flow<A> {
         tcp_flags: 0,
     };
 
-    /// A new flow of its first packets. Every field is set: nothing of a former use of the memory stays.
+    /// A new flow of its first packets. Every field is set: nothing of a former use of the memory
+    /// stays.
     #[inline]
     pub(crate) fn new(key: Key<A>, route: Route<A>, counts: Counts, now: Uptime) -> Self {
         Self {
@@ -228,7 +230,8 @@ mod tests {
         assert!(flow.is_finished());
     }
 
-    /// Packets, whether joined first or added one by one, make the same flow; what would not is not joined.
+    /// Packets, whether joined first or added one by one, make the same flow; what would not is not
+    /// joined.
     #[test]
     fn joined_packets_count_as_each() {
         const ACK: u32 = 0x10;

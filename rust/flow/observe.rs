@@ -12,8 +12,8 @@
 //!
 //! A packet is counted at the first of the chosen points on its way. No mark is left on it: at each
 //! point, its way up to there is known from the point itself, from whether it was forwarded, and
-//! from whether it came in by the loopback device, having gone out before. What a VRF does to the way
-//! is in [`HookFacts`].
+//! from whether it came in by the loopback device, having gone out before. What a VRF does to the
+//! way is in [`HookFacts`].
 
 /// An observation point, one of netfilter's hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,8 @@ pub(crate) struct HookFacts {
     pub(crate) to_here: bool,
     /// It is a copy of what this host sends to a group, to be received here.
     pub(crate) group_copy: bool,
-    /// It was received and routed to the device of a VRF, and that sends it as if it came from here.
+    /// It was received and routed to the device of a VRF, and that sends it as if it came from
+    /// here.
     pub(crate) leaked: bool,
 }
 

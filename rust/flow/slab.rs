@@ -2,9 +2,10 @@
 
 //! Preallocated slots, and handles that own them.
 //!
-//! A handle is to its slot what a `Box` is to its memory, in 24 bits: it cannot be copied, so whoever
-//! has it, has the slot. Who guards a handle by a lock thereby guards the slot, and no slot is
-//! ever in two places. Handles are made once, for all slots, and are kept by whoever may use the slot.
+//! A handle is to its slot what a `Box` is to its memory, in 24 bits: it cannot be copied, so
+//! whoever has it, has the slot. Who guards a handle by a lock thereby guards the slot, and no slot
+//! is ever in two places. Handles are made once, for all slots, and are kept by whoever may use the
+//! slot.
 //!
 //! This is the only file of `flow` with `unsafe` code.
 //!
@@ -63,8 +64,8 @@ impl<T> Handle<T> {
 #[repr(transparent)]
 pub(crate) struct Slot<T>(UnsafeCell<T>);
 
-// SAFETY: A slot is accessed only by its handle: shared references to it come from shared ones to the
-// handle, exclusive references from exclusive ones.
+// SAFETY: A slot is accessed only by its handle: shared references to it come from shared ones to
+// the handle, exclusive references from exclusive ones.
 unsafe impl<T: Send + Sync> Sync for Slot<T> {}
 
 impl<T> Slot<T> {
@@ -85,8 +86,8 @@ impl<T, S: Deref<Target = [Slot<T>]>> Slab<T, S> {
     ///
     /// # Safety
     ///
-    /// The handles must be used with no other slab, and with this one no other handles. `slots` must stand
-    /// for the same memory as long as it lives.
+    /// The handles must be used with no other slab, and with this one no other handles. `slots`
+    /// must stand for the same memory as long as it lives.
     pub(crate) unsafe fn new(slots: S) -> (Self, impl Iterator<Item = Handle<T>>) {
         let count = slots.len().min(SLOTS_MAX);
         let slab = Self {
@@ -98,6 +99,13 @@ impl<T, S: Deref<Target = [Slot<T>]>> Slab<T, S> {
         let handles = (1..=count as u32)
             .filter_map(|index| Some(Handle(NonZeroU32::new(index)?, PhantomData)));
         (slab, handles)
+    }
+
+    /// The same for a test, which keeps them together.
+    #[cfg(test)]
+    pub(crate) fn new_in_test(slots: S) -> (Self, impl Iterator<Item = Handle<T>>) {
+        // SAFETY: Tests have one slab of a type, and use what is made here with it.
+        unsafe { Self::new(slots) }
     }
 
     /// The slot of `handle`.

@@ -61,10 +61,11 @@ impl Uptime {
     }
 }
 
-/// For how many cycles a reading of the clock holds: about a quarter of a millisecond. `counted` cycles
-/// went by in the `elapsed` nanoseconds since the one before.
+/// For how many cycles a reading of the clock holds: about a quarter of a millisecond. `counted`
+/// cycles went by in the `elapsed` nanoseconds since the one before.
 ///
-/// `None` if it is too soon to tell; 0 if the counter stands still or jumps, or if that was long ago.
+/// `None` if it is too soon to tell; 0 if the counter stands still or jumps, or if that was long
+/// ago.
 pub(crate) const fn validity(counted: u64, elapsed: u64) -> Option<u64> {
     /// A power of two, for the division to be the only one.
     const QUARTER: u32 = 18;

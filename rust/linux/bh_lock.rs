@@ -2,8 +2,8 @@
 
 //! A spinlock for data that softirq and process context share.
 //!
-//! The kernel crate's `SpinLock` leaves softirqs on: one that interrupts the owner and wants the lock
-//! would wait for ever.
+//! The kernel crate's `SpinLock` leaves bottom halves enabled: a softirq that interrupts the owner
+//! and wants the lock would wait for ever.
 //!
 //! C header: [`include/linux/spinlock.h`](srctree/include/linux/spinlock.h)
 
@@ -20,7 +20,7 @@ use kernel::{
 
 use crate::bindings;
 
-/// A spinlock that keeps softirqs off this CPU while it is held.
+/// A spinlock that keeps bottom halves disabled on this CPU while it is held.
 ///
 /// Made with [`new_spinlock_bh!`]. May be taken in softirq and in process context, not in hard
 /// interrupts.
@@ -34,42 +34,43 @@ pub(crate) struct CacheAligned<T> {
     pub(crate) data: SpinLockBh<T>,
 }
 
-/// That softirqs are off on this CPU, for `'a`: what runs then is not moved to another one.
+/// That bottom halves are disabled on this CPU, for `'a`: no softirq runs there meanwhile but the
+/// one that this may be in, and what runs is not moved to another CPU.
 #[derive(Clone, Copy)]
 pub(crate) struct BhDisabled<'a>(PhantomData<(&'a (), *mut ())>);
 
-/// Keeps softirqs off on this CPU until it is dropped.
+/// Keeps bottom halves disabled on this CPU until it is dropped.
 ///
 /// # Invariants
 ///
-/// Softirqs are off on this CPU: because this turned them off, if `turned_off`, and else because they were
-/// and stay so.
+/// Bottom halves are disabled on this CPU: because this disabled them, if `disabled`, and else
+/// because they were and stay so.
 pub(crate) struct BhGuard {
-    turned_off: bool,
+    disabled: bool,
     _not_send: PhantomData<*mut ()>,
 }
 
 impl BhGuard {
-    /// Turns softirqs off. Not in hard interrupts.
+    /// Disables bottom halves. Not in hard interrupts.
     pub(crate) fn new() -> Self {
         // SAFETY: Nothing is claimed.
         unsafe { Self::assume_disabled(false) }
     }
 
-    /// Turns softirqs off, unless they `are_off`. Not in hard interrupts.
+    /// Disables bottom halves, unless they `are_disabled`. Not in hard interrupts.
     ///
     /// # Safety
     ///
-    /// If `are_off` they must be off on this CPU, and stay so until this is dropped.
+    /// If `are_disabled` they must be disabled on this CPU, and stay so until this is dropped.
     #[inline(always)]
-    pub(super) unsafe fn assume_disabled(are_off: bool) -> Self {
-        if !are_off {
+    pub(super) unsafe fn assume_disabled(are_disabled: bool) -> Self {
+        if !are_disabled {
             // SAFETY: Not a hard interrupt, by the requirements of this function.
             unsafe { bindings::netflow_local_bh_disable() }
         }
         // INVARIANT: Either by the requirements of this function, or just turned off.
         Self {
-            turned_off: !are_off,
+            disabled: !are_disabled,
             _not_send: PhantomData,
         }
     }
@@ -84,7 +85,7 @@ impl BhGuard {
 impl Drop for BhGuard {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.turned_off {
+        if self.disabled {
             // SAFETY: By the type invariant it was this that turned them off.
             unsafe { bindings::netflow_local_bh_enable() }
         }
@@ -94,37 +95,37 @@ impl Drop for BhGuard {
 /// The guard of a [`SpinLockBh`].
 pub(crate) type SpinLockBhGuard<'a, T> = Guard<'a, T, SpinLockBhBackend>;
 
-/// Takes the lock where softirqs are off already, which makes it cheaper.
+/// Takes the lock where bottom halves are disabled already, which takes less time.
 #[inline(always)]
 pub(crate) fn lock_with<'a, T>(
     lock: &'a SpinLockBh<T>,
-    _softirqs: BhDisabled<'a>,
+    _bh: BhDisabled<'a>,
 ) -> SpinLockBhGuard<'a, T> {
     let state = core::ptr::from_ref(lock).cast_mut().cast();
-    // SAFETY: A `Lock` begins with its state (it is `repr(C)`), which is initialised. No softirq can
-    // interrupt the owner on this CPU: they are off for as long as the guard can live.
+    // SAFETY: A `Lock` begins with its state (it is `repr(C)`), which is initialised. No softirq
+    // can interrupt the owner on this CPU: they are off for as long as the guard can live.
     unsafe { bindings::netflow_spin_lock(state) };
     // SAFETY: The lock was just taken, in the way that is stated.
-    unsafe { Guard::new(lock, Softirqs::WereOff) }
+    unsafe { Guard::new(lock, OnUnlock::KeepBhDisabled) }
 }
 
-/// What unlocking does to softirqs.
+/// What unlocking does.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Softirqs {
-    /// Taking the lock has turned them off: on again.
-    CpuDead,
-    /// They were off before, and stay so.
-    WereOff,
+pub(crate) enum OnUnlock {
+    /// Taking the lock has disabled bottom halves: enables them.
+    EnableBh,
+    /// They were disabled before, and stay so.
+    KeepBhDisabled,
 }
 
 /// The backend of [`SpinLockBh`]: `spin_lock_bh()`.
 pub(crate) struct SpinLockBhBackend;
 
-// SAFETY: `spinlock_t` ensures mutual exclusion. `relock` is the default one, which turns softirqs off
-// and says so in the guard's state.
+// SAFETY: `spinlock_t` ensures mutual exclusion. `relock` is the default one, which
+// disables bottom halves and says so in the guard's state.
 unsafe impl Backend for SpinLockBhBackend {
     type State = bindings::spinlock_t;
-    type GuardState = Softirqs;
+    type GuardState = OnUnlock;
 
     #[inline]
     unsafe fn init(ptr: *mut Self::State, name: *const c_char, key: *mut bindings::lock_class_key) {
@@ -134,27 +135,27 @@ unsafe impl Backend for SpinLockBhBackend {
     }
 
     #[inline]
-    unsafe fn lock(ptr: *mut Self::State) -> Softirqs {
+    unsafe fn lock(ptr: *mut Self::State) -> OnUnlock {
         // SAFETY: `ptr` is valid and initialised by the requirements of this function.
         unsafe { bindings::netflow_spin_lock_bh(ptr) };
-        Softirqs::CpuDead
+        OnUnlock::EnableBh
     }
 
     #[inline]
-    unsafe fn try_lock(ptr: *mut Self::State) -> Option<Softirqs> {
+    unsafe fn try_lock(ptr: *mut Self::State) -> Option<OnUnlock> {
         // SAFETY: `ptr` is valid and initialised by the requirements of this function.
         let locked = unsafe { bindings::netflow_spin_trylock_bh(ptr) };
-        (locked != 0).then_some(Softirqs::CpuDead)
+        (locked != 0).then_some(OnUnlock::EnableBh)
     }
 
     #[inline]
-    unsafe fn unlock(ptr: *mut Self::State, bh: &Softirqs) {
+    unsafe fn unlock(ptr: *mut Self::State, on_unlock: &OnUnlock) {
         // SAFETY: `ptr` is valid and the caller owns the lock by the requirements of this function;
         // it is released as it was taken.
         unsafe {
-            match bh {
-                Softirqs::CpuDead => bindings::netflow_spin_unlock_bh(ptr),
-                Softirqs::WereOff => bindings::netflow_spin_unlock(ptr),
+            match on_unlock {
+                OnUnlock::EnableBh => bindings::netflow_spin_unlock_bh(ptr),
+                OnUnlock::KeepBhDisabled => bindings::netflow_spin_unlock(ptr),
             }
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The clocks `CLOCK_BOOTTIME` and `CLOCK_REALTIME`, and what tells how much time has passed without
-//! reading one: the cycle counter of the CPU and the count of ticks.
+//! The clocks `CLOCK_BOOTTIME` and `CLOCK_REALTIME`, and what tells how much time has passed
+//! without reading one: the cycle counter of the CPU and the count of ticks.
 //!
 //! C headers: [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h),
 //! [`include/asm-generic/timex.h`](srctree/include/asm-generic/timex.h)

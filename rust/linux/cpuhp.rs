@@ -28,7 +28,8 @@ use kernel::{
 use super::rwonce::RwOnce;
 use crate::bindings;
 
-/// A CPU that is offline, and stays so for `'a`: no code runs there. Whoever has this is the only one.
+/// A CPU that is offline, and stays so for `'a`: no code runs there. Whoever has this is the only
+/// one.
 pub(crate) struct DeadCpu<'a> {
     cpu: u32,
     /// Not to be sent to another thread, which would not wait for `'a` to end.
@@ -76,7 +77,8 @@ impl<T: CpuDead> State<T> {
         if self.registered.xchg(true, Full) {
             return Err(EBUSY);
         }
-        // SAFETY: The function is for nodes of an `Instance<T>`, as are all that are added to this state.
+        // SAFETY: The function is for nodes of an `Instance<T>`, as are all that are added to this
+        // state.
         let state = unsafe { bindings::netflow_cpuhp_setup(Some(cpu_dead::<T>)) };
         to_result(state)?;
         // CAST: Not negative.
@@ -100,11 +102,13 @@ impl<T: CpuDead> Drop for Registration<T> {
     }
 }
 
-/// That a `T` is told, until this is dropped: on return it is not being told any more. Process context.
+/// That a `T` is told, until this is dropped: on return it is not being told any more. Process
+/// context.
 ///
 /// # Invariants
 ///
-/// `node` is in the list of the state `number`, which cannot go meanwhile as `instances` counts this.
+/// `node` is in the list of the state `number`, which cannot go meanwhile as `instances` counts
+/// this.
 pub(crate) struct Instance<T: CpuDead> {
     node: KBox<Node<T>>,
     number: u32,
@@ -128,11 +132,12 @@ impl<T: CpuDead> Instance<T> {
             target,
         };
         let node = KBox::new(node, GFP_KERNEL_ACCOUNT)?;
-        // Counted first, so that the number which is read then is valid until the count is taken back.
+        // Counted first, so that the number which is read then is valid until the count is taken
+        // back.
         state.instances.fetch_add(1, Full);
         let number = state.number.read();
-        // SAFETY: The node is new, and is not moved or freed before it is taken out. The kernel refuses
-        // the number 0.
+        // SAFETY: The node is new, and is not moved or freed before it is taken out. The kernel
+        // refuses the number 0.
         let result = to_result(unsafe { bindings::netflow_cpuhp_add(number, node.node.get()) });
         if let Err(error) = result {
             state.instances.fetch_add(-1, Full);
@@ -161,7 +166,8 @@ impl<T: CpuDead> Drop for Instance<T> {
 ///
 /// `node` must be that of a [`Node<T>`] in the list; `cpu` must be offline until this returns.
 unsafe extern "C" fn cpu_dead<T: CpuDead>(cpu: c_uint, node: *mut bindings::hlist_node) -> c_int {
-    // SAFETY: It is the first field, by the requirements of this function; being in the list, it lives.
+    // SAFETY: It is the first field, by the requirements of this function; being in the list, it
+    // lives.
     let node = unsafe { &*node.cast::<Node<T>>() };
     let mut cpu = DeadCpu {
         cpu,

@@ -9,16 +9,16 @@ use core::net::Ipv4Addr;
 use super::netns::Netns;
 use crate::bindings;
 
-/// Index of the loopback interface in each namespace (`LOOPBACK_IFINDEX`): to the FIB the input interface
-/// of what this host sends.
+/// Index of the loopback interface in each namespace (`LOOPBACK_IFINDEX`): to the FIB the input
+/// interface of what this host sends.
 pub(crate) const LOOPBACK_IFINDEX: u32 = bindings::NETFLOW_LOOPBACK_IFINDEX;
 
-/// What the FIB is asked with: all that a rule of policy routing may ask for (`struct flowi4`). Addresses
-/// and ports are as they lie in a packet.
+/// What the FIB is asked with: all that a rule of policy routing may ask for (`struct flowi4`).
+/// Addresses and ports are as they lie in a packet.
 pub(crate) use bindings::fib_query as Query;
 
-/// What the FIB has said, all zero if it has no route: the fields of a `struct fib_result` that may be
-/// kept when RCU's read lock is not.
+/// What the FIB has said, all zero if it has no route: the fields of a `struct fib_result` that may
+/// be kept when RCU's read lock is not.
 pub(crate) use bindings::fib_route as Route;
 
 impl Route {
@@ -47,16 +47,16 @@ pub(crate) fn to_be32(address: Ipv4Addr) -> bindings::__be32 {
     u32::from_ne_bytes(address.octets())
 }
 
-/// Answers questions about one packet, in the VRF of the device with the index `l3mdev_of` (0 for none):
-/// the answer to the first goes into the first of `routes`, and so on. Any context.
+/// Answers questions about one packet, in the VRF of the device with the index `l3mdev_of` (0 for
+/// none): the answer to the first goes into the first of `routes`, and so on. Any context.
 ///
 /// All of them in one call, as it takes long to find out what rules may ask for beside the query.
 #[inline(always)]
 pub(crate) fn lookup(netns: &Netns, l3mdev_of: u32, queries: &[Query], routes: &mut [Route]) {
     let n = queries.len().min(routes.len());
     // CAST: A few.
-    // SAFETY: The namespace is valid by the invariant of `Netns`; `n` queries can be read, and as many
-    // routes be written.
+    // SAFETY: The namespace is valid by the invariant of `Netns`; `n` queries can be read, and as
+    // many routes be written.
     unsafe {
         bindings::netflow_fib_lookup(
             netns.as_ptr(),

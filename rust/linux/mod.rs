@@ -2,8 +2,8 @@
 
 //! What this module needs of Linux and the kernel crate does not offer: one file for each noun.
 //!
-//! The interfaces are safe, and as narrow as their users need them: no general `sk_buff`, no general
-//! socket. They know nothing of flows. Nearly all `unsafe` code of the module is here.
+//! The interfaces are safe, and as narrow as their users need them: no general `sk_buff`, no
+//! general socket. They know nothing of flows. Nearly all `unsafe` code of the module is here.
 
 pub(crate) mod bh_lock;
 pub(crate) mod clock;
@@ -48,7 +48,8 @@ pub(crate) fn cond_resched_at(turn: usize) {
 /// Makes the CPU fetch what will be written soon. Any context.
 #[inline(always)]
 pub(crate) fn prefetch_for_write<T>(what: *const T) {
-    // A call takes longer than what it does. All CPUs of this kind know the instruction, or ignore it.
+    // A call takes longer than what it does. All CPUs of this kind know the instruction, or ignore
+    // it.
     #[cfg(target_arch = "x86_64")]
     // SAFETY: A prefetch has no effect on anything, wherever it points.
     unsafe {

@@ -119,8 +119,8 @@ impl<T: Inspect> Hooks<T> {
         Ok(())
     }
 
-    /// Removes the hook functions that are not at one of `keep`; on return no CPU is in them any more.
-    /// Process context.
+    /// Removes the hook functions that are not at one of `keep`; on return no CPU is in them any
+    /// more. Process context.
     pub(crate) fn retain(&mut self, keep: impl Fn(Hook) -> bool) {
         let mut removed = [const { None }; Hook::ALL.len()];
         let mut any = false;
@@ -181,11 +181,11 @@ unsafe extern "C" fn hook_fn<T: Inspect, const HOOK: usize>(
     skb: *mut bindings::sk_buff,
     state: *const bindings::nf_hook_state,
 ) -> c_uint {
-    // SAFETY: It is the pointer of an `Arc` that lives until the hook is unregistered and an RCU grace
-    // period has passed, by the invariant of `Hooks`.
+    // SAFETY: It is the pointer of an `Arc` that lives until the hook is unregistered and an RCU
+    // grace period has passed, by the invariant of `Hooks`.
     let target = unsafe { ArcBorrow::from_raw(target.cast_const().cast::<T>()) };
-    // SAFETY: Netfilter hands over a packet that nobody else changes and a state, neither null, under
-    // the RCU read lock.
+    // SAFETY: Netfilter hands over a packet that nobody else changes and a state, neither null,
+    // under the RCU read lock.
     let packet = unsafe {
         Packet::new(
             NonNull::new_unchecked(skb),

@@ -38,8 +38,9 @@ use crate::bindings;
 
 /// A network namespace, which is not freed before the last of these is dropped.
 ///
-/// It does not keep the namespace alive: when nobody else uses that, [`State::stop`] is called and the
-/// state dropped, and what holds one of these must go with the state. The namespace waits for it.
+/// It does not keep the namespace alive: when nobody else uses that, [`State::stop`] is called and
+/// the state dropped, and what holds one of these must go with the state. The namespace waits for
+/// it.
 ///
 /// # Invariants
 ///
@@ -68,8 +69,8 @@ impl Netns {
         unsafe { bindings::netflow_net_inum(self.as_ptr()) }
     }
 
-    /// Whether it belongs to the initial user namespace, so that only the root of the system, and not
-    /// just any user, can have made it.
+    /// Whether it belongs to the initial user namespace, so that only the root of the system, and
+    /// not just any user, can have made it.
     pub(crate) fn is_of_init_user_ns(&self) -> bool {
         // SAFETY: Valid by the type invariant.
         unsafe { bindings::netflow_net_is_of_init_user_ns(self.as_ptr()) }
@@ -94,8 +95,9 @@ pub(crate) trait State: Sized + Send + Sync + 'static {
     fn stop(&self);
 }
 
-/// What `init` puts into the slot of a namespace, and `exit` takes out. The order of the fields is the
-/// order in which they go: the state first, then `users`, which waits for all that the state has left.
+/// What `init` puts into the slot of a namespace, and `exit` takes out. The order of the fields is
+/// the order in which they go: the state first, then `users`, which waits for all that the state
+/// has left.
 struct Slot<T> {
     state: Arc<T>,
     _users: Owner,
@@ -173,7 +175,8 @@ impl<T: State> PerNet<T> {
     unsafe fn slot(&self, net: *const bindings::net) -> *mut *mut c_void {
         // SAFETY: The number was written at registration and is constant since.
         let id = unsafe { *self.id.get() };
-        // SAFETY: `net` is valid, and `id` a registered number, by the requirements of this function.
+        // SAFETY: `net` is valid, and `id` a registered number, by the requirements of this
+        // function.
         unsafe { bindings::netflow_net_generic(net, id) }.cast()
     }
 
@@ -185,8 +188,8 @@ impl<T: State> PerNet<T> {
     unsafe extern "C" fn init(net: *mut bindings::net) -> c_int {
         from_result(|| {
             let users = Owner::new()?;
-            // INVARIANT: `exit` drops `users`, and so waits for this one, before the namespace is freed;
-            // so does an error here.
+            // INVARIANT: `exit` drops `users`, and so waits for this one, before the namespace is
+            // freed; so does an error here.
             let netns = Netns {
                 net: NonNull::new(net).ok_or(EINVAL)?,
                 _user: users.user(),
@@ -199,8 +202,8 @@ impl<T: State> PerNet<T> {
                 },
                 GFP_KERNEL_ACCOUNT,
             )?;
-            // SAFETY: The kernel calls this after it has reserved the slot in a valid namespace, and
-            // nobody else uses the slot yet.
+            // SAFETY: The kernel calls this after it has reserved the slot in a valid namespace,
+            // and nobody else uses the slot yet.
             unsafe { *T::pernet().slot(net) = slot.into_foreign() };
             Ok(0)
         })
@@ -238,8 +241,8 @@ impl<T: State> PerNet<T> {
 
 /// That a [`PerNet`] is registered.
 ///
-/// Dropping it stops and drops the states of all namespaces. Whoever can ask for a state, as a netlink
-/// family, must be gone before.
+/// Dropping it stops and drops the states of all namespaces. Whoever can ask for a state, as a
+/// netlink family, must be gone before.
 ///
 /// # Invariants
 ///

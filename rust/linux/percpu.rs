@@ -103,8 +103,8 @@ impl<T> Drop for Allocation<T> {
 /// A `T` for each CPU, all zero at first, shared by reference.
 pub(crate) struct PerCpu<T: Zeroable + Sync>(Allocation<T>);
 
-// SAFETY: A per-CPU allocation may be used and freed from any thread, and a `T` is shared by reference
-// only. It needs no drop.
+// SAFETY: A per-CPU allocation may be used and freed from any thread, and a `T` is shared by
+// reference only. It needs no drop.
 unsafe impl<T: Zeroable + Sync> Send for PerCpu<T> {}
 
 // SAFETY: As above.
@@ -136,13 +136,13 @@ impl<T: Zeroable + Sync> PerCpu<T> {
     }
 }
 
-/// A `T` for each CPU, used by that CPU alone, while its bottom halves are disabled, and by one at a time:
-/// who uses it and calls someone that wants to use it too, has that one refused.
+/// A `T` for each CPU, used by that CPU alone, while its bottom halves are disabled, and by one at
+/// a time: who uses it and calls someone that wants to use it too, has that one refused.
 ///
 /// # Invariants
 ///
-/// Each CPU's memory holds an initialised [`Exclusive<T>`]. Its value is referred to only by an [`InUse`],
-/// or, by who knows alone of all this, exclusively.
+/// Each CPU's memory holds an initialised [`Exclusive<T>`]. Its value is referred to only by an
+/// [`InUse`], or, by who knows alone of all this, exclusively.
 pub(crate) struct PerCpuExclusive<T: Send>(Allocation<Exclusive<T>>);
 
 #[repr(C)]
@@ -151,8 +151,8 @@ struct Exclusive<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: A `T` is used by one thread at a time, by the type invariant, and may be sent there. It needs
-// no drop.
+// SAFETY: A `T` is used by one thread at a time, by the type invariant, and may be sent there. It
+// needs no drop.
 unsafe impl<T: Send> Send for PerCpuExclusive<T> {}
 
 // SAFETY: As above.
@@ -177,8 +177,8 @@ impl<T: Send> PerCpuExclusive<T> {
     /// That of this CPU. `None` for someone who uses it already, further up the stack.
     #[inline(always)]
     pub(crate) fn get<'a>(&'a self, bh: BhDisabled<'a>) -> Option<InUse<'a, T>> {
-        // SAFETY: It is this CPU's, and bottom halves are disabled for `'a`: nobody else uses it meanwhile
-        // but whoever is further up the stack.
+        // SAFETY: It is this CPU's, and bottom halves are disabled for `'a`: nobody else uses it
+        // meanwhile but whoever is further up the stack.
         unsafe { InUse::new(self.0.this(bh)) }
     }
 
@@ -195,7 +195,8 @@ impl<T: Send> PerCpuExclusive<T> {
     /// Those of all CPUs, for the only one who knows of them.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.0.iter().map(|memory| {
-            // SAFETY: As this is borrowed exclusively nobody else uses any, and each is handed out once.
+            // SAFETY: As this is borrowed exclusively nobody else uses any, and each is handed out
+            // once.
             unsafe { &mut *(*memory).value.get() }
         })
     }
@@ -205,7 +206,8 @@ impl<T: Send> PerCpuExclusive<T> {
 ///
 /// # Invariants
 ///
-/// `exclusive` is valid for `'a`, its `in_use` was set by this, and nobody else refers to its value.
+/// `exclusive` is valid for `'a`, its `in_use` was set by this, and nobody else refers to its
+/// value.
 pub(crate) struct InUse<'a, T> {
     exclusive: &'a Exclusive<T>,
     /// Not to be sent to another thread, where bottom halves may be enabled.
@@ -215,14 +217,14 @@ pub(crate) struct InUse<'a, T> {
 impl<'a, T> InUse<'a, T> {
     /// # Safety
     ///
-    /// `exclusive` must be valid for `'a`, and nobody else may use it meanwhile, but callers further up
-    /// the stack.
+    /// `exclusive` must be valid for `'a`, and nobody else may use it meanwhile, but callers
+    /// further up the stack.
     #[inline(always)]
     unsafe fn new(exclusive: *const Exclusive<T>) -> Option<Self> {
         // SAFETY: Valid by the requirements of this function.
         let exclusive = unsafe { &*exclusive };
-        // INVARIANT: As it was not set, no caller further up refers to the value; nobody else does, by the
-        // requirements of this function.
+        // INVARIANT: As it was not set, no caller further up refers to the value; nobody else does,
+        // by the requirements of this function.
         (!exclusive.in_use.replace(true)).then_some(Self {
             exclusive,
             _not_send: PhantomData,

@@ -2,8 +2,8 @@
 
 //! Work in process context every so often, and sooner when someone asks for it.
 //!
-//! A kernel timer queues a work item, which starts the timer again when it is done. A second work item
-//! is queued at once by [`PeriodicWork::kick`].
+//! A kernel timer queues a work item, which starts the timer again when it is done. A second work
+//! item is queued at once by [`PeriodicWork::kick`].
 //!
 //! C header: [`include/linux/workqueue.h`](srctree/include/linux/workqueue.h)
 
@@ -35,8 +35,8 @@ pub(crate) trait PeriodicTask: Send + Sync + 'static {
     /// The regular run. Process context.
     fn run(&self);
 
-    /// A run that was asked for by [`PeriodicWork::kick`]. Returns whether it was of use: if not, kicks
-    /// do nothing until the next regular run. Process context.
+    /// A run that was asked for by [`PeriodicWork::kick`]. Returns whether it was of use: if not,
+    /// kicks do nothing until the next regular run. Process context.
     fn run_kicked(&self) -> bool;
 }
 
@@ -130,8 +130,8 @@ impl<T: PeriodicTask> PeriodicWork<T> {
                 Arc::as_ptr(self).cast_mut(),
             ))
         };
-        // SAFETY: The work is initialised and lives as long as `self`. This is process context, and not the
-        // work itself.
+        // SAFETY: The work is initialised and lives as long as `self`. This is process context, and
+        // not the work itself.
         if unsafe { disable(work) } {
             // SAFETY: What was queued held a reference, which `enqueue` gave up; it will not run.
             drop(unsafe { Arc::from_raw(Arc::as_ptr(self)) });
@@ -158,7 +158,8 @@ impl<T: PeriodicTask> Started<T> {
 }
 
 impl<T: PeriodicTask> Drop for Started<T> {
-    /// Stops it; on return the task does not run any more, nor will it. Process context, not in the task.
+    /// Stops it; on return the task does not run any more, nor will it. Process context, not in the
+    /// task.
     fn drop(&mut self) {
         /// Stops the work of a delayed work.
         ///

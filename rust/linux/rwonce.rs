@@ -3,8 +3,8 @@
 //! A word that one writes and many read, whole, in no order with anything else: `READ_ONCE()` and
 //! `WRITE_ONCE()`.
 //!
-//! A relaxed load of the kernel crate's `Atomic` is the same, but a call into C; this is for what each
-//! packet reads.
+//! A relaxed load of the kernel crate's `Atomic` is the same, but a call into C; this is for what
+//! each packet reads.
 //!
 //! C header: [`include/asm-generic/rwonce.h`](srctree/include/asm-generic/rwonce.h)
 
@@ -16,8 +16,9 @@ use pin_init::Zeroable;
 /// The value of an atomic. Any context.
 #[inline(always)]
 pub(crate) fn read_once(atomic: &Atomic<u64>) -> u64 {
-    // SAFETY: Valid and aligned. As for `RwOnce`: the kernel's own atomics are written by single instructions, on
-    // a 64-bit machine; others may read halves of two values, and both are numbers.
+    // SAFETY: Valid and aligned. As for `RwOnce`: the kernel's own atomics are written by single
+    // instructions, on a 64-bit machine; others may read halves of two values, and both are
+    // numbers.
     unsafe { atomic.as_ptr().cast::<u64>().read_volatile() }
 }
 
@@ -46,8 +47,8 @@ impl<T: Copy> RwOnce<T> {
     /// Reads it. Any context.
     #[inline(always)]
     pub(crate) fn read(&self) -> T {
-        // SAFETY: Valid and aligned. A store at the same time is volatile too: as in C, one or the other
-        // value is read.
+        // SAFETY: Valid and aligned. A store at the same time is volatile too: as in C, one or the
+        // other value is read.
         unsafe { self.0.get().read_volatile() }
     }
 

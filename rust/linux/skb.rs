@@ -22,12 +22,13 @@ use crate::bindings;
 /// What is known only of some packets: those that are for this host, go out, or were bridged.
 pub(crate) use bindings::packet_facts as PacketFacts;
 
-/// A packet that a hook function was handed. Lives only for the call, in which the RCU read lock is held.
+/// A packet that a hook function was handed. Lives only for the call, in which the RCU read lock is
+/// held.
 ///
 /// # Invariants
 ///
-/// `skb` and `state` are what netfilter handed over at `hook`, valid for `'a`. `view` was taken from them,
-/// and the packet does not change during `'a`. The RCU read lock is held for `'a`.
+/// `skb` and `state` are what netfilter handed over at `hook`, valid for `'a`. `view` was taken
+/// from them, and the packet does not change during `'a`. The RCU read lock is held for `'a`.
 pub(crate) struct Packet<'a> {
     skb: NonNull<bindings::sk_buff>,
     state: NonNull<bindings::nf_hook_state>,
@@ -41,8 +42,8 @@ impl<'a> Packet<'a> {
     ///
     /// # Safety
     ///
-    /// Both must be what netfilter handed to a hook function at `hook`, valid for `'a`, and so must the
-    /// RCU read lock be held.
+    /// Both must be what netfilter handed to a hook function at `hook`, valid for `'a`, and so must
+    /// the RCU read lock be held.
     #[inline(always)]
     pub(super) unsafe fn new(
         skb: NonNull<bindings::sk_buff>,
@@ -78,15 +79,16 @@ impl<'a> Packet<'a> {
         self.view.len
     }
 
-    /// The first `N` bytes from the network header on. `None` if the kernel does not have them in one
-    /// piece.
+    /// The first `N` bytes from the network header on. `None` if the kernel does not have them in
+    /// one piece.
     #[inline(always)]
     pub(crate) fn prefix<const N: usize>(&self) -> Option<&[u8; N]> {
         if N > self.view.linear as usize {
             return None;
         }
-        // SAFETY: `linear` bytes at `data` are readable by the type invariant, as long as the packet is
-        // borrowed. So `data` is no null pointer; the compiler is told, or it would check.
+        // SAFETY: `linear` bytes at `data` are readable by the type invariant, as long as the
+        // packet is borrowed. So `data` is no null pointer; the compiler is told, or it would
+        // check.
         unsafe {
             assert_unchecked(!self.view.data.is_null());
             Some(&*self.view.data.cast())
@@ -101,8 +103,8 @@ impl<'a> Packet<'a> {
     ) -> &'b [u8] {
         let wanted = N.min(self.view.len as usize);
         if wanted <= self.view.linear as usize {
-            // SAFETY: `linear` bytes at `data` are readable by the type invariant, as long as the packet
-            // is borrowed.
+            // SAFETY: `linear` bytes at `data` are readable by the type invariant, as long as the
+            // packet is borrowed.
             return unsafe { slice::from_raw_parts(self.view.data.cast(), wanted) };
         }
         let buffer = buffer.write([0; N]);
@@ -128,24 +130,25 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// Disables bottom halves, if they are not. They mostly are where packets are received; not for a
-    /// packet that comes back from NFQUEUE, or that waited for a multicast route.
+    /// Disables bottom halves, if they are not. They mostly are where packets are received; not for
+    /// a packet that comes back from NFQUEUE, or that waited for a multicast route.
     #[inline(always)]
     pub(crate) fn bh_disabled(&self) -> BhGuard {
-        // SAFETY: The CPU that runs this told whether they are; if so, they stay disabled while the hook
-        // function runs, which is the lifetime of the packet. It does not run in hard interrupts.
+        // SAFETY: The CPU that runs this told whether they are; if so, they stay disabled while the
+        // hook function runs, which is the lifetime of the packet. It does not run in hard
+        // interrupts.
         unsafe { BhGuard::assume_disabled(self.view.bh_disabled != 0) }
     }
 
-    /// Index of the interface that it came in by: in a VRF the enslaved one. The kernel may name one for
-    /// what this host sends, too.
+    /// Index of the interface that it came in by: in a VRF the enslaved one. The kernel may name
+    /// one for what this host sends, too.
     #[inline(always)]
     pub(crate) fn input(&self) -> u32 {
         self.view.input
     }
 
-    /// `skb->skb_iif`: index of the device that received it last, in a VRF that of the VRF; 0 if it was
-    /// made here.
+    /// `skb->skb_iif`: index of the device that received it last, in a VRF that of the VRF; 0 if it
+    /// was made here.
     pub(crate) fn skb_iif(&self) -> u32 {
         // SAFETY: `skb` is valid by the type invariant.
         unsafe { bindings::netflow_skb_iif(self.skb.as_ptr()) }
@@ -203,7 +206,8 @@ impl<'a> Packet<'a> {
         unsafe { bindings::netflow_device(self.state.as_ptr()) }
     }
 
-    /// Gateway of the route that the kernel has found, unspecified if there is none, or none of IPv4.
+    /// Gateway of the route that the kernel has found, unspecified if there is none, or none of
+    /// IPv4.
     pub(crate) fn gateway4(&self) -> Ipv4Addr {
         // SAFETY: `skb` is valid and the RCU read lock held by the type invariant.
         let gateway = unsafe { bindings::netflow_skb_gateway(self.skb.as_ptr()) };

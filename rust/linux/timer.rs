@@ -76,8 +76,8 @@ impl<T: Expire> PinnedTimers<T> {
         unsafe { bindings::netflow_timer_arm(self.timers.this(bh).timer.get()) };
     }
 
-    /// Disarms the timer of a CPU that is offline. The kernel would let it expire on another one, and
-    /// until then, should the CPU come back, [`Self::arm`] would find it armed.
+    /// Disarms the timer of a CPU that is offline. The kernel would let it expire on another one,
+    /// and until then, should the CPU come back, [`Self::arm`] would find it armed.
     pub(crate) fn disarm(&self, cpu: &DeadCpu<'_>) {
         if let Some(timer) = self.timers.of_dead(cpu) {
             // SAFETY: Set up by the type invariant.

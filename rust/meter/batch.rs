@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Back-to-back packets at PREROUTING are accounted in per-CPU batches of up to 16: when a batch is full,
-//! or at the next tick of the system's clock.
+//! Back-to-back packets at PREROUTING are accounted in per-CPU batches of up to 16: when a batch is
+//! full, or at the next tick of the system's clock.
 //!
 //! It takes as long as several packets to fetch a flow that no packet has touched for long. Whoever
-//! enqueues a packet has the CPU fetch its flow; while further packets come, it arrives. What is needed
-//! of a packet is in its [`PendingPacket`]; the packet itself goes on.
+//! enqueues a packet has the CPU fetch its flow; while further packets come, it arrives. What is
+//! needed of a packet is in its [`PendingPacket`]; the packet itself goes on.
 //!
-//! A batch is drained by its own CPU, when it is full, when a packet comes that must not overtake it, or
-//! when its timer expires; by the CPU that takes it offline; and when nobody enqueues any more, by
-//! [`CpuBatches::drop`].
+//! A batch is drained by its own CPU, when it is full, when a packet comes that must not overtake
+//! it, or when its timer expires; by the CPU that takes it offline; and when nobody enqueues any
+//! more, by [`CpuBatches::drop`].
 
 use kernel::{
     prelude::*,
@@ -131,7 +131,8 @@ impl<A: Family> CpuBatch<A> {
     }
 }
 
-/// How far a CPU has come, for those who wait until it has come further. Written by whoever uses its batch.
+/// How far a CPU has come, for those who wait until it has come further. Written by whoever uses
+/// its batch.
 #[derive(Zeroable)]
 struct Progress {
     /// Whether there are packets in the batch.
@@ -148,7 +149,8 @@ pub(super) struct Accounting {
 }
 
 impl Accounting {
-    /// Accounts the packets of a batch, whose CPU is at `progress`, in the order in which they came.
+    /// Accounts the packets of a batch, whose CPU is at `progress`, in the order in which they
+    /// came.
     fn drain<A: Family>(&self, batch: &mut CpuBatch<A>, progress: &Progress, bh: BhDisabled<'_>) {
         let packets = batch.packets.get(..batch.len).unwrap_or_default();
         if packets.is_empty() {
@@ -166,8 +168,8 @@ impl Accounting {
         }
         drop(reservation);
         batch.len = 0;
-        // Whoever sees that a batch was drained sees what became of its packets: pairs with the barrier in
-        // `CpuBatches::wait_until_drained`.
+        // Whoever sees that a batch was drained sees what became of its packets: pairs with the
+        // barrier in `CpuBatches::wait_until_drained`.
         smp_mb(Write);
         progress
             .drained
@@ -226,8 +228,8 @@ impl<A: Family> CpuBatches<A> {
         self.progress.this(bh).is_pending.write(1);
     }
 
-    /// The time for a packet that is accounted at once, on this CPU. What came before it is drained, unless
-    /// that came at the same time.
+    /// The time for a packet that is accounted at once, on this CPU. What came before it is
+    /// drained, unless that came at the same time.
     pub(super) fn uptime(&self, bh: BhDisabled<'_>) -> Uptime {
         let clock = &self.accounting.meter.domain.clock;
         let Some(mut batch) = self.get(bh) else {
@@ -258,8 +260,8 @@ impl<A: Family> CpuBatches<A> {
         }
     }
 
-    /// Returns when the packets are accounted that have come so far, or after 0.1 seconds: where softirqs
-    /// have no time for so long, packets have none either. Process context.
+    /// Returns when the packets are accounted that have come so far, or after 0.1 seconds: where
+    /// softirqs have no time for so long, packets have none either. Process context.
     pub(super) fn wait_until_drained(&self) {
         const TIMEOUT: Delta = Delta::from_millis(100);
 

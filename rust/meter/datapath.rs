@@ -3,9 +3,9 @@
 //! How a packet gets from the hook into the cache.
 //!
 //! ```text
-//!   hook --> Datapath::inspect --> parse --> CpuBatch --> Accounting::drain --> Meter::update --> Cache
-//!                      |                                                          ^
-//!                      +---- inspect_any: what may not wait, Accounting::account -+
+//!   hook --> inspect --> parse --> CpuBatch --> Accounting::drain --> Meter::update --> Cache
+//!               |                                                          ^
+//!               +--> inspect_any: what may not wait, Accounting::account --+
 //! ```
 
 use kernel::{
@@ -66,8 +66,8 @@ use crate::{
     },
 };
 
-/// What the hook functions of an address family work with. The order of the fields is the order in which
-/// they go: no timer uses the batches when what is left in them is accounted.
+/// What the hook functions of an address family work with. The order of the fields is the order in
+/// which they go: no timer uses the batches when what is left in them is accounted.
 pub(crate) struct Datapath<A: Family> {
     timers: PinnedTimers<CpuBatches<A>>,
     batches: Arc<CpuBatches<A>>,
@@ -94,7 +94,8 @@ impl<A: Family> Datapath<A> {
         self.batches.wait_until_drained();
     }
 
-    /// Looks at a packet. What is like most packets stays in here, the rest is for [`Self::inspect_any`].
+    /// Looks at a packet. What is like most packets stays in here, the rest is for
+    /// [`Self::inspect_any`].
     #[inline(always)]
     fn inspect(&self, packet: &Packet<'_>) {
         let flags = self.domain.path_config.flags();
@@ -149,8 +150,8 @@ impl<A: Family> Datapath<A> {
                 return self.enqueue(&mut batch, packet, key, counts, bh);
             }
         }
-        // Where packets are rare there is nothing to gain by waiting, and at some points they are sent in
-        // process context, one by one.
+        // Where packets are rare there is nothing to gain by waiting, and at some points they are
+        // sent in process context, one by one.
         let at = self.batches.uptime(bh);
         let packet_of_flow = self.pending(packet, key, counts);
         self.batches

@@ -63,7 +63,8 @@ impl ObservationDomain {
         )
     }
 
-    /// All accounts. `exporter` is the locked [`Self::exporter`], so that no flow is between two of them.
+    /// All accounts. `exporter` is the locked [`Self::exporter`], so that no flow is between two of
+    /// them.
     pub(crate) fn ledger(&self, exporter: &Exporter, cache: Option<&Cache<Ipv4Addr>>) -> Ledger {
         let accounts = exporter.accounts();
         let evicted = cache.map(Cache::evicted).unwrap_or_default();

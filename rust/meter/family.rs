@@ -60,8 +60,8 @@ pub(crate) trait Family: Address {
     /// Its cache.
     fn cache(meter: &Meter) -> &Cache<Self>;
 
-    /// Reads key and counts of a packet that stands for itself alone and is like most of them: for such
-    /// a packet it comes to the same as [`Self::parse`], for others to nothing.
+    /// Reads key and counts of a packet that stands for itself alone and is like most of them: for
+    /// such a packet it comes to the same as [`Self::parse`], for others to nothing.
     fn parse_plain(packet: &Packet<'_>, input: u32) -> Option<(Key<Self>, Counts)>;
 
     /// Reads key and counts of any packet.
@@ -70,8 +70,8 @@ pub(crate) trait Family: Address {
     /// Gateway of the route that the kernel has found for a packet, unspecified if there is none.
     fn gateway(packet: &Packet<'_>) -> Self;
 
-    /// Asks the FIB for the routes of a flow, in the VRF of the device `l3mdev_of`. The reverse one is
-    /// asked for as if it was sent from here, and without mark. Any context.
+    /// Asks the FIB for the routes of a flow, in the VRF of the device `l3mdev_of`. The reverse one
+    /// is asked for as if it was sent from here, and without mark. Any context.
     fn fib_routes(
         netns: &Netns,
         key: &Key<Self>,

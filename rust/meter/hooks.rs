@@ -57,9 +57,9 @@ pub(super) const fn observation_point(hook: Hook) -> ObservationPoint {
     }
 }
 
-/// At PREROUTING before everything that drops, changes or reassembles packets, but after the hook function
-/// with which a bridge keeps most packets from passing twice. At the others after filters and NAT: seen is
-/// what they let pass, with the addresses of the wire.
+/// At PREROUTING before everything that drops, changes or reassembles packets, but after the hook
+/// function with which a bridge keeps most packets from passing twice. At the others after filters
+/// and NAT: seen is what they let pass, with the addresses of the wire.
 const fn priority(point: ObservationPoint) -> Priority {
     match point {
         ObservationPoint::Prerouting => PRI_FIRST.saturating_add(1),
@@ -93,8 +93,8 @@ fn more_facts(packet: &Packet<'_>, facts: HookFacts) -> HookFacts {
         to_here: more.to_here,
         group_copy: more.group_copy,
         leaked: more.leaked,
-        // vrf_ip_rcv() makes it look as if it came from elsewhere, but it keeps the route by which it was
-        // sent.
+        // vrf_ip_rcv() makes it look as if it came from elsewhere, but it keeps the route by which
+        // it was sent.
         looped: facts.looped || (packet.hook() == Hook::LocalIn && more.output_route),
         ..facts
     }
@@ -111,8 +111,8 @@ pub(super) fn input(packet: &Packet<'_>, is_local: bool) -> u32 {
     }
 }
 
-/// That the packets of an address family are observed, until this is dropped: then no hook function is in
-/// place, and all packets that came before are accounted. Process context.
+/// That the packets of an address family are observed, until this is dropped: then no hook function
+/// is in place, and all packets that came before are accounted. Process context.
 ///
 /// The order of the fields is the order in which things stop.
 pub(crate) struct Observation<A: Family> {
@@ -144,14 +144,15 @@ impl<A: Family> Observation<A> {
             .try_for_each(|point| self.hooks.add(hook(point), priority(point)))
     }
 
-    /// Observes packets at these points alone; on return no CPU is in the hook function of another one.
-    /// Process context.
+    /// Observes packets at these points alone; on return no CPU is in the hook function of another
+    /// one. Process context.
     pub(crate) fn retain(&mut self, points: ObservationPoints) {
         self.hooks
             .retain(|hook| points.has(observation_point(hook)));
     }
 
-    /// Returns when the packets are accounted that have come so far, or after 0.1 seconds. Process context.
+    /// Returns when the packets are accounted that have come so far, or after 0.1 seconds. Process
+    /// context.
     pub(crate) fn wait_until_drained(&self) {
         self.datapath.wait_until_drained();
     }

@@ -95,16 +95,16 @@ impl Meter {
         self.ipv4.budget()
     }
 
-    /// Puts the part of the configuration in force that the cache is concerned with; the flows in it are
-    /// judged by that at once. Process context.
+    /// Puts the part of the configuration in force that the cache is concerned with; the flows in
+    /// it are judged by that at once. Process context.
     pub(crate) fn set(&self, config: &Config) {
         let max_bytes = self.domain.exporter.lock().max_bytes();
         self.ipv4.set_policy(config.policy(max_bytes));
         self.sweep(Sweep::Recheck);
     }
 
-    /// Accounts a packet, which came at `at`. Returns whether the cache is short of slots, so that flows
-    /// had better be exported soon.
+    /// Accounts a packet, which came at `at`. Returns whether the cache is short of slots, so that
+    /// flows had better be exported soon.
     #[inline(always)]
     fn update<A: Family>(
         &self,

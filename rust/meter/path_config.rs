@@ -2,8 +2,8 @@
 
 //! The part of the configuration that the packet path asks for, and that may change meanwhile.
 //!
-//! What is asked for each packet is one word of flags, so that a packet sees all of it as of one moment.
-//! The tables are looked into only if a flag says that there is something in them.
+//! What is asked for each packet is one word of flags, so that a packet sees all of it as of one
+//! moment. The tables are looked into only if a flag says that there is something in them.
 
 use kernel::{
     prelude::*,

@@ -66,15 +66,16 @@ pub(crate) struct FibRoutes<A> {
     pub(crate) is_unicast: bool,
 }
 
-/// Looks up the routes of a flow, the way the kernel will: by the addresses, ToS, mark, input interface,
-/// VRF and ports of the packet, as the rules of policy routing ask for them. Any context.
+/// Looks up the routes of a flow, the way the kernel will: by the addresses, ToS, mark, input
+/// interface, VRF and ports of the packet, as the rules of policy routing ask for them. Any
+/// context.
 ///
-/// Before the kernel has routed the packet, output interface and next hop are those of a unicast route
-/// to the destination; packets that stay here, or go nowhere, have none. Where several next hops
-/// share the load (ECMP), it is one of them. Later, they are what the packet was `routed_to`.
+/// Before the kernel has routed the packet, output interface and next hop are those of a unicast
+/// route to the destination; packets that stay here, or go nowhere, have none. Where several next
+/// hops share the load (ECMP), it is one of them. Later, they are what the packet was `routed_to`.
 ///
-/// The source mask is of the reverse route, without mark: as the reverse-path filter finds it unless
-/// told otherwise.
+/// The source mask is of the reverse route, without mark: as the reverse-path filter finds it
+/// unless told otherwise.
 pub(crate) fn look_up<A: Family>(
     netns: &Netns,
     query: &RouteQuery,

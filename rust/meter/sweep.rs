@@ -55,8 +55,8 @@ impl Sweep {
     }
 }
 
-/// Buckets that are looked into before it is asked anew how full the cache is, which takes the lock of
-/// each shard of the slot budget.
+/// Buckets that are looked into before it is asked anew how full the cache is, which takes the lock
+/// of each shard of the slot budget.
 const BUCKETS_PER_PRESSURE: usize = 1024;
 
 impl Meter {
@@ -69,8 +69,8 @@ impl Meter {
         exported
     }
 
-    /// Walks the whole table, bucket by bucket: the time that it takes is in reading the buckets in order,
-    /// as only those are looked into that have something due.
+    /// Walks the whole table, bucket by bucket: the time that it takes is in reading the buckets in
+    /// order, as only those are looked into that have something due.
     fn sweep_family(&self, cache: &Cache<Ipv4Addr>, sweep: Sweep, exporter: &mut Exporter) -> u32 {
         let mut exported = export_evicted(cache, exporter);
         let (closely, linger) = (sweep != Sweep::Periodic, sweep.linger());

@@ -2,9 +2,9 @@
 
 //! SysUptime as a CPU has read it last.
 //!
-//! Reading the clock takes as long as half of the rest that is done for a packet. Back-to-back packets
-//! take the time of the one before instead, while it is young: up to a quarter of a millisecond, by the
-//! CPU's cycle counter.
+//! Reading the clock takes as long as half of the rest that is done for a packet. Back-to-back
+//! packets take the time of the one before instead, while it is young: up to a quarter of a
+//! millisecond, by the CPU's cycle counter.
 
 use crate::{
     export::clock::Clock,
@@ -36,8 +36,8 @@ pub(super) struct UptimeCache {
 }
 
 impl UptimeCache {
-    /// Whether it may be used. Should the cycle counter stop while the CPU sleeps, as old ones do, the
-    /// next tick ends it.
+    /// Whether it may be used. Should the cycle counter stop while the CPU sleeps, as old ones do,
+    /// the next tick ends it.
     #[inline(always)]
     pub(super) fn is_recent(&self) -> bool {
         cycles().wrapping_sub(self.cycles) < self.validity && jiffies() == self.jiffies
@@ -56,8 +56,8 @@ impl UptimeCache {
         let cycles_after = cycles();
         let uptime = Uptime::from_millis(clock.millis_at(ns));
         let elapsed = ns.wrapping_sub(self.ns);
-        // From after the former reading to before this one: should the machine have been held up between
-        // clock and counter, the counter seems slower than it is, never faster.
+        // From after the former reading to before this one: should the machine have been held up
+        // between clock and counter, the counter seems slower than it is, never faster.
         let counted = cycles_before.wrapping_sub(self.cycles_after);
         // If it is too soon to tell how fast the counter is, the next packet may.
         if let Some(validity) = validity(counted, elapsed) {

@@ -162,8 +162,8 @@ proptest! {
         prop_assert_eq!(accounts.expired(Reason::Inactive), 0);
     }
 
-    /// Datagrams are full but for the last one of a batch, numbered without a gap, whether they were
-    /// accepted or not, and their records tell all of each flow, in the order of the flows.
+    /// Datagrams are full but for the last one of a batch, numbered without a gap, whether they
+    /// were accepted or not, and their records tell all of each flow, in the order of the flows.
     #[test]
     fn datagrams_tell_all(
         flows in vec(totals(), 0..300),
@@ -201,8 +201,8 @@ proptest! {
     }
 }
 
-/// A format that counts datagrams, with the reason and as many bytes for a flow as it has packets, of
-/// which eight fit in.
+/// A format that counts datagrams, with the reason and as many bytes for a flow as it has packets,
+/// of which eight fit in.
 #[derive(Default)]
 struct Bytes {
     payload: Vec<u8>,

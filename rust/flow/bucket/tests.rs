@@ -13,12 +13,9 @@ type FreeSpillSlots = Vec<Handle<Flow<Ipv4Addr>>>;
 
 /// An empty bucket, its memory, and `n` slots to spill into.
 fn bucket(n: usize) -> (Bucket<Ipv4Addr>, Memory, FreeSpillSlots) {
-    // SAFETY: The slabs and their handles stay together.
-    let (primary, mut handles) =
-        unsafe { Slab::new(vec![Slot::new([Flow::VACANT; PRIMARY_SLOTS])]) };
+    let (primary, mut handles) = Slab::new_in_test(vec![Slot::new([Flow::VACANT; PRIMARY_SLOTS])]);
     let vacant = || Slot::new(Flow::VACANT);
-    // SAFETY: As above.
-    let (spill, free_spill) = unsafe { Slab::new((0..n).map(|_| vacant()).collect::<Vec<_>>()) };
+    let (spill, free_spill) = Slab::new_in_test((0..n).map(|_| vacant()).collect::<Vec<_>>());
     let bucket = Bucket::new(handles.next().unwrap());
     (bucket, FlowSlots::new(primary, spill), free_spill.collect())
 }
@@ -108,7 +105,7 @@ fn is_due_with_its_first() {
     assert_eq!(bucket.due, Uptime::from_millis(300));
 }
 
-/// Of keys that fall like raindrops, no more find no primary than there are slots for.
+/// Of keys that are spread at random, no more find no primary slot than there are spill slots for.
 #[test]
 fn there_are_cells_for_all_that_spill() {
     for flows in [1usize, 16, 1000, 28_000, 65_536] {
@@ -133,7 +130,8 @@ fn there_are_cells_for_all_that_spill() {
 }
 
 proptest! {
-    /// Against a plain list: whatever is put in and taken out, both hold the same, and no cell is lost.
+    /// Against a plain list: whatever is put in and taken out, both hold the same, and no cell is
+    /// lost.
     #[test]
     fn behaves_like_a_list(
         spare_cells in 0usize..SLOTS,
