@@ -9,7 +9,7 @@ mod support;
 use clap::Parser;
 use netflowctl::{
     cli::{
-        complaint,
+        usage_error,
         Cli,
         Command,
         Iface, //
@@ -53,7 +53,7 @@ fn interfaces_are_listed() {
 
 #[test]
 fn an_interface_that_is_gone_has_no_name() {
-    let gone = nest(19, &[nla_u32(1, 4_000_000_000), nla_u32(2, 7)]);
+    let gone = nest(11, &[nla_u32(1, 4_000_000_000), nla_u32(2, 7)]);
     let state = || vec![[reply(0, FIRST, 1, &gone), ack(FIRST)].concat()];
     assert_eq!(
         print("netflowctl iface list --json", state()),
@@ -104,7 +104,7 @@ fn a_number_is_needed() {
     ] {
         let words = format!("netflowctl {arguments}");
         let error = Cli::try_parse_from(words.split(' ')).unwrap_err();
-        assert!(complaint(&error).is_some(), "{arguments}");
+        assert!(usage_error(&error).is_some(), "{arguments}");
     }
     let cli = Cli::try_parse_from("netflowctl iface set lo --index 4294967295".split(' '));
     let Command::Iface(Iface::Set { device, index }) = cli.unwrap().command else {

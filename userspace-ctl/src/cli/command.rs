@@ -2,13 +2,15 @@
 
 //! The commands and their arguments.
 
-use super::Set;
+use super::{
+    set::Set,
+    settings::Enable, //
+};
 use crate::{
     address::{
         self,
         DEFAULT_PORT, //
     },
-    settings::Settings,
     uapi::MAX_IFACES, //
 };
 use clap::{
@@ -25,7 +27,7 @@ pub enum Command {
     ///
     /// Memory is reserved for all flows that the cache may hold. What is not given stays as it was
     /// set before, at first as the load parameters of the module say.
-    Enable(Settings),
+    Enable(Enable),
 
     /// Export all flows, then stop accounting packets
     ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A conversation: one request, and the replies to it.
+//! One request at a time, and the replies to it.
 
 use super::{
     attributes,
@@ -8,7 +8,7 @@ use super::{
         GENL_HEADER_LEN,
         HEADER_LEN, //
     },
-    Refusal,
+    KernelError,
     Request, //
 };
 use crate::error::Error;
@@ -59,7 +59,7 @@ pub struct Connection<T> {
 }
 
 impl<T: Transport> Connection<T> {
-    /// Begins to talk.
+    /// A connection without requests so far.
     pub fn new(transport: T) -> Self {
         Self {
             transport,
@@ -102,7 +102,7 @@ impl<T: Transport> Connection<T> {
                     }
                 }
                 Ok(None) => return Ok(found),
-                Err(Error::Refused { refusal, .. }) if refusal.errno == ENOENT => return Ok(None),
+                Err(Error::Refused { error, .. }) if error.errno == ENOENT => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
@@ -119,7 +119,7 @@ pub struct Replies<'a, T> {
 }
 
 impl<T: Transport> Replies<'_, T> {
-    /// The attributes of the next reply, `None` when the kernel has said all.
+    /// The attributes of the next reply, `None` after the last.
     #[allow(clippy::should_implement_trait)] // What it returns lives in the buffer it reads into.
     pub fn next(&mut self) -> Result<Option<&[u8]>, Error> {
         while !self.ended {
@@ -133,7 +133,7 @@ impl<T: Transport> Replies<'_, T> {
         Ok(None)
     }
 
-    /// Reads replies that have nothing to say up to the acknowledgement.
+    /// Skips replies up to the acknowledgement.
     pub fn finish(mut self) -> Result<(), Error> {
         while self.next()?.is_some() {}
         Ok(())
@@ -177,11 +177,11 @@ impl<T: Transport> Replies<'_, T> {
                     _ => HEADER_LEN,
                 };
                 self.ended = true;
-                self.verdict(flags, payload, ERRNO_LEN + echo)
+                self.outcome(flags, payload, ERRNO_LEN + echo)
             }
             NLMSG_DONE => {
                 self.ended = true;
-                self.verdict(flags, payload, ERRNO_LEN)
+                self.outcome(flags, payload, ERRNO_LEN)
             }
             NLMSG_OVERRUN => Err(Error::Malformed("data was lost".to_owned())),
             _ if payload.len() < GENL_HEADER_LEN => {
@@ -193,7 +193,7 @@ impl<T: Transport> Replies<'_, T> {
 
     /// What the last message says: an error number, 0 for success, and behind `offset` the
     /// extended acknowledgement.
-    fn verdict<N>(&self, flags: u16, payload: &[u8], offset: usize) -> Result<Option<N>, Error> {
+    fn outcome<N>(&self, flags: u16, payload: &[u8], offset: usize) -> Result<Option<N>, Error> {
         let code = match payload.first_chunk::<ERRNO_LEN>() {
             Some(bytes) => i32::from_ne_bytes(*bytes),
             // The end of a dump may come without.
@@ -209,7 +209,7 @@ impl<T: Transport> Replies<'_, T> {
         let acknowledgement = acknowledgement.unwrap_or_default();
         Err(Error::Refused {
             request: self.request.name(),
-            refusal: Refusal::decode(&self.request, code, acknowledgement),
+            error: KernelError::decode(&self.request, code, acknowledgement),
         })
     }
 }
