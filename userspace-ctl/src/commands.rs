@@ -186,10 +186,7 @@ fn iface<T: Transport>(
 ) -> Result<(), Error> {
     let index = |device: &Device| Interfaces::open().index(&device.name);
     match command {
-        Iface::Set {
-            device,
-            index: number,
-        } => client.iface_set(index(device)?, *number)?,
+        Iface::Set { device, number } => client.iface_set(index(device)?, *number)?,
         Iface::Del(device) => client.iface_del(index(device)?)?,
         Iface::List => {}
     }

@@ -105,7 +105,7 @@ fn a_module_that_is_not_loaded_is_told() {
         &["set", "expiry", "strict"],
         &["show", "config"],
         &["info", "--prometheus"],
-        &["iface", "set", "lo", "--index", "7"],
+        &["iface", "set", "lo", "--number", "7"],
         &["collector", "add", "192.0.2.1"],
     ] {
         assert_eq!(

@@ -47,7 +47,7 @@ netflowctl info
 netflowctl set active-timeout 60 expiry strict
 netflowctl set observe=prerouting,output engine-id=7
 netflowctl show config
-netflowctl iface set eth0 --index 7
+netflowctl iface set eth0 --number 7
 netflowctl flows
 netflowctl --json flows | jq 'sort_by(-.bytes)[:10]'
 netflowctl --netns blue --json info | jq .packets
