@@ -4,10 +4,7 @@
 
 use super::{
     attributes,
-    request::{
-        GENL_HEADER_LEN,
-        HEADER_LEN, //
-    },
+    request::HEADER_LEN,
     KernelError,
     Request, //
 };
@@ -22,6 +19,19 @@ use netlink_packet_core::{
     NLM_F_CAPPED,
     NLM_F_DUMP_INTR, //
 };
+use netlink_packet_generic::{
+    constants::{
+        CTRL_ATTR_FAMILY_ID,
+        GENL_HDRLEN,
+        GENL_ID_CTRL, //
+    },
+    ctrl::{
+        nlas::GenlCtrlAttrs,
+        GenlCtrl,
+        GenlCtrlCmd, //
+    },
+    GenlMessage, //
+};
 use std::{
     io,
     ops::Range, //
@@ -29,14 +39,6 @@ use std::{
 
 /// Bytes of the error number with which `NLMSG_ERROR` and `NLMSG_DONE` begin.
 const ERRNO_LEN: usize = 4;
-
-/// The controller of generic netlink, which knows the families: `GENL_ID_CTRL` of
-/// linux/genetlink.h and what it takes.
-const CONTROLLER: u16 = 16;
-const CONTROLLER_VERSION: u8 = 2;
-const CTRL_CMD_GETFAMILY: u8 = 3;
-const CTRL_ATTR_FAMILY_ID: u16 = 1;
-const CTRL_ATTR_FAMILY_NAME: u16 = 2;
 
 const ENOENT: i32 = 2;
 
@@ -85,15 +87,17 @@ impl<T: Transport> Connection<T> {
 
     /// Finds the number of a family; `None` if the kernel does not know it.
     pub fn family(&mut self, name: &str) -> Result<Option<u16>, Error> {
-        let mut name = name.as_bytes().to_vec();
-        name.push(0);
-        let request = Request::new("family", CTRL_CMD_GETFAMILY, CONTROLLER_VERSION, &[])
-            .attribute(CTRL_ATTR_FAMILY_NAME, &name);
+        let message = GenlMessage::from_payload(GenlCtrl {
+            cmd: GenlCtrlCmd::GetFamily,
+            nlas: vec![GenlCtrlAttrs::FamilyName(name.to_owned())],
+        });
+        let request = Request::with_payload("family", &message);
         let mut found = None;
-        let mut replies = self.request(CONTROLLER, request)?;
+        let mut replies = self.request(GENL_ID_CTRL, request)?;
         loop {
             match replies.next() {
                 Ok(Some(payload)) => {
+                    // GenlCtrl does not take attributes that a newer kernel may have.
                     for attribute in attributes(payload) {
                         let attribute = attribute?;
                         if attribute.kind == CTRL_ATTR_FAMILY_ID {
@@ -184,10 +188,10 @@ impl<T: Transport> Replies<'_, T> {
                 self.outcome(flags, payload, ERRNO_LEN)
             }
             NLMSG_OVERRUN => Err(Error::Malformed("data was lost".to_owned())),
-            _ if payload.len() < GENL_HEADER_LEN => {
+            _ if payload.len() < GENL_HDRLEN => {
                 Err(Error::Malformed("message without a header".to_owned()))
             }
-            _ => Ok(Some(start + HEADER_LEN + GENL_HEADER_LEN..start + length)),
+            _ => Ok(Some(start + HEADER_LEN + GENL_HDRLEN..start + length)),
         }
     }
 

@@ -7,6 +7,10 @@ use super::{
     Request, //
 };
 use crate::error::reason;
+use netlink_packet_generic::constants::{
+    NL_POLICY_TYPE_ATTR_MAX_VALUE_U,
+    NL_POLICY_TYPE_ATTR_MIN_VALUE_U, //
+};
 use std::{
     fmt,
     io, //
@@ -16,10 +20,6 @@ use std::{
 const ATTR_MSG: u16 = 1;
 const ATTR_OFFS: u16 = 2;
 const ATTR_POLICY: u16 = 4;
-
-/// Limits of an integer in `ATTR_POLICY`, `enum netlink_policy_type_attr` of linux/netlink.h.
-const POLICY_MIN_VALUE_U: u16 = 4;
-const POLICY_MAX_VALUE_U: u16 = 5;
 
 const EPERM: i32 = 1;
 
@@ -71,8 +71,8 @@ fn range(policy: &[u8]) -> Option<(u64, u64)> {
     let (mut min, mut max) = (None, None);
     for attribute in attributes(policy).map_while(Result::ok) {
         match attribute.kind {
-            POLICY_MIN_VALUE_U => min = attribute.uint().ok(),
-            POLICY_MAX_VALUE_U => max = attribute.uint().ok(),
+            NL_POLICY_TYPE_ATTR_MIN_VALUE_U => min = attribute.uint().ok(),
+            NL_POLICY_TYPE_ATTR_MAX_VALUE_U => max = attribute.uint().ok(),
             _ => {}
         }
     }

@@ -12,12 +12,10 @@ use netlink_packet_core::{
     NLM_F_DUMP,
     NLM_F_REQUEST, //
 };
+use netlink_packet_generic::GenlHeader;
 
 /// Bytes of `struct nlmsghdr`.
 pub const HEADER_LEN: usize = 16;
-
-/// Bytes of `struct genlmsghdr`: command, version, two reserved.
-pub const GENL_HEADER_LEN: usize = 4;
 
 /// Numbers and names of the attributes of a set.
 pub type Names = &'static [(u16, &'static str)];
@@ -27,9 +25,10 @@ pub type Names = &'static [(u16, &'static str)];
 pub struct Request {
     name: &'static str,
     dump: bool,
-    set: Names,
     /// The generic-netlink header and the attributes, as they are sent.
     payload: Vec<u8>,
+    /// The set of its attributes, and those of its nests.
+    sets: Vec<Names>,
     /// Where in `payload` an attribute begins, and its name.
     offsets: Vec<(usize, &'static str)>,
 }
@@ -39,11 +38,26 @@ impl Request {
     ///
     /// Errors call it `name`, and its attributes by their names in `set`.
     pub fn new(name: &'static str, command: u8, version: u8, set: Names) -> Self {
+        let header = GenlHeader {
+            cmd: command,
+            version,
+        };
+        Self {
+            sets: vec![set],
+            ..Self::with_payload(name, &header)
+        }
+    }
+
+    /// A request with this generic-netlink header and these attributes, the names of which errors
+    /// do not know.
+    pub fn with_payload(name: &'static str, message: &impl Emitable) -> Self {
+        let mut payload = vec![0; message.buffer_len()];
+        message.emit(&mut payload);
         Self {
             name,
             dump: false,
-            set,
-            payload: vec![command, version, 0, 0],
+            payload,
+            sets: Vec::new(),
             offsets: Vec::new(),
         }
     }
@@ -56,7 +70,7 @@ impl Request {
 
     /// Adds an attribute with these bytes; integers are wanted in the byte order of the machine.
     pub fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
-        self.note(0, kind, self.set);
+        self.note(0, kind, self.own_set());
         append(&mut self.payload, kind, value);
         self
     }
@@ -68,7 +82,8 @@ impl Request {
         set: Names,
         attributes: impl IntoIterator<Item = (u16, Vec<u8>)>,
     ) -> Self {
-        self.note(0, kind, self.set);
+        self.note(0, kind, self.own_set());
+        self.sets.push(set);
         let mut nest = Vec::new();
         for (kind, value) in attributes {
             self.note(NLA_HEADER_SIZE + nest.len(), kind, set);
@@ -76,6 +91,10 @@ impl Request {
         }
         append(&mut self.payload, kind | NLA_F_NESTED, &nest);
         self
+    }
+
+    fn own_set(&self) -> Names {
+        self.sets.first().copied().unwrap_or_default()
     }
 
     /// Notes that an attribute will begin at this distance from the end.
