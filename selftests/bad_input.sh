@@ -104,14 +104,14 @@ done <<'END'
 --active-timeout 604801|active-timeout.*1 to 604800
 --inactive-timeout 0|inactive-timeout.*1 to 604800
 --inactive-timeout 604801|inactive-timeout.*1 to 604800
---inactive-timeout 20 --active-timeout 10|inactive_timeout must not be greater than active_timeout
---inactive-timeout 1801|inactive_timeout must not be greater than active_timeout
+--inactive-timeout 20 --active-timeout 10|inactive-timeout must not be greater than active-timeout
+--inactive-timeout 1801|inactive-timeout must not be greater than active-timeout
 --frobnicate|unexpected argument '--frobnicate'
 surplus|unexpected argument 'surplus'
 END
 if [ -e "$CGROUP" ]; then
 	check "enable with more flows than there is memory for is refused" \
-		refused "not enough memory.*fewer flows with max_flows" with_little_memory netflowctl enable --max-flows 8388608
+		refused "not enough memory.*fewer flows with max-flows" with_little_memory netflowctl enable --max-flows 8388608
 fi
 check "an unknown command is refused" refused "unrecognized subcommand 'frobnicate'" netflowctl frobnicate
 check "an unknown namespace is refused" refused "nowhere" netflowctl --netns nowhere info

@@ -236,3 +236,23 @@ fn nothing_is_set_if_the_kernel_refuses() {
         "set: max-flows can change only while the exporter is disabled: Device or resource busy"
     );
 }
+
+#[test]
+fn errors_name_settings_as_they_are_typed() {
+    for (words, errno, expected) in [
+        (
+            "inactive_timeout must not be greater than active_timeout",
+            22,
+            "set: inactive-timeout must not be greater than active-timeout: Invalid argument",
+        ),
+        (
+            "enable fewer flows with max_flows",
+            12,
+            "set: enable fewer flows with max-flows: Cannot allocate memory",
+        ),
+    ] {
+        let answers = vec![error(FIRST, errno, &text(words))];
+        let run = attempt("netflowctl set expiry lazy", answers);
+        assert_eq!(run.result.unwrap_err().to_string(), expected);
+    }
+}

@@ -116,6 +116,15 @@ impl Request {
         Some(name)
     }
 
+    /// Spells the names of attributes as the specification does. Texts of the kernel may have the
+    /// spelling of C and of load parameters instead: `max_flows`.
+    pub(super) fn spell(&self, text: &str) -> String {
+        let names = self.sets.iter().copied().flatten();
+        names.fold(text.to_owned(), |text, (_, name)| {
+            text.replace(&name.replace('-', "_"), name)
+        })
+    }
+
     /// The message, ready to be sent.
     pub(super) fn encode(&self, family: u16, sequence: u32) -> Vec<u8> {
         let mut header = NetlinkHeader::default();
@@ -201,5 +210,14 @@ mod tests {
         for offset in [0, 16, 24, 36, 40, 64, usize::MAX] {
             assert_eq!(request.attribute_at(offset), None);
         }
+    }
+
+    #[test]
+    fn names_are_spelled_as_specified() {
+        let request = Request::new("test", 3, 1, NAMES).nest(3, INNER, inner());
+        assert_eq!(
+            request.spell("max_flows, port_number: other_words - max-flows"),
+            "max-flows, port-number: other_words - max-flows"
+        );
     }
 }
