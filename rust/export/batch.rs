@@ -6,8 +6,8 @@
 //! Collectors. [`Outcome`] is ordered, so that its account follows from three rules:
 //!
 //! - A datagram has the best outcome of the Collectors that it was sent to.
-//! - A flow has, in a stream, the worst outcome of the datagrams with a record of it: it is exported
-//!   only if all of its records are.
+//! - A flow has, in a stream, the worst outcome of the datagrams with a record of it: it is
+//!   exported only if all of its records are.
 //! - A flow has the best outcome of the streams.
 //!
 //! So each flow ends in one account, with all its packets and bytes.

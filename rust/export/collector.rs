@@ -108,8 +108,8 @@ impl Collectors {
         self.all.iter().flatten()
     }
 
-    /// Adds one. `EEXIST` if it is there already, `ENOSPC` if there are too many, or why there is no
-    /// socket for it.
+    /// Adds one. `EEXIST` if it is there already, `ENOSPC` if there are too many, or why there is
+    /// no socket for it.
     pub(crate) fn add(&mut self, netns: Netns, address: SocketAddrV4) -> Result {
         if self.iter().any(|c| c.address == address) {
             return Err(EEXIST);
@@ -137,8 +137,8 @@ impl Collectors {
         self.all.fill_with(|| None);
     }
 
-    /// From now on sending waits for room in send buffers up to a moment that is `wait` milliseconds
-    /// ahead, whatever is sent until then. After it nothing waits.
+    /// Sets the moment, `wait` milliseconds from now, up to which sending waits for room in send
+    /// buffers. After it nothing waits.
     pub(crate) fn set_deadline(&mut self, wait: Msecs) {
         self.deadline = Deadline::after(wait);
     }

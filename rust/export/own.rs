@@ -16,8 +16,9 @@ use super::collector::{
 
 /// What tells datagrams of the exporter from all others. Any context.
 ///
-/// The exporter writes it when its Collectors change, and sends nothing meanwhile. A datagram that it
-/// sent before may still meet the hook then, and be taken for any other packet if its entry moves.
+/// The exporter writes it when its Collectors change, and sends nothing meanwhile. A datagram that
+/// it sent before may still meet the hook then, and be taken for any other packet if its entry
+/// moves.
 pub(crate) struct OwnDatagrams {
     /// See [`signature`]. 0, which is none, ends the table.
     signatures: [Atomic<u64>; COLLECTORS_MAX],
