@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a network namespace has of this module: nothing but a place to remember, until someone there
-//! asks for more.
+//! What a network namespace has of this module: nothing but a configuration, until someone there asks for
+//! more.
 
-use core::net::SocketAddrV4;
+use core::net::{
+    Ipv4Addr,
+    SocketAddrV4, //
+};
 
 use kernel::{
     new_mutex,
@@ -15,13 +18,19 @@ use kernel::{
 };
 
 use crate::{
-    config::Config,
-    export::exporter::Exporter,
+    config::{
+        Config,
+        IcmpPorts, //
+    },
+    export::{
+        clock::Clock,
+        exporter::Exporter, //
+    },
     flow::ledger::Ledger,
     linux::{
         netlink::{
-            ExtAck, //
-            ExtResult,
+            ExtAck,
+            ExtResult, //
         },
         netns::{
             Netns,
@@ -29,14 +38,14 @@ use crate::{
             State, //
         },
         periodic_work::{
-            Periodic, //
-            PeriodicGuard,
+            PeriodicWork,
+            Started, //
         },
-        watch::Watch, //
     },
-    meter::domain::ObservationDomain,
-    meter::path_config::PathConfig, //
     meter::{
+        domain::ObservationDomain,
+        hooks::Observation,
+        path_config::PathConfig,
         Meter,
         Sweep, //
     },
@@ -56,7 +65,7 @@ pub(crate) struct Namespace {
 
 struct Inner {
     config: Config,
-    /// Since it was first enabled, had a collector or a number for an interface.
+    /// Since the exporter was first enabled, had a collector or a number for an interface.
     domain: Option<Arc<ObservationDomain>>,
     /// While it is enabled.
     running: Option<Running>,
@@ -66,17 +75,17 @@ struct Inner {
 
 /// An enabled exporter. The order of the fields is the order in which things stop.
 struct Running {
-    watch: Watch<Periodic<Meter>>,
-    _tick: PeriodicGuard<Meter>,
-    meter: Drained,
+    ipv4: Observation<Ipv4Addr>,
+    _work: Started<Meter>,
+    meter: FlushOnDrop,
 }
 
-/// A meter whose flows are all exported before it goes.
-struct Drained(Arc<Periodic<Meter>>);
+/// A meter whose flows are all exported when this is dropped.
+struct FlushOnDrop(Arc<Meter>);
 
-impl Drop for Drained {
+impl Drop for FlushOnDrop {
     fn drop(&mut self) {
-        self.0.export(Sweep::Flush);
+        self.0.sweep(Sweep::Flush);
     }
 }
 
@@ -84,7 +93,7 @@ impl Drop for Drained {
 pub(crate) struct Report<'a> {
     /// Whether packets are accounted.
     pub(crate) enabled: bool,
-    /// The settings.
+    /// Its configuration.
     pub(crate) config: Config,
     /// Flows in the cache.
     pub(crate) cached: u32,
@@ -92,6 +101,8 @@ pub(crate) struct Report<'a> {
     pub(crate) created: u64,
     /// All accounts.
     pub(crate) ledger: Ledger,
+    /// The clock of flows and datagrams.
+    pub(crate) clock: Clock,
     /// Collectors, record numbers, and why flows expired; `None` if it was never used.
     pub(crate) exporter: Option<&'a Exporter>,
     /// Numbers of interfaces; `None` if it was never used.
@@ -99,18 +110,35 @@ pub(crate) struct Report<'a> {
 }
 
 impl Inner {
-    /// The exporter, a new one if there is none. Who succeeds with what it is for, keeps it.
+    /// The observation domain, a new one if there is none. Who succeeds with what it is for, keeps it.
     fn domain(&self) -> Result<Arc<ObservationDomain>> {
-        self.domain.clone().map_or_else(ObservationDomain::new, Ok)
+        match &self.domain {
+            Some(domain) => Ok(domain.clone()),
+            None => ObservationDomain::new(clock()),
+        }
     }
 
-    /// Settings, changed by `change` and checked.
-    fn changed(&self, change: impl FnOnce(&mut Config)) -> ExtResult<Config> {
+    /// The configuration, changed by `change` and checked.
+    fn changed(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult<Config> {
         let mut config = self.config;
-        change(&mut config);
-        config.check().map_err(|text| ExtAck::new(EINVAL, text))?;
+        change(&mut config)?;
+        config.check()?;
         Ok(config)
     }
+
+    /// Returns when the packets are accounted that have come so far.
+    ///
+    /// The lock is kept meanwhile, 0.1 seconds at most, so that the batches are there.
+    fn wait_until_drained(&self) {
+        if let Some(running) = &self.running {
+            running.ipv4.wait_until_drained();
+        }
+    }
+}
+
+/// The clock of flows and datagrams.
+fn clock() -> Clock {
+    Clock::new(module_parameters::uptime_offset.value())
 }
 
 /// Puts in force what does not concern the cache.
@@ -118,37 +146,40 @@ fn apply(config: &Config, domain: &ObservationDomain) {
     let mut exporter = domain.exporter.lock();
     exporter.set_engine(config.engine_type, config.engine_id);
     drop(exporter);
+    let icmp_zero = config.icmp_ports == IcmpPorts::Zero;
     domain
         .path_config
-        .set(config.observe, config.icmp_zero, config.count_own);
+        .set(config.observe, icmp_zero, config.count_own);
 }
 
 /// What can be asked of a namespace. Process context.
 impl Namespace {
-    /// Begins to account packets, with the settings as `change` leaves them. `EALREADY` if it does,
+    /// Begins to account packets, with the configuration as `change` leaves it. `EALREADY` if it does,
     /// `ENOMEM` if the cache finds no memory; a refusal changes nothing.
-    pub(crate) fn enable(&self, change: impl FnOnce(&mut Config)) -> ExtResult {
+    pub(crate) fn enable(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult {
         let mut inner = self.inner.lock();
         if inner.running.is_some() {
             return Err(EALREADY.into());
         }
         let config = inner.changed(change)?;
         let domain = inner.domain()?;
-        let meter = Meter::new(self.netns, &config, domain.clone()).map_err(|error| {
+        let meter = Meter::new(self.netns.clone(), &config, domain.clone()).map_err(|error| {
             ExtAck::new(
                 error,
-                c"not enough memory for the cache: ask for fewer flows with max_flows",
+                c"not enough memory for the cache: ask for fewer flows with max-flows",
             )
         })?;
-        let watch = Watch::new(self.netns, meter.clone())
-            .map_err(|error| ExtAck::new(error, c"not enough memory for what each CPU needs"))?;
+        let cpu_memory = c"not enough memory for what each CPU needs";
+        let work = PeriodicWork::new(meter.clone())?;
+        let ipv4 = Observation::new(self.netns.clone(), meter.clone(), work.clone())
+            .map_err(|error| ExtAck::new(error, cpu_memory))?;
         // From here on, to fail is to disable.
         let mut running = Running {
-            watch,
-            _tick: PeriodicGuard::start(meter.clone()),
-            meter: Drained(meter),
+            ipv4,
+            _work: Started::new(work),
+            meter: FlushOnDrop(meter),
         };
-        running.watch.add(config.observe)?;
+        running.ipv4.add(config.observe)?;
         apply(&config, &domain);
         inner.domain = Some(domain);
         inner.config = config;
@@ -157,23 +188,21 @@ impl Namespace {
         Ok(())
     }
 
-    /// Changes the settings; while enabled, in force on return. `EBUSY` for what cannot change then.
-    pub(crate) fn set(&self, change: impl FnOnce(&mut Config)) -> ExtResult {
+    /// Changes the configuration; while enabled, in force on return. `EBUSY` for what cannot change then.
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
         let config = inner.changed(change)?;
         if let (Some(running), Some(domain)) = (&mut inner.running, &inner.domain) {
-            if config.max_flows != inner.config.max_flows {
-                return Err(EBUSY.into());
-            }
+            config.check_change(&inner.config)?;
             // A new hook counts nothing before the switch, an old one nothing after it. A packet that
             // is between two points meanwhile may be counted at both, or at none.
-            if let Err(error) = running.watch.add(config.observe) {
-                running.watch.retain(inner.config.observe);
+            if let Err(error) = running.ipv4.add(config.observe) {
+                running.ipv4.retain(inner.config.observe);
                 return Err(error.into());
             }
             apply(&config, domain);
-            running.watch.retain(config.observe);
+            running.ipv4.retain(config.observe);
             running.meter.0.set(&config);
         }
         inner.config = config;
@@ -203,29 +232,19 @@ impl Namespace {
 
     /// Exports all flows, and returns when they are sent. `ENODATA` if not enabled.
     pub(crate) fn flush(&self) -> Result {
-        self.drain();
+        self.wait_until_drained();
         let (meter, _) = self.meter();
-        meter.ok_or(ENODATA)?.export(Sweep::Flush);
+        meter.ok_or(ENODATA)?.sweep(Sweep::Flush);
         Ok(())
     }
 
-    /// Returns when the packets are accounted that have come so far. See
-    /// [`Draining::wait`](crate::linux::backlog::Settling::wait).
-    pub(crate) fn drain(&self) {
-        let inner = self.inner.lock();
-        let draining = inner
-            .running
-            .as_ref()
-            .map(|running| running.watch.draining());
-        drop(inner);
-        if let Some(draining) = draining {
-            draining.wait();
-        }
+    /// Returns when the packets are accounted that have come so far, or after 0.1 seconds.
+    pub(crate) fn wait_until_drained(&self) {
+        self.inner.lock().wait_until_drained();
     }
 
-    /// What accounts packets now, `None` while disabled; and a number that is another whenever that
-    /// is.
-    pub(crate) fn meter(&self) -> (Option<Arc<Periodic<Meter>>>, u32) {
+    /// The meter, `None` while disabled; and a number that is another whenever it is another meter.
+    pub(crate) fn meter(&self) -> (Option<Arc<Meter>>, u32) {
         let inner = self.inner.lock();
         let meter = inner
             .running
@@ -239,7 +258,7 @@ impl Namespace {
         let mut inner = self.inner.lock();
         let domain = inner.domain()?;
         let mut exporter = domain.exporter.lock();
-        exporter.add_collector(self.netns, address)?;
+        exporter.add_collector(&self.netns, address)?;
         drop(exporter);
         inner.domain = Some(domain);
         Ok(())
@@ -254,9 +273,9 @@ impl Namespace {
 
     /// Tells `to` how things stand.
     pub(crate) fn report<R>(&self, to: impl FnOnce(&Report<'_>) -> R) -> R {
-        self.drain();
         let inner = self.inner.lock();
-        let meter = inner.running.as_ref().map(|running| &**running.meter.0);
+        inner.wait_until_drained();
+        let meter = inner.running.as_ref().map(|running| &*running.meter.0);
         let Some(domain) = &inner.domain else {
             return to(&Report {
                 enabled: false,
@@ -264,6 +283,7 @@ impl Namespace {
                 cached: 0,
                 created: 0,
                 ledger: Ledger::default(),
+                clock: clock(),
                 exporter: None,
                 path_config: None,
             });
@@ -272,9 +292,10 @@ impl Namespace {
         to(&Report {
             enabled: meter.is_some(),
             config: inner.config,
-            cached: meter.map_or(0, |meter| meter.cache().cached()),
-            created: domain.created(),
-            ledger: domain.ledger(&exporter, meter.map(Meter::cache)),
+            cached: meter.map_or(0, |meter| meter.budget().used()),
+            created: domain.statistics.created(),
+            ledger: domain.ledger(&exporter, meter.map(|meter| &meter.ipv4)),
+            clock: domain.clock,
             exporter: Some(&exporter),
             path_config: Some(&domain.path_config),
         })
@@ -287,6 +308,7 @@ impl State for Namespace {
     }
 
     fn new(netns: Netns) -> Result<Arc<Self>> {
+        let is_initial = netns.is_initial();
         let namespace = Arc::pin_init(
             pin_init!(Self {
                 netns,
@@ -302,8 +324,8 @@ impl State for Namespace {
             }),
             GFP_KERNEL_ACCOUNT,
         )?;
-        if netns.is_initial() && module_parameters::enable.value() {
-            namespace.enable(|_| {}).map_err(|extack| {
+        if is_initial && module_parameters::enable.value() {
+            namespace.enable(|_| Ok(())).map_err(|extack| {
                 pr_err!("cannot enable: {}\n", extack.text());
                 extack.error()
             })?;
@@ -328,7 +350,7 @@ impl State for Namespace {
                 ledger.cached.packets.wrapping_add(ledger.pending.packets),
             );
         }
-        if !self.netns.is_of_system() {
+        if !self.netns.is_of_init_user_ns() {
             // Or any user could fill the log.
             return;
         }

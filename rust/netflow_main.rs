@@ -15,7 +15,11 @@
 //! - [`meter`] and [`domain`] join them for a namespace, [`namespace`] starts and stops them.
 //! - [`control`] answers netlink requests.
 
+use core::net::Ipv4Addr;
+
 use kernel::prelude::*;
+
+use meter::family::Family;
 
 mod bindings;
 mod cache;
@@ -58,29 +62,31 @@ module! {
     },
 }
 
-/// The module: what requests and packets find is there while this is. The order of the fields is the order in which it
-/// goes.
+/// The module: what requests and packets find is there while this is. The order of the fields is the order
+/// in which it goes.
 struct Netflow {
     _family: linux::netlink::Registration<namespace::Namespace>,
-    _turned_off: linux::backlog::Registration<linux::periodic_work::Periodic<meter::Meter>>,
+    _cpuhp_ipv4: linux::cpuhp::Registration<meter::datapath::Datapath<Ipv4Addr>>,
 }
 
 impl kernel::Module for Netflow {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        config::Config::from_parameters().check().map_err(|text| {
-            pr_err!("cannot load: {}\n", text);
-            EINVAL
-        })?;
-        let turned_off = meter::CPU_DEAD
+        config::Config::from_parameters()
+            .check()
+            .map_err(|extack| {
+                pr_err!("cannot load: {}\n", extack.text());
+                extack.error()
+            })?;
+        let cpuhp_ipv4 = Ipv4Addr::cpuhp_state()
             .register()
             .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
         let family = namespace::NAMESPACES
             .register()
-            .and_then(linux::netlink::Registration::new)
+            .and_then(|states| control::FAMILY.register(states))
             .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
         Ok(Self {
             _family: family,
-            _turned_off: turned_off,
+            _cpuhp_ipv4: cpuhp_ipv4,
         })
     }
 }

@@ -1,55 +1,101 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How flows make way at once, in softirq, where nothing can be exported: they move to the evicted budget.
+//! How flows leave at once, in softirq, where nothing can be exported: they move to the evict queue, until
+//! the next sweep.
+//!
+//! These are flows that have finished and whose slot is needed, or whose ports begin a new connection; and
+//! the one that is idle longest in a bucket that is full.
 
-use kernel::prelude::*;
+use kernel::{
+    alloc::Flags,
+    prelude::*, //
+};
 
 use super::Cache;
-use crate::flow::{
-    bucket::Bucket,
-    entry::Flow,
-    expiry::LINGER,
-    key::{
-        Address,
-        Key, //
+use crate::{
+    flow::{
+        bucket::Bucket,
+        entry::Flow,
+        expiry::{
+            Reason,
+            LINGER, //
+        },
+        key::{
+            Address,
+            Key, //
+        },
+        ledger::Totals,
+        ring::Ring,
+        uptime::Uptime, //
     },
-    ledger::Totals,
-    ring::Ring, //
-    uptime::Uptime,
-};
-use crate::linux::bh_lock::{
-    lock_with,
-    BhDisabled, //
+    linux::bh_lock::{
+        lock_with,
+        BhDisabled, //
+    },
 };
 
-/// Buckets that are looked into at most, for a finished flow that can make way. In most that are remembered
-/// one still is; those where it has been exported meanwhile are forgotten with the look.
+/// Buckets that are looked into at most, for a finished flow that can be evicted. In most that are
+/// remembered one still is; those where it has been exported meanwhile are forgotten with the look.
 const TRIES: u32 = 64;
 
-/// Flows that had to leave at once.
+/// Flows that were evicted and are to be exported.
 pub(super) struct EvictQueue<A: Address> {
-    pub(super) flows: Ring<KVVec<Flow<A>>>,
-    pub(super) totals: Totals,
+    flows: Ring<KVVec<Flow<A>>>,
+    totals: Totals,
+}
+
+impl<A: Address> EvictQueue<A> {
+    /// A queue for one flow in eight of `max`.
+    pub(super) fn new(max: u32, flags: Flags) -> Result<Self> {
+        const LEN_MIN: u32 = 64;
+
+        let len = (max / 8).max(LEN_MIN) as usize;
+        Ok(Self {
+            flows: Ring::new(KVVec::from_elem(Flow::VACANT, len, flags)?),
+            totals: Totals::default(),
+        })
+    }
 }
 
 impl<A: Address> Cache<A> {
-    /// Makes budget: a flow that has finished and only waits to be exported, if there is one, can do that
-    /// elsewhere.
+    /// What the flows in the evict queue add up to.
+    pub(crate) fn evicted(&self) -> Totals {
+        self.evict_queue.data.lock().totals
+    }
+
+    /// Flows in the evict queue.
+    pub(crate) fn evicted_flows(&self) -> usize {
+        self.evict_queue.data.lock().flows.len()
+    }
+
+    /// Takes the flow out of the evict queue that has been there longest, and why it is there.
+    pub(crate) fn next_evicted(&self) -> Option<(Flow<A>, Reason)> {
+        let mut queue = self.evict_queue.data.lock();
+        let flow = queue.flows.pop()?;
+        queue.totals -= flow.totals();
+        let reason = match flow.is_finished() {
+            true => Reason::Finished,
+            false => Reason::Displaced,
+        };
+        Some((flow, reason))
+    }
+
+    /// Evicts a flow that has finished and only lingers, if there is one, so that its slot is free.
     #[cold]
     pub(super) fn evict_finished(&self, now: Uptime, bh: BhDisabled<'_>) {
-        if lock_with(&self.evicted.data, bh).flows.is_full() {
+        if lock_with(&self.evict_queue.data, bh).flows.is_full() {
             return;
         }
         (0..TRIES)
-            .map_while(|_| self.budget.next_finished(bh))
-            .filter_map(|number| Some((number, self.lines.get(number as usize)?)))
+            .map_while(|_| self.slots.next_finished(bh))
+            .filter_map(|number| Some((number, self.buckets.get(number as usize)?)))
             .any(|(number, line)| {
                 let mut bucket = lock_with(&line.data, bh);
                 self.evict_finished_of(&mut bucket, number, now, bh)
             });
     }
 
-    /// Moves a finished flow of a bucket, if there is one, to the evicted budget.
+    /// Evicts a finished flow of a bucket. Returns whether there was one.
     fn evict_finished_of(
         &self,
         bucket: &mut Bucket<A>,
@@ -65,24 +111,19 @@ impl<A: Address> Cache<A> {
         self.evict(bucket, number, finished.copied(), bh)
     }
 
-    /// Moves the flow of a bucket that is idle longest to the evicted budget.
+    /// Evicts the flow of a bucket that is idle longest.
     #[cold]
-    pub(super) fn evict_idlest(
-        &self,
-        bucket: &mut Bucket<A>,
-        number: u32,
-        bh: BhDisabled<'_>,
-    ) -> bool {
+    pub(super) fn evict_idlest(&self, bucket: &mut Bucket<A>, number: u32, bh: BhDisabled<'_>) {
         let mut idlest: Option<&Flow<A>> = None;
         for flow in self.memory.iter(bucket) {
             if idlest.is_none_or(|other| flow.last.is_before(other.last)) {
                 idlest = Some(flow);
             }
         }
-        self.evict(bucket, number, idlest.copied(), bh)
+        self.evict(bucket, number, idlest.copied(), bh);
     }
 
-    /// Moves a flow from its bucket to the evicted budget. Returns whether there was one, and budget.
+    /// Moves a flow from its bucket to the evict queue. Returns whether there was one, and it fitted.
     fn evict(
         &self,
         bucket: &mut Bucket<A>,
@@ -97,12 +138,12 @@ impl<A: Address> Cache<A> {
         true
     }
 
-    /// Copies a flow to the evicted budget. Returns whether there was budget.
+    /// Copies a flow to the evict queue. Returns whether it fitted.
     pub(super) fn enqueue_evicted(&self, flow: &Flow<A>, bh: BhDisabled<'_>) -> bool {
-        let mut evicted = lock_with(&self.evicted.data, bh);
-        let fits = evicted.flows.push(*flow);
+        let mut queue = lock_with(&self.evict_queue.data, bh);
+        let fits = queue.flows.push(*flow);
         if fits {
-            evicted.totals += flow.totals();
+            queue.totals += flow.totals();
         }
         fits
     }
@@ -118,8 +159,8 @@ impl<A: Address> Cache<A> {
         let taken = self.memory.take(
             bucket,
             |flow| flow.key == *key,
-            |handle| self.push_spill_slot(handle, bh),
+            |slot| self.push_spill_slot(slot, bh),
         );
-        self.budget.release(taken, number, bh);
+        self.slots.release(taken, number, bh);
     }
 }

@@ -1,76 +1,81 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How many more flows there may be: a shard of it for each CPU, so that new flows on two CPUs do not meet.
+//! The slot budget: how many more flows there may be. All caches of a namespace share it.
 //!
-//! A CPU takes from its own shard, and some of another one when that is used up. A flow that leaves gives its
-//! budget back to the shard that has its bucket.
+//! It is divided into shards, for each cache one for each CPU, so that new flows on two CPUs or of two
+//! address families meet at no lock. A CPU reserves slots of its own shard, and some of another one when
+//! its own has none. A flow that leaves releases its slot to the shard of its bucket.
 //!
-//! Each shard remembers in which of its buckets flows have finished: should there be no budget at all, one of
-//! those flows can make way.
+//! Each shard remembers in which of its buckets flows have finished: should no slot be free at all, one of
+//! those flows can be evicted.
 
 use kernel::{
     alloc::Flags,
     prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
     },
 };
 
-use crate::flow::ring::Ring;
-use crate::linux::{
-    bh_lock::{
-        lock_with,
-        new_spinlock_bh,
-        BhDisabled, //
-        CacheAligned,
+use crate::{
+    flow::ring::Ring,
+    linux::{
+        bh_lock::{
+            lock_with,
+            new_spinlock_bh,
+            BhDisabled,
+            CacheAligned, //
+        },
+        percpu::{
+            cpus_online,
+            this_cpu, //
+        },
+        rwonce::read_once,
     },
-    percpu::{
-        cpus_online,
-        this_cpu, //
-    },
-    rwonce::read_once,
 };
 
-/// The most shards, one for each bit of a [`Map`], and the fewest flows that are worth one.
+/// The most shards, one for each bit of a [`ShardSet`], and the fewest flows that are worth one.
 const SHARDS_MAX: usize = u64::BITS as usize;
 const FLOWS_MIN: u32 = 512;
 
-/// How much a CPU takes from another one's shard at a time. While it is on its way, it counts as used.
+/// How many slots a CPU reserves of another one's shard at a time. On their way they count as used.
 const BATCH: u32 = 32;
 
-/// What a CPU has of its own.
 struct Shard {
-    /// How many more flows there may be.
-    budget: u32,
-    /// Buckets in which flows have finished, if they are still there.
+    /// Slots that are free.
+    free: u32,
+    /// Buckets in which flows have finished, if they are still in the cache.
     finished: Ring<KVVec<u32>>,
-    /// Of these, how many were there when the walk before the last one began.
-    before_last: usize,
-    /// The same, of the last one.
-    before_this: usize,
+    /// How many of these were there when the walk before the last one began.
+    before_last_walk: usize,
+    /// How many when the last one began.
+    before_this_walk: usize,
 }
 
 impl Shard {
-    fn new(budget: u32, flags: Flags) -> Result<Self> {
+    fn new(free: u32, flags: Flags) -> Result<Self> {
         Ok(Self {
-            budget,
-            finished: Ring::new(KVVec::from_elem(0, budget as usize, flags)?),
-            before_last: 0,
-            before_this: 0,
+            free,
+            finished: Ring::new(KVVec::from_elem(0, free as usize, flags)?),
+            before_last_walk: 0,
+            before_this_walk: 0,
         })
     }
 
     fn next_finished(&mut self) -> Option<u32> {
-        self.before_last = self.before_last.saturating_sub(1);
-        self.before_this = self.before_this.saturating_sub(1);
+        self.before_last_walk = self.before_last_walk.saturating_sub(1);
+        self.before_this_walk = self.before_this_walk.saturating_sub(1);
         self.finished.pop()
     }
 }
 
-/// Which shards have something: a bit for each, changed under the shard's lock.
+/// A set of shards: a bit for each, changed under the shard's lock, read without.
 #[repr(align(64))]
-struct Map(Atomic<u64>);
+struct ShardSet(Atomic<u64>);
 
 /// The bit of a shard.
 fn bit(shard: usize) -> u64 {
@@ -78,85 +83,181 @@ fn bit(shard: usize) -> u64 {
     1u64.wrapping_shl(shard as u32)
 }
 
-impl Map {
-    fn set(&self, shard: usize) {
+impl ShardSet {
+    fn insert(&self, shard: usize) {
         self.0.add(bit(shard), Relaxed);
     }
 
-    fn clear(&self, shard: usize) {
+    fn remove(&self, shard: usize) {
         self.0.fetch_sub(bit(shard), Relaxed);
     }
 
-    /// The first shard that has something, from `own` on.
+    #[inline(always)]
+    fn is_empty(&self) -> bool {
+        read_once(&self.0) == 0
+    }
+
+    /// The first shard in it, from `own` on.
     fn find(&self, own: usize) -> Option<usize> {
-        let map = self.0.load(Relaxed);
-        if map == 0 {
+        let set = self.0.load(Relaxed);
+        if set == 0 {
             return None;
         }
         // CAST: Less than 64, both of them.
-        let distance = map.rotate_right(own as u32).trailing_zeros() as usize;
+        let distance = set.rotate_right(own as u32).trailing_zeros() as usize;
         Some(own.wrapping_add(distance) % SHARDS_MAX)
     }
 }
 
-/// Room for flows, in shards.
-pub(super) struct SlotBudget {
-    lines: Pin<KVBox<[CacheAligned<Shard>]>>,
-    /// Flows at most.
-    flows: u32,
-    with_free: Map,
-    with_finished: Map,
+/// The slots of all caches of a namespace.
+pub(crate) struct SlotBudget {
+    shards: Pin<KVBox<[CacheAligned<Shard>]>>,
+    /// Flows at most, in all caches together.
+    max: u32,
+    /// How many caches there are, and shards for each: a power of two.
+    caches: usize,
+    shards_per_cache: usize,
+    with_free: ShardSet,
 }
 
 impl SlotBudget {
-    /// Room for `flows`. Process context.
-    pub(super) fn new(flows: u32, flags: Flags) -> Result<Self> {
-        let shards = shards_for(flows);
-        let lines = KVBox::pin_slice(
+    /// Slots for `max` flows in that many caches, at first the same for each. Process context.
+    pub(crate) fn new(max: u32, caches: usize, flags: Flags) -> Result<Arc<Self>> {
+        let shards_per_cache = shards_for(max, caches);
+        let count = shards_per_cache.saturating_mul(caches);
+        // CAST: At most 64.
+        let count_u32 = count as u32;
+        let shards = KVBox::pin_slice(
             |i| {
                 // What does not divide evenly goes to the first ones. CAST: Less than 64.
-                let rounded_up = flows.wrapping_add(shards.wrapping_sub(1).wrapping_sub(i as u32));
-                let shard = Shard::new(rounded_up.wrapping_shr(shards.trailing_zeros()), flags);
+                let free = max
+                    .saturating_add(count_u32.saturating_sub(1).saturating_sub(i as u32))
+                    .checked_div(count_u32)
+                    .unwrap_or(0);
+                let shard = Shard::new(free, flags);
                 try_pin_init!(CacheAligned {
-                    data <- new_spinlock_bh!(shard?, "netflow_room"),
+                    data <- new_spinlock_bh!(shard?, "netflow_slots"),
                 }? Error)
             },
-            shards as usize,
+            count,
             flags,
         )?;
-        let this = Self {
-            lines,
-            flows,
-            with_free: Map(Atomic::new(0)),
-            with_finished: Map(Atomic::new(0)),
-        };
-        for (i, line) in this.lines.iter().enumerate() {
-            if line.data.lock().budget != 0 {
-                this.with_free.set(i);
+        let with_free = ShardSet(Atomic::new(0));
+        for (i, shard) in shards.iter().enumerate() {
+            if shard.data.lock().free != 0 {
+                with_free.insert(i);
             }
         }
-        Ok(this)
+        let this = Self {
+            shards,
+            max,
+            caches,
+            shards_per_cache,
+            with_free,
+        };
+        Ok(Arc::new(this, flags)?)
     }
 
-    /// The number of the last shard, which is a mask, as there is a power of two of them.
+    /// Flows at most.
+    pub(crate) fn max(&self) -> u32 {
+        self.max
+    }
+
+    /// Whether no slot is free.
+    #[inline(always)]
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.with_free.is_empty()
+    }
+
+    /// Slots that flows have, or that are reserved. Process context or softirq.
+    pub(crate) fn used(&self) -> u32 {
+        self.shards.iter().fold(self.max, |used, shard| {
+            used.saturating_sub(shard.data.lock().free)
+        })
+    }
+
+    /// Reserves some slots of a shard, if any is free, and returns how many.
+    #[inline(always)]
+    fn reserve_from(&self, i: usize, some: impl Fn(u32) -> u32, bh: BhDisabled<'_>) -> u32 {
+        let Some(shard) = self.shards.get(i) else {
+            return 0;
+        };
+        let mut shard = lock_with(&shard.data, bh);
+        if shard.free == 0 {
+            return 0;
+        }
+        let reserved = some(shard.free);
+        shard.free = shard.free.wrapping_sub(reserved);
+        if shard.free == 0 {
+            self.with_free.remove(i);
+        }
+        reserved
+    }
+
+    /// Releases slots to a shard.
     #[inline]
-    fn mask(&self) -> usize {
-        self.lines.len().wrapping_sub(1)
+    fn release_to(&self, i: usize, slots: u32, bh: BhDisabled<'_>) {
+        if slots == 0 {
+            return;
+        }
+        if let Some(shard) = self.shards.get(i) {
+            let mut shard = lock_with(&shard.data, bh);
+            if shard.free == 0 {
+                self.with_free.insert(i);
+            }
+            shard.free = shard.free.saturating_add(slots);
+        }
+    }
+}
+
+/// What a cache has of the budget.
+pub(super) struct CacheSlots {
+    budget: Arc<SlotBudget>,
+    /// The first of its shards.
+    first: usize,
+    /// How many it has, less one: a mask.
+    mask: usize,
+    /// Those in which flows have finished.
+    with_finished: ShardSet,
+}
+
+impl CacheSlots {
+    /// The share of cache number `cache`.
+    pub(super) fn new(budget: Arc<SlotBudget>, cache: usize) -> Self {
+        let shards = budget.shards_per_cache;
+        Self {
+            first: shards.wrapping_mul(cache % budget.caches.max(1)),
+            mask: shards.wrapping_sub(1),
+            budget,
+            with_finished: ShardSet(Atomic::new(0)),
+        }
+    }
+
+    /// The budget.
+    #[inline(always)]
+    pub(super) fn budget(&self) -> &SlotBudget {
+        &self.budget
     }
 
     /// The shard of this CPU.
-    #[inline]
-    fn own(&self, bh: BhDisabled<'_>) -> usize {
-        this_cpu(bh) as usize & self.mask()
-    }
-
-    /// Whether there is none.
     #[inline(always)]
-    pub(super) fn is_exhausted(&self) -> bool {
-        read_once(&self.with_free.0) == 0
+    fn own(&self, bh: BhDisabled<'_>) -> usize {
+        self.first.wrapping_add(this_cpu(bh) as usize & self.mask)
     }
 
-    /// Room for the flows that a run of `packets` may insert. None is taken yet.
+    /// The shard of a bucket.
+    #[inline(always)]
+    fn of_bucket(&self, bucket: u32) -> usize {
+        self.first.wrapping_add(bucket as usize & self.mask)
+    }
+
+    /// Its shards, with their numbers.
+    fn shards(&self) -> impl Iterator<Item = (usize, &CacheAligned<Shard>)> {
+        let shards = self.budget.shards.iter().enumerate();
+        shards.skip(self.first).take(self.mask.wrapping_add(1))
+    }
+
+    /// Slots for the flows that a run of `packets` may begin. None is reserved yet.
     #[inline(always)]
     pub(super) fn reservation<'a>(
         &'a self,
@@ -164,91 +265,62 @@ impl SlotBudget {
         bh: BhDisabled<'a>,
     ) -> SlotReservation<'a> {
         SlotReservation {
-            budget: self,
+            slots: self,
             bh,
             packets,
-            flows: 0,
-            has_taken: false,
+            reserved: 0,
+            is_first: true,
         }
     }
 
-    /// Takes budget for `flows`, or some of them. Returns for how many.
+    /// Reserves that many slots, or some of them. Returns how many.
     #[inline]
-    fn take(&self, flows: u32, bh: BhDisabled<'_>) -> u32 {
-        if self.is_exhausted() {
+    fn reserve(&self, slots: u32, bh: BhDisabled<'_>) -> u32 {
+        if self.budget.is_exhausted() {
             return 0;
         }
         let own = self.own(bh);
-        // What is reservation is full to others: no more than half, unless it is the last.
-        match self.reserve_from(own, |budget| flows.min(budget.div_ceil(2)), bh) {
+        // What is reserved is used to others: no more than half, unless it is the last.
+        let some = |free: u32| slots.min(free.div_ceil(2));
+        match self.budget.reserve_from(own, some, bh) {
             0 => self.reserve_elsewhere(own, bh).into(),
-            taken => taken,
+            reserved => reserved,
         }
     }
 
-    /// Takes budget for one flow where there is none in the `own` shard. Returns whether there was any.
+    /// Reserves one slot where the `own` shard has none. Returns whether there was any.
     #[cold]
     fn reserve_elsewhere(&self, own: usize, bh: BhDisabled<'_>) -> bool {
+        // More than one, so that it is not done for each flow; not all, so that no other CPU takes the
+        // cache for full.
+        let some = |free: u32| free.div_ceil(2).min(BATCH);
         // Others may be quicker, each time; not for ever.
-        for _ in 0..self.lines.len() {
-            let Some(i) = self.with_free.find(own) else {
+        for _ in 0..self.budget.shards.len() {
+            let Some(i) = self.budget.with_free.find(own) else {
                 return false;
             };
-            // More than one, so that it is not asked for each flow; not all, so that none is told it is full.
-            let taken = self.reserve_from(i, |budget| budget.div_ceil(2).min(BATCH), bh);
-            if taken != 0 {
-                self.add(taken.wrapping_sub(1), own, bh);
+            let reserved = self.budget.reserve_from(i, some, bh);
+            if reserved != 0 {
+                self.budget.release_to(own, reserved.wrapping_sub(1), bh);
                 return true;
             }
         }
         false
     }
 
-    /// Takes some of the budget of a shard, if there is any, and returns how much.
-    #[inline(always)]
-    fn reserve_from(&self, i: usize, some: impl Fn(u32) -> u32, bh: BhDisabled<'_>) -> u32 {
-        let Some(line) = self.lines.get(i) else {
-            return 0;
-        };
-        let mut shard = lock_with(&line.data, bh);
-        if shard.budget == 0 {
-            return 0;
-        }
-        let taken = some(shard.budget);
-        shard.budget = shard.budget.wrapping_sub(taken);
-        if shard.budget == 0 {
-            self.with_free.clear(i);
-        }
-        taken
-    }
-
-    /// Gives back the budget of `flows` that were in a bucket.
-    pub(super) fn release(&self, flows: u32, bucket: u32, bh: BhDisabled<'_>) {
-        self.add(flows, bucket as usize & self.mask(), bh);
-    }
-
-    /// Adds budget to a shard.
+    /// Releases the slots of flows that were in a bucket.
     #[inline]
-    fn add(&self, flows: u32, i: usize, bh: BhDisabled<'_>) {
-        if flows == 0 {
-            return;
-        }
-        if let Some(line) = self.lines.get(i) {
-            let mut shard = lock_with(&line.data, bh);
-            if shard.budget == 0 {
-                self.with_free.set(i);
-            }
-            shard.budget = shard.budget.saturating_add(flows);
-        }
+    pub(super) fn release(&self, slots: u32, bucket: u32, bh: BhDisabled<'_>) {
+        self.budget.release_to(self.of_bucket(bucket), slots, bh);
     }
 
     /// A flow in `bucket` has finished.
     pub(super) fn note_finished(&self, bucket: u32, bh: BhDisabled<'_>) {
-        let i = bucket as usize & self.mask();
-        if let Some(line) = self.lines.get(i) {
-            let mut shard = lock_with(&line.data, bh);
+        let i = self.of_bucket(bucket);
+        if let Some(shard) = self.budget.shards.get(i) {
+            let mut shard = lock_with(&shard.data, bh);
             if shard.finished.len() == 0 {
-                self.with_finished.set(i);
+                self.with_finished.insert(i);
             } else if shard.finished.is_full() {
                 // The oldest has been exported since then, most likely.
                 shard.next_finished();
@@ -258,66 +330,58 @@ impl SlotBudget {
     }
 
     /// Whether there may be a flow that has finished.
-    #[inline]
+    #[inline(always)]
     pub(super) fn has_finished(&self) -> bool {
-        read_once(&self.with_finished.0) != 0
+        !self.with_finished.is_empty()
     }
 
     /// A bucket in which a flow has finished, and may be still.
     pub(super) fn next_finished(&self, bh: BhDisabled<'_>) -> Option<u32> {
         let i = self.with_finished.find(self.own(bh))?;
-        let mut shard = lock_with(&self.lines.get(i)?.data, bh);
+        let mut shard = lock_with(&self.budget.shards.get(i)?.data, bh);
         let bucket = shard.next_finished()?;
         if shard.finished.len() == 0 {
-            self.with_finished.clear(i);
+            self.with_finished.remove(i);
         }
         Some(bucket)
     }
 
     /// A walk through all buckets begins. Process context, one walk at a time.
     pub(super) fn walk_begins(&self) {
-        for line in self.lines.iter() {
-            let mut shard = line.data.lock();
-            shard.before_this = shard.finished.len();
+        for (_, shard) in self.shards() {
+            let mut shard = shard.data.lock();
+            shard.before_this_walk = shard.finished.len();
         }
     }
 
-    /// It ends. What had finished before the walk in front of it has been taken out, or, with `at_once`, what
-    /// had before it began: those buckets are forgotten. Process context.
+    /// It ends. What had finished before the walk in front of it began has been taken out, or, with
+    /// `at_once`, what had before it began: those buckets are forgotten. Process context.
     pub(super) fn walk_ends(&self, at_once: bool) {
-        for (i, line) in self.lines.iter().enumerate() {
-            let mut shard = line.data.lock();
+        for (i, shard) in self.shards() {
+            let mut shard = shard.data.lock();
             if at_once {
-                shard.before_last = shard.before_this;
+                shard.before_last_walk = shard.before_this_walk;
             }
-            let gone = shard.before_last;
+            let gone = shard.before_last_walk;
             shard.finished.forget(gone);
-            shard.before_last = shard.before_this.saturating_sub(gone);
+            shard.before_last_walk = shard.before_this_walk.saturating_sub(gone);
             if gone != 0 && shard.finished.len() == 0 {
-                self.with_finished.clear(i);
+                self.with_finished.remove(i);
             }
         }
-    }
-
-    /// Flows that have taken theirs, and those for which it is reservation or on its way to another shard. Process context or
-    /// softirq.
-    pub(super) fn used(&self) -> u32 {
-        self.lines.iter().fold(self.flows, |used, line| {
-            used.saturating_sub(line.data.lock().budget)
-        })
     }
 }
 
-/// Room that is taken for the flows which a run of packets begins: for one at first, and when there is another for all that
-/// may follow, so that a flood takes a lock for many of them. What is left is given back on drop.
+/// Slots that are reserved for the flows which a run of packets begins: one at first, and when there is
+/// another new flow all that may follow, so that a flood takes a lock for many of them. Those that are
+/// left are released on drop.
 pub(crate) struct SlotReservation<'a> {
-    budget: &'a SlotBudget,
+    slots: &'a CacheSlots,
     bh: BhDisabled<'a>,
     /// Packets of the run that are still to come.
     packets: u32,
-    /// Flows for which there is budget.
-    flows: u32,
-    has_taken: bool,
+    reserved: u32,
+    is_first: bool,
 }
 
 impl SlotReservation<'_> {
@@ -327,25 +391,25 @@ impl SlotReservation<'_> {
         self.packets = self.packets.saturating_sub(1);
     }
 
-    /// Whether there is none, nor a flow that can make way.
+    /// Whether there is no slot, nor a flow that can be evicted.
     #[inline(always)]
     pub(super) fn is_full(&self) -> bool {
-        self.flows == 0 && self.budget.is_exhausted() && !self.budget.has_finished()
+        self.reserved == 0 && self.slots.budget.is_exhausted() && !self.slots.has_finished()
     }
 
-    /// Takes budget for the flow that this packet begins. Returns whether there was any.
+    /// Takes a slot for the flow that this packet begins. Returns whether there was any.
     #[inline]
     pub(super) fn take(&mut self) -> bool {
-        if self.flows == 0 {
-            let flows = match self.has_taken {
-                true => self.packets.saturating_add(1),
-                false => 1,
+        if self.reserved == 0 {
+            let slots = match self.is_first {
+                true => 1,
+                false => self.packets.saturating_add(1),
             };
-            self.flows = self.budget.take(flows, self.bh);
-            self.has_taken = true;
+            self.reserved = self.slots.reserve(slots, self.bh);
+            self.is_first = false;
         }
-        let has_slot = self.flows != 0;
-        self.flows = self.flows.saturating_sub(1);
+        let has_slot = self.reserved != 0;
+        self.reserved = self.reserved.saturating_sub(1);
         has_slot
     }
 }
@@ -353,18 +417,22 @@ impl SlotReservation<'_> {
 impl Drop for SlotReservation<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.flows != 0 {
-            self.budget
-                .add(self.flows, self.budget.own(self.bh), self.bh);
+        if self.reserved != 0 {
+            let own = self.slots.own(self.bh);
+            self.slots.budget.release_to(own, self.reserved, self.bh);
         }
     }
 }
 
-/// How many shards are worth while: a power of two.
-fn shards_for(flows: u32) -> u32 {
-    // CAST: 64.
-    let most = (flows / FLOWS_MIN)
-        .min(cpus_online())
-        .min(SHARDS_MAX as u32);
-    most.checked_next_power_of_two().unwrap_or(1)
+/// How many shards are worth while for a cache: a power of two.
+fn shards_for(max: u32, caches: usize) -> usize {
+    let most = SHARDS_MAX.checked_div(caches).unwrap_or(1);
+    let most = (max / FLOWS_MIN).min(cpus_online()).min(most as u32);
+    // Not rounded up beyond what the bits of a set are enough for.
+    let shards = most.checked_next_power_of_two().unwrap_or(1) as usize;
+    if shards.saturating_mul(caches) > SHARDS_MAX {
+        shards / 2
+    } else {
+        shards
+    }
 }

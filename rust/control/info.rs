@@ -4,9 +4,9 @@
 
 use kernel::prelude::*;
 
+use super::Request;
 use crate::{
     bindings as uapi,
-    config::Config,
     export::{
         collector::Collector,
         exporter::Exporter, //
@@ -18,30 +18,21 @@ use crate::{
             Totals, //
         },
     },
-    linux::{
-        clock::Clock,
-        netlink::{
-            ExtResult,
-            Message,
-            Request, //
-        }, //
+    linux::netlink::{
+        ExtResult,
+        Message, //
     },
-    namespace::{
-        Namespace,
-        Report, //
-    },
+    namespace::Report,
 };
 
 /// Replies with state, settings, ledger and collectors.
 pub(super) fn get(request: &Request<'_>) -> ExtResult {
-    let namespace = request.state::<Namespace>()?;
+    let namespace = request.state()?;
     request.reply(|message| namespace.report(|report| put(message, report)))
 }
 
 fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
-    message.put_nest(uapi::NETFLOW_A_INFO_CONFIG, |nest| {
-        put_settings(nest, &report.config)
-    })?;
+    message.put_nest(uapi::NETFLOW_A_INFO_CONFIG, |nest| report.config.put(nest))?;
     for (index, number) in report.path_config.iter().flat_map(|s| s.ifaces()) {
         message.put_nest(uapi::NETFLOW_A_INFO_IFACE, |nest| {
             nest.put_u32(uapi::NETFLOW_A_IFACE_IFINDEX, index)?;
@@ -67,44 +58,12 @@ fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
     }
     message.put_u32(
         uapi::NETFLOW_A_INFO_SYS_UPTIME,
-        report
-            .exporter
-            .map_or_else(Clock::new, Exporter::clock)
-            .uptime()
-            .as_millis(),
+        report.clock.uptime().as_millis(),
     )?;
     message.put_u32(
         uapi::NETFLOW_A_INFO_FLOW_SEQUENCE,
         report.exporter.map_or(0, Exporter::sequence),
     )
-}
-
-fn put_settings(message: &mut Message<'_>, config: &Config) -> Result {
-    let expiry = match config.strict {
-        false => uapi::netflow_expiry_NETFLOW_EXPIRY_LAZY,
-        true => uapi::netflow_expiry_NETFLOW_EXPIRY_STRICT,
-    };
-    let icmp_ports = match config.icmp_zero {
-        false => uapi::netflow_icmp_ports_NETFLOW_ICMP_PORTS_TYPE_CODE,
-        true => uapi::netflow_icmp_ports_NETFLOW_ICMP_PORTS_ZERO,
-    };
-    let values = [
-        (uapi::NETFLOW_A_CONFIG_MAX_FLOWS, config.max_flows),
-        (uapi::NETFLOW_A_CONFIG_ACTIVE_TIMEOUT, config.active_timeout),
-        (
-            uapi::NETFLOW_A_CONFIG_INACTIVE_TIMEOUT,
-            config.inactive_timeout,
-        ),
-        (uapi::NETFLOW_A_CONFIG_EXPIRY, expiry),
-        (uapi::NETFLOW_A_CONFIG_OBSERVE, config.observe.bits()),
-        (uapi::NETFLOW_A_CONFIG_ICMP_PORTS, icmp_ports),
-    ];
-    for (kind, value) in values {
-        message.put_u32(kind, value)?;
-    }
-    message.put_u8(uapi::NETFLOW_A_CONFIG_ENGINE_TYPE, config.engine_type)?;
-    message.put_u8(uapi::NETFLOW_A_CONFIG_ENGINE_ID, config.engine_id)?;
-    message.put_u8(uapi::NETFLOW_A_CONFIG_COUNT_OWN, config.count_own.into())
 }
 
 fn put_ledger(nest: &mut Message<'_>, ledger: &Ledger, of: fn(&Totals) -> u64) -> Result {

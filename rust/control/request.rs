@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Requests that change something. A refused one changes nothing, and says what to do.
+//! Requests that change something. A refused one changes nothing, and its text says what to do.
 
 use core::net::{
     Ipv4Addr,
@@ -9,22 +9,21 @@ use core::net::{
 
 use kernel::prelude::*;
 
+use super::Request;
 use crate::{
     bindings as uapi,
     config::Config,
-    flow::observe::ObservationPoints,
     linux::netlink::{
+        text::text,
         ExtAck,
-        ExtResult,
-        Request, //
+        ExtResult, //
     },
-    namespace::Namespace,
 };
 
 /// The port of collectors, unless given.
 const DEFAULT_PORT: u16 = 2055;
 
-/// Says what an error means to who asks for a change.
+/// Says what an error means to who asks for a change, unless that has been said.
 fn explain(extack: impl Into<ExtAck>) -> ExtAck {
     let extack = extack.into();
     if extack.has_text() {
@@ -32,72 +31,32 @@ fn explain(extack: impl Into<ExtAck>) -> ExtAck {
     }
     let error = extack.error();
     let text = match error {
-        EBUSY => c"max-flows can change only while the exporter is disabled",
         EALREADY => c"the exporter is enabled in this namespace: disable it first",
-        ENODATA => c"the exporter is not enabled in this namespace",
-        EEXIST => c"this collector was added before",
-        ENOENT => c"no such collector",
-        ENOSPC => c"there are 16 collectors, no more are possible: remove one",
+        ENODATA => c"the exporter is not enabled in this namespace: enable it first",
+        EEXIST => c"this collector was added before: remove it first to start its counters anew",
+        ENOENT => c"no such collector: give address and port as the list shows them",
+        ENOSPC => text!(
+            "there are " {uapi::NETFLOW_MAX_COLLECTORS}
+            " collectors, no more are possible: remove one"
+        ),
+        EADDRINUSE => c"no local UDP port is free: widen net.ipv4.ip_local_port_range",
+        EAFNOSUPPORT => c"this kernel has no IPv4 sockets: boot one that has",
         _ => return extack,
     };
     ExtAck::new(error, text)
 }
 
 /// Changes the settings that a request gives.
-fn change(config: &mut Config, request: &Request<'_>) {
-    fn set<T>(setting: &mut T, given: Option<T>) {
-        if let Some(value) = given {
-            *setting = value;
-        }
+fn change(config: &mut Config, request: &Request<'_>) -> ExtResult {
+    match request.attributes().nest(uapi::NETFLOW_A_INFO_CONFIG)? {
+        Some(nest) => config.read(nest),
+        None => Ok(()),
     }
-    let Some(nest) = request.nest(uapi::NETFLOW_A_INFO_CONFIG) else {
-        return;
-    };
-    let u32 = |kind| nest.get(kind)?.u32();
-    let u8 = |kind| nest.get(kind)?.bytes().first().copied();
-    let is = |kind, value| u32(kind).map(|given| given == value);
-
-    set(&mut config.max_flows, u32(uapi::NETFLOW_A_CONFIG_MAX_FLOWS));
-    set(
-        &mut config.active_timeout,
-        u32(uapi::NETFLOW_A_CONFIG_ACTIVE_TIMEOUT),
-    );
-    set(
-        &mut config.inactive_timeout,
-        u32(uapi::NETFLOW_A_CONFIG_INACTIVE_TIMEOUT),
-    );
-    set(
-        &mut config.strict,
-        is(
-            uapi::NETFLOW_A_CONFIG_EXPIRY,
-            uapi::netflow_expiry_NETFLOW_EXPIRY_STRICT,
-        ),
-    );
-    set(
-        &mut config.observe,
-        u32(uapi::NETFLOW_A_CONFIG_OBSERVE).map(ObservationPoints::from_bits),
-    );
-    set(
-        &mut config.engine_type,
-        u8(uapi::NETFLOW_A_CONFIG_ENGINE_TYPE),
-    );
-    set(&mut config.engine_id, u8(uapi::NETFLOW_A_CONFIG_ENGINE_ID));
-    set(
-        &mut config.icmp_zero,
-        is(
-            uapi::NETFLOW_A_CONFIG_ICMP_PORTS,
-            uapi::netflow_icmp_ports_NETFLOW_ICMP_PORTS_ZERO,
-        ),
-    );
-    set(
-        &mut config.count_own,
-        u8(uapi::NETFLOW_A_CONFIG_COUNT_OWN).map(|given| given != 0),
-    );
 }
 
 /// Enables the exporter.
 pub(super) fn enable(request: &Request<'_>) -> ExtResult {
-    let namespace = request.state::<Namespace>()?;
+    let namespace = request.state()?;
     namespace
         .enable(|config| change(config, request))
         .map_err(explain)
@@ -105,7 +64,7 @@ pub(super) fn enable(request: &Request<'_>) -> ExtResult {
 
 /// Changes settings.
 pub(super) fn set(request: &Request<'_>) -> ExtResult {
-    let namespace = request.state::<Namespace>()?;
+    let namespace = request.state()?;
     namespace
         .set(|config| change(config, request))
         .map_err(explain)
@@ -114,65 +73,69 @@ pub(super) fn set(request: &Request<'_>) -> ExtResult {
 /// Gives an interface a number.
 pub(super) fn set_iface(request: &Request<'_>) -> ExtResult {
     let nest = request
-        .nest(uapi::NETFLOW_A_INFO_IFACE)
+        .attributes()
+        .nest(uapi::NETFLOW_A_INFO_IFACE)?
         .ok_or(ExtAck::new(EINVAL, c"no interface given"))?;
-    let get = |kind| nest.get(kind).and_then(|attribute| attribute.u32());
-    let index = get(uapi::NETFLOW_A_IFACE_IFINDEX)
+    let index = nest
+        .get(uapi::NETFLOW_A_IFACE_IFINDEX)?
+        .and_then(|attribute| attribute.u32())
         .ok_or(ExtAck::new(EINVAL, c"the interface has no index"))?;
-    let number = get(uapi::NETFLOW_A_IFACE_NUMBER)
+    let number = nest
+        .get(uapi::NETFLOW_A_IFACE_NUMBER)?
+        .and_then(|attribute| attribute.u32())
         .ok_or(ExtAck::new(EINVAL, c"no number given: 0 takes it away"))?;
-    let namespace = request.state::<Namespace>()?;
+    let namespace = request.state()?;
     namespace
         .set_iface(index, number)
         .map_err(|error| match error {
-            ENOSPC => ExtAck::new(ENOSPC, c"64 interfaces have numbers: take one away"),
+            ENOSPC => ExtAck::new(
+                ENOSPC,
+                text!({uapi::NETFLOW_MAX_IFACES} " interfaces have numbers: take one away"),
+            ),
             error => explain(error),
         })
 }
 
 /// Disables the exporter.
 pub(super) fn disable(request: &Request<'_>) -> ExtResult {
-    request.state::<Namespace>()?.disable().map_err(explain)
+    request.state()?.disable().map_err(explain)
 }
 
 /// Exports all flows.
 pub(super) fn flush(request: &Request<'_>) -> ExtResult {
-    request.state::<Namespace>()?.flush().map_err(explain)
+    request.state()?.flush().map_err(explain)
 }
 
 /// Adds a collector.
 pub(super) fn add_collector(request: &Request<'_>) -> ExtResult {
     let address = collector(request)?;
-    let namespace = request.state::<Namespace>()?;
-    namespace.add_collector(address).map_err(explain)
+    request.state()?.add_collector(address).map_err(explain)
 }
 
 /// Removes a collector.
 pub(super) fn remove_collector(request: &Request<'_>) -> ExtResult {
     let address = collector(request)?;
-    let namespace = request.state::<Namespace>()?;
-    namespace.remove_collector(address).map_err(explain)
+    request.state()?.remove_collector(address).map_err(explain)
 }
 
 /// The collector that a request names.
 fn collector(request: &Request<'_>) -> ExtResult<SocketAddrV4> {
     let nest = request
-        .nest(uapi::NETFLOW_A_INFO_COLLECTOR)
+        .attributes()
+        .nest(uapi::NETFLOW_A_INFO_COLLECTOR)?
         .ok_or(ExtAck::new(EINVAL, c"no collector given"))?;
     let address = nest
-        .get(uapi::NETFLOW_A_COLLECTOR_ADDRESS)
+        .get(uapi::NETFLOW_A_COLLECTOR_ADDRESS)?
         .ok_or(ExtAck::new(EINVAL, c"the collector has no address"))?;
-    let address = match *address.bytes() {
-        [a, b, c, d] => Ipv4Addr::new(a, b, c, d),
-        _ => {
-            return Err(ExtAck::new(
-                EAFNOSUPPORT,
-                c"the collector's address must be an IPv4 address of four bytes",
-            ))
-        }
-    };
+    let octets: [u8; 4] = address.bytes().try_into().map_err(|_| {
+        ExtAck::new(
+            EAFNOSUPPORT,
+            c"the collector's address must be an IPv4 address, of four bytes",
+        )
+    })?;
+    let address = Ipv4Addr::from(octets);
     check_host(address).map_err(|text| ExtAck::new(EINVAL, text))?;
-    let port = match nest.get(uapi::NETFLOW_A_COLLECTOR_PORT) {
+    let port = match nest.get(uapi::NETFLOW_A_COLLECTOR_PORT)? {
         Some(port) => port
             .u16()
             .ok_or(ExtAck::new(EINVAL, c"the port must be of two bytes"))?,

@@ -110,7 +110,7 @@ impl Collectors {
 
     /// Adds one. `EEXIST` if it is there already, `ENOSPC` if there are too many, or why there is
     /// no socket for it.
-    pub(crate) fn add(&mut self, netns: Netns, address: SocketAddrV4) -> Result {
+    pub(crate) fn add(&mut self, netns: &Netns, address: SocketAddrV4) -> Result {
         if self.iter().any(|c| c.address == address) {
             return Err(EEXIST);
         }

@@ -16,6 +16,7 @@ use super::{
         Batch,
         Entry, //
     },
+    clock::Clock,
     collector::{
         Collector,
         Collectors, //
@@ -34,10 +35,7 @@ use crate::{
         expiry::Reason,
         ledger::Totals, //
     },
-    linux::{
-        clock::Clock,
-        netns::Netns, //
-    },
+    linux::netns::Netns,
 };
 
 /// Flows in a batch: so many that v5 fills whole datagrams, and that they fit in 16 KiB.
@@ -76,11 +74,6 @@ impl Exporter {
         self.own_datagrams.clone()
     }
 
-    /// The clock of its datagrams.
-    pub(crate) fn clock(&self) -> Clock {
-        self.clock
-    }
-
     /// The sequence number of the next datagram.
     pub(crate) fn sequence(&self) -> u32 {
         self.stream.sequence()
@@ -107,7 +100,7 @@ impl Exporter {
     }
 
     /// Adds a Collector. See [`Collectors::add`].
-    pub(crate) fn add_collector(&mut self, netns: Netns, address: SocketAddrV4) -> Result {
+    pub(crate) fn add_collector(&mut self, netns: &Netns, address: SocketAddrV4) -> Result {
         self.change_collectors(|collectors| collectors.add(netns, address))
     }
 

@@ -16,6 +16,7 @@
 //! and is tested on the host: [`batch`], [`format`], [`stream`] and [`v5`].
 
 pub(crate) mod batch;
+pub(crate) mod clock;
 pub(crate) mod collector;
 pub(crate) mod exporter;
 pub(crate) mod format;

@@ -4,16 +4,16 @@
 //!
 //! ```text
 //!   lock | due | primary | 4 tags | 12 x (tag, handle)     one cache line
-//!                  |                       |
-//!                  v                       v
-//!          flow|flow|flow|flow           flow            one cache line each (IPv4)
+//!                   |                      |
+//!                   v                      v
+//!           flow|flow|flow|flow          flow              one cache line each (IPv4)
+//!              primary slots          spill slot
 //! ```
 //!
-//! A bucket has primary for four flows, and handles of the slots that further ones have spill into. The hash
-//! of a key says which of the primary is to be its flow's if nobody lives there yet: so a packet's CPU
-//! can fetch that one together with the bucket, before it knows what is in either. Each primary and each
-//! handle has seven bits of the hash as its tag, so that a look-up reads no flow but, nearly always, the
-//! right one.
+//! A bucket has primary slots for four flows, and handles of the spill slots of further ones. The hash of
+//! a key says which primary slot is its flow's if no other flow has it: so a packet's CPU can fetch that
+//! one together with the bucket, before it knows what is in either. Each primary slot and each handle has
+//! seven bits of the hash as its tag, so that a look-up reads no flow but, nearly always, the right one.
 
 use core::{
     num::NonZeroU8,
@@ -42,11 +42,11 @@ const SPILL_SLOTS: usize = 12;
 
 /// Flows of a bucket at most.
 ///
-/// Of buckets with four flows on average, one in a million would want more, if keys fall into them like
-/// raindrops (Poisson distribution).
+/// Of buckets with four flows on average, one in a million would need more, if keys are spread at random
+/// (Poisson distribution).
 pub(crate) const SLOTS: usize = PRIMARY_SLOTS + SPILL_SLOTS;
 
-/// Of `flows` flows in a full cache, how many find no primary in their bucket: by Poisson's distribution
+/// Of `flows` flows in a full cache, how many find no free primary slot: by Poisson's distribution
 /// 0.195 of them, with a deviation of 0.305 times the root of `flows`. Five times the deviation is in it.
 pub(crate) const fn spill_slots_for(flows: usize) -> usize {
     flows / 5 + 128
@@ -57,13 +57,13 @@ pub(crate) const fn spill_slots_for(flows: usize) -> usize {
 pub(crate) struct HashBits(u32);
 
 impl HashBits {
-    /// The mark of a hash.
+    /// Those of a hash.
     #[inline(always)]
-    pub(crate) fn of(hash: u32) -> Self {
+    pub(crate) const fn of(hash: u32) -> Self {
         Self(hash)
     }
 
-    /// Which of the places in the bucket comes first.
+    /// Which of the primary slots the flow is to have.
     #[inline(always)]
     pub(crate) fn primary(self) -> usize {
         (self.0 >> 7) as usize % PRIMARY_SLOTS
@@ -77,10 +77,10 @@ impl HashBits {
     }
 }
 
-/// The primary of a bucket.
+/// The primary slots of a bucket.
 pub(crate) type PrimarySlots<A> = [Flow<A>; PRIMARY_SLOTS];
 
-/// Where one more flow can be.
+/// A slot for one more flow.
 #[must_use]
 pub(crate) enum Vacancy<A: Address> {
     Primary(usize),
@@ -91,8 +91,8 @@ pub(crate) enum Vacancy<A: Address> {
 ///
 /// # Invariants
 ///
-/// The handles come first, then the empty slots; there are none as long as a primary is vacant. A primary without a
-/// tag is.
+/// The handles in `spill` come first, then the empty ones; there are none as long as a primary slot is
+/// vacant. A primary slot without a tag is vacant.
 #[repr(C)]
 pub(crate) struct Bucket<A: Address> {
     /// Not later than the earliest deadline of a flow in it.
@@ -118,8 +118,8 @@ impl<A: Address> Bucket<A> {
         self.tags == [None; PRIMARY_SLOTS] && matches!(self.spill.first(), Some(None))
     }
 
-    /// Looks where the flow with `bits` can be: in its own primary, in another one, or in the cell that
-    /// `free_spill` gives, which is asked only if the bucket has a slot for it.
+    /// Looks for a slot for the flow with `bits`: its own primary slot, another one, or the spill slot that
+    /// `free_spill` gives, which is asked only if the bucket can hold a further handle.
     #[inline]
     pub(crate) fn vacancy(
         &self,
@@ -129,9 +129,9 @@ impl<A: Address> Bucket<A> {
         if let Some(None) = self.tags.get(bits.primary()) {
             return Some(Vacancy::Primary(bits.primary()));
         }
-        let mut primary = (0..PRIMARY_SLOTS).zip(&self.tags);
-        if let Some((primary, _)) = primary.find(|(_, tag)| tag.is_none()) {
-            return Some(Vacancy::Primary(primary));
+        let mut slots = (0..PRIMARY_SLOTS).zip(&self.tags);
+        if let Some((i, _)) = slots.find(|(_, tag)| tag.is_none()) {
+            return Some(Vacancy::Primary(i));
         }
         match self.spill.last() {
             Some(None) => free_spill().map(Vacancy::Spill),
@@ -140,7 +140,7 @@ impl<A: Address> Bucket<A> {
     }
 }
 
-/// The memory of the flows of all buckets.
+/// The slots of all buckets.
 pub(crate) struct FlowSlots<A: Address, H, S> {
     primary: Slab<PrimarySlots<A>, H>,
     spill: Slab<Flow<A>, S>,
@@ -152,16 +152,16 @@ where
     H: Deref<Target = [Slot<PrimarySlots<A>>]>,
     S: Deref<Target = [Slot<Flow<A>>]>,
 {
-    /// The memory, with the primary of bucket `n` at place `n`.
+    /// The slots, with the primary ones of bucket `n` at index `n`.
     pub(crate) fn new(primary: Slab<PrimarySlots<A>, H>, spill: Slab<Flow<A>, S>) -> Self {
         Self { primary, spill }
     }
 
-    /// Where the flow with `bits` of the bucket with that number is to be, if nobody was there before.
+    /// Address of the primary slot for the flow with `bits` of the bucket with that number.
     #[inline(always)]
-    pub(crate) fn primary(&self, bucket: usize, bits: HashBits) -> *const Flow<A> {
-        let primary = self.primary.address(bucket);
-        primary.cast::<Flow<A>>().wrapping_add(bits.primary())
+    pub(crate) fn primary_slot(&self, bucket: usize, bits: HashBits) -> *const Flow<A> {
+        let slots = self.primary.address(bucket);
+        slots.cast::<Flow<A>>().wrapping_add(bits.primary())
     }
 
     /// Finds the flow of a key in its bucket.
@@ -172,16 +172,16 @@ where
         bits: HashBits,
         key: &Key<A>,
     ) -> Option<&'a mut Flow<A>> {
-        let (primary, tag) = (bits.primary(), Some(bits.tag()));
-        if bucket.tags.get(primary) == Some(&tag)
-            && (self.primary.get(&bucket.primary).get(primary)).is_some_and(|flow| flow.key == *key)
+        let (own, tag) = (bits.primary(), Some(bits.tag()));
+        if bucket.tags.get(own) == Some(&tag)
+            && (self.primary.get(&bucket.primary).get(own)).is_some_and(|flow| flow.key == *key)
         {
-            return self.primary.get_mut(&mut bucket.primary).get_mut(primary);
+            return self.primary.get_mut(&mut bucket.primary).get_mut(own);
         }
         self.find_elsewhere(bucket, bits, *key)
     }
 
-    /// The same, if somebody else lived in its primary when it came.
+    /// The same, if another flow had its own primary slot when it came.
     #[inline(never)]
     fn find_elsewhere<'a>(
         &'a self,
@@ -230,11 +230,11 @@ where
             false => bucket.due.min(deadline),
         };
         match vacancy {
-            Vacancy::Primary(primary) => {
-                let place = self.primary.get_mut(&mut bucket.primary).get_mut(primary);
-                if let (Some(tag), Some(place)) = (bucket.tags.get_mut(primary), place) {
+            Vacancy::Primary(i) => {
+                let slot = self.primary.get_mut(&mut bucket.primary).get_mut(i);
+                if let (Some(tag), Some(slot)) = (bucket.tags.get_mut(i), slot) {
                     *tag = Some(bits.tag());
-                    *place = flow;
+                    *slot = flow;
                 }
             }
             Vacancy::Spill(handle) => {
@@ -247,9 +247,9 @@ where
         }
     }
 
-    /// Takes the flows out of a bucket of which `leaves` holds, and returns how many. Those that had spill
-    /// move into the primary that become vacant: there are never more of them than need be. The slots that
-    /// are left are for `free_spill`.
+    /// Takes the flows out of a bucket of which `leaves` holds, and returns how many. Flows in spill slots
+    /// move to the primary slots that become vacant, so that no more spill slots are used than need be.
+    /// Those that become free are passed to `free_spill`.
     pub(crate) fn take(
         &self,
         bucket: &mut Bucket<A>,

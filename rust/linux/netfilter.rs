@@ -21,78 +21,111 @@ use super::{
     netns::Netns,
     skb::Packet, //
 };
-use crate::{
-    bindings,
-    flow::observe::{
-        ObservationPoint,
-        ObservationPoints, //
-    },
-};
+use crate::bindings;
 
-/// Who looks at the packets.
-pub(crate) trait Observer: Send + Sync + 'static {
-    /// Looks at a packet. Softirq or process context; RCU read lock held.
-    fn observe(this: ArcBorrow<'_, Self>, packet: &Packet<'_>);
+/// A hook of the IP families, numbered as in `enum nf_inet_hooks`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hook {
+    PreRouting,
+    LocalIn,
+    Forward,
+    LocalOut,
+    PostRouting,
 }
 
-/// The hooks of an observer, at some of the observation points of IPv4, in place until this is dropped.
-///
-/// At PREROUTING a hook sits before everything that drops, changes or reassembles packets, but behind
-/// the one with which a bridge keeps most packets from passing twice. At the other points it sits
-/// behind filters and NAT: it sees what they let pass, with the addresses of the wire.
+impl Hook {
+    /// All of them, by number.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::PreRouting,
+        Self::LocalIn,
+        Self::Forward,
+        Self::LocalOut,
+        Self::PostRouting,
+    ];
+}
+
+// The numbers are those of C.
+const _: () = assert!(
+    Hook::PreRouting as u32 == bindings::nf_inet_hooks_NF_INET_PRE_ROUTING
+        && Hook::LocalIn as u32 == bindings::nf_inet_hooks_NF_INET_LOCAL_IN
+        && Hook::Forward as u32 == bindings::nf_inet_hooks_NF_INET_FORWARD
+        && Hook::LocalOut as u32 == bindings::nf_inet_hooks_NF_INET_LOCAL_OUT
+        && Hook::PostRouting as u32 == bindings::nf_inet_hooks_NF_INET_POST_ROUTING
+);
+
+/// Protocol families that have hooks, `NFPROTO_*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Protocol {
+    // CAST: Fits.
+    Ipv4 = bindings::NFPROTO_IPV4 as u8,
+}
+
+/// Where a hook function stands among those of the same hook: the lower, the earlier.
+pub(crate) type Priority = i32;
+
+/// Before all others, `NF_IP_PRI_FIRST`. What must come first of all, as br_netfilter, has it too.
+pub(crate) const PRI_FIRST: Priority = bindings::nf_ip_hook_priorities_NF_IP_PRI_FIRST;
+
+/// After all others, `NF_IP_PRI_LAST`.
+pub(crate) const PRI_LAST: Priority = bindings::nf_ip_hook_priorities_NF_IP_PRI_LAST;
+
+/// Who looks at the packets.
+pub(crate) trait Inspect: Send + Sync + 'static {
+    /// Of which protocol family.
+    const PROTOCOL: Protocol;
+
+    /// Looks at a packet. Softirq or process context; RCU read lock held.
+    fn inspect(this: ArcBorrow<'_, Self>, packet: &Packet<'_>);
+}
+
+/// Hook functions of `target`, in place until this is dropped.
 ///
 /// # Invariants
 ///
-/// Each of `ops` is registered in `netns` at the point of the same place in [`ObservationPoint::ALL`], and its
-/// private pointer is that of `observer`.
-pub(crate) struct Hooks<T: Observer> {
-    ops: [Option<KBox<Opaque<bindings::nf_hook_ops>>>; ObservationPoint::ALL.len()],
+/// Each of `ops` is registered in `netns` at the hook of the same place in [`Hook::ALL`], and its
+/// private pointer is that of `target`.
+pub(crate) struct Hooks<T: Inspect> {
+    ops: [Option<KBox<Opaque<bindings::nf_hook_ops>>>; Hook::ALL.len()],
     netns: Netns,
-    observer: Arc<T>,
+    target: Arc<T>,
 }
 
 // SAFETY: Hooks may be unregistered from any thread; `ops` is not used otherwise.
-unsafe impl<T: Observer> Send for Hooks<T> {}
+unsafe impl<T: Inspect> Send for Hooks<T> {}
 
-impl<T: Observer> Hooks<T> {
-    /// No hooks yet.
-    pub(crate) fn new(netns: Netns, observer: Arc<T>) -> Self {
+impl<T: Inspect> Hooks<T> {
+    /// None is in place yet.
+    pub(crate) fn new(netns: Netns, target: Arc<T>) -> Self {
         Self {
-            ops: [const { None }; ObservationPoint::ALL.len()],
+            ops: [const { None }; Hook::ALL.len()],
             netns,
-            observer,
+            target,
         }
     }
 
-    /// Adds hooks at those of `points` that have none. Process context. On an error some may be there
-    /// already.
-    pub(crate) fn add(&mut self, points: ObservationPoints) -> Result {
-        for (slot, point) in self.ops.iter_mut().zip(ObservationPoint::ALL) {
-            if slot.is_some() || !points.has(point) {
-                continue;
-            }
-            let ops = KBox::new(Opaque::new(ops(point, &self.observer)), GFP_KERNEL_ACCOUNT)?;
-            // SAFETY: The namespace is valid by the invariant of `Netns`. The box does not move what is
-            // in it; like the observer it lives until the hook is unregistered and nobody is in it.
-            to_result(unsafe { bindings::nf_register_net_hook(self.netns.as_ptr(), ops.get()) })?;
-            // INVARIANT: Just registered.
-            *slot = Some(ops);
-        }
+    /// Puts a hook function in place, unless there is one at that hook. Process context.
+    pub(crate) fn add(&mut self, hook: Hook, priority: Priority) -> Result {
+        let Some(slot @ None) = self.ops.get_mut(hook as usize) else {
+            return Ok(());
+        };
+        let ops = ops(hook, priority, &self.target);
+        let ops = KBox::new(Opaque::new(ops), GFP_KERNEL_ACCOUNT)?;
+        // SAFETY: The namespace is valid by the invariant of `Netns`. The box does not move what is
+        // in it; like the target it lives until the hook is unregistered and nobody is in it.
+        to_result(unsafe { bindings::nf_register_net_hook(self.netns.as_ptr(), ops.get()) })?;
+        // INVARIANT: Just registered.
+        *slot = Some(ops);
         Ok(())
     }
 
-    /// Removes the hooks that are not at `points`; on return no CPU is in them any more. Process
-    /// context.
-    pub(crate) fn retain(&mut self, points: ObservationPoints) {
-        let mut removed = [const { None }; ObservationPoint::ALL.len()];
+    /// Removes the hook functions that are not at one of `keep`; on return no CPU is in them any more.
+    /// Process context.
+    pub(crate) fn retain(&mut self, keep: impl Fn(Hook) -> bool) {
+        let mut removed = [const { None }; Hook::ALL.len()];
         let mut any = false;
-        for ((slot, point), out) in self
-            .ops
-            .iter_mut()
-            .zip(ObservationPoint::ALL)
-            .zip(&mut removed)
-        {
-            if points.has(point) {
+        for ((slot, hook), out) in self.ops.iter_mut().zip(Hook::ALL).zip(&mut removed) {
+            if keep(hook) {
                 continue;
             }
             *out = slot.take();
@@ -109,70 +142,57 @@ impl<T: Observer> Hooks<T> {
     }
 }
 
-impl<T: Observer> Drop for Hooks<T> {
-    /// Removes the hooks; on return no CPU is in them any more. Process context.
+impl<T: Inspect> Drop for Hooks<T> {
+    /// Removes all; on return no CPU is in them any more. Process context.
     fn drop(&mut self) {
-        self.retain(ObservationPoints::from_bits(0));
+        self.retain(|_| false);
     }
 }
 
-/// What describes the hook of `observer` at `point`.
-fn ops<T: Observer>(point: ObservationPoint, observer: &Arc<T>) -> bindings::nf_hook_ops {
-    let priority = match point {
-        ObservationPoint::Prerouting => bindings::nf_ip_hook_priorities_NF_IP_PRI_FIRST + 1,
-        _ => bindings::nf_ip_hook_priorities_NF_IP_PRI_LAST,
-    };
-    // CAST: Constants that fit, and the observer is only ever read through the pointer.
+/// What describes the hook function of `target`.
+fn ops<T: Inspect>(hook: Hook, priority: Priority, target: &Arc<T>) -> bindings::nf_hook_ops {
+    // CAST: The target is only ever read through the pointer.
     bindings::nf_hook_ops {
-        hook: Some(match point {
-            ObservationPoint::Prerouting => hook::<T, { ObservationPoint::Prerouting as usize }>,
-            ObservationPoint::Input => hook::<T, { ObservationPoint::Input as usize }>,
-            ObservationPoint::Forward => hook::<T, { ObservationPoint::Forward as usize }>,
-            ObservationPoint::Output => hook::<T, { ObservationPoint::Output as usize }>,
-            ObservationPoint::Postrouting => hook::<T, { ObservationPoint::Postrouting as usize }>,
+        hook: Some(match hook {
+            Hook::PreRouting => hook_fn::<T, { Hook::PreRouting as usize }>,
+            Hook::LocalIn => hook_fn::<T, { Hook::LocalIn as usize }>,
+            Hook::Forward => hook_fn::<T, { Hook::Forward as usize }>,
+            Hook::LocalOut => hook_fn::<T, { Hook::LocalOut as usize }>,
+            Hook::PostRouting => hook_fn::<T, { Hook::PostRouting as usize }>,
         }),
-        priv_: Arc::as_ptr(observer).cast_mut().cast(),
-        pf: bindings::NFPROTO_IPV4 as u8,
-        hooknum: point as c_uint,
+        priv_: Arc::as_ptr(target).cast_mut().cast(),
+        pf: T::PROTOCOL as u8,
+        hooknum: hook as c_uint,
         priority,
         ..pin_init::zeroed()
     }
 }
 
-// `ObservationPoint` numbers the hooks as C does.
-const _: () = assert!(
-    ObservationPoint::Prerouting as u32 == bindings::nf_inet_hooks_NF_INET_PRE_ROUTING
-        && ObservationPoint::Input as u32 == bindings::nf_inet_hooks_NF_INET_LOCAL_IN
-        && ObservationPoint::Forward as u32 == bindings::nf_inet_hooks_NF_INET_FORWARD
-        && ObservationPoint::Output as u32 == bindings::nf_inet_hooks_NF_INET_LOCAL_OUT
-        && ObservationPoint::Postrouting as u32 == bindings::nf_inet_hooks_NF_INET_POST_ROUTING
-);
-
-/// What netfilter calls at the observation point `ObservationPoint::ALL[POINT]`.
+/// What netfilter calls at the hook `Hook::ALL[HOOK]`.
 ///
-/// One function for each point, so that what depends on the point is decided by the compiler.
+/// One function for each hook, so that what depends on the hook is decided by the compiler.
 ///
 /// # Safety
 ///
-/// `observer` must be the pointer to a live `T`; `skb` and `state` must be valid; the RCU read lock
+/// `target` must be the pointer to a live `T`; `skb` and `state` must be valid; the RCU read lock
 /// must be held.
-unsafe extern "C" fn hook<T: Observer, const POINT: usize>(
-    observer: *mut c_void,
+unsafe extern "C" fn hook_fn<T: Inspect, const HOOK: usize>(
+    target: *mut c_void,
     skb: *mut bindings::sk_buff,
     state: *const bindings::nf_hook_state,
 ) -> c_uint {
-    // SAFETY: It is the pointer of an `Arc` that lives until the hook is unregistered and an RCU grace period
-    // has passed, by the invariant of `Hooks`.
-    let observer = unsafe { ArcBorrow::from_raw(observer.cast_const().cast::<T>()) };
+    // SAFETY: It is the pointer of an `Arc` that lives until the hook is unregistered and an RCU grace
+    // period has passed, by the invariant of `Hooks`.
+    let target = unsafe { ArcBorrow::from_raw(target.cast_const().cast::<T>()) };
     // SAFETY: Netfilter hands over a packet that nobody else changes and a state, neither null, under
     // the RCU read lock.
     let packet = unsafe {
         Packet::new(
             NonNull::new_unchecked(skb),
             NonNull::new_unchecked(state.cast_mut()),
-            const { ObservationPoint::ALL[POINT] },
+            const { Hook::ALL[HOOK] },
         )
     };
-    T::observe(observer, &packet);
+    T::inspect(target, &packet);
     bindings::NF_ACCEPT
 }

@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Something to do every so often, in process context, and sooner when it is urgent.
+//! Work in process context every so often, and sooner when someone asks for it.
 //!
-//! A kernel timer queues a work item, which starts the timer again. A second work item does the same
-//! at once.
+//! A kernel timer queues a work item, which starts the timer again when it is done. A second work item
+//! is queued at once by [`PeriodicWork::kick`].
 //!
 //! C header: [`include/linux/workqueue.h`](srctree/include/linux/workqueue.h)
-
-use core::ops::Deref;
 
 use kernel::{
     container_of, impl_has_delayed_work, impl_has_work, new_delayed_work, new_work,
     prelude::*,
-    sync::{
-        Arc,
-        ArcBorrow, //
-    },
+    sync::Arc,
     time::{
         msecs_to_jiffies,
         Msecs, //
@@ -32,93 +27,83 @@ use kernel::{
 use super::rwonce::RwOnce;
 use crate::bindings;
 
-/// What is done at each tick.
+/// What is done.
 pub(crate) trait PeriodicTask: Send + Sync + 'static {
-    /// Milliseconds from the end of one tick to the next.
+    /// Milliseconds from the end of one run to the next.
     const PERIOD: Msecs;
 
-    /// A tick. Process context.
-    fn tick(&self);
+    /// The regular run. Process context.
+    fn run(&self);
 
-    /// A tick before its time. Returns whether that was of use: if not, there is none until the next
-    /// regular one. Process context.
-    fn reclaim(&self) -> bool;
+    /// A run that was asked for by [`PeriodicWork::kick`]. Returns whether it was of use: if not, kicks
+    /// do nothing until the next regular run. Process context.
+    fn run_kicked(&self) -> bool;
 }
 
-/// A `T`, and the work that ticks it.
+/// The two work items of a task.
 #[pin_data]
-pub(crate) struct Periodic<T: PeriodicTask> {
+pub(crate) struct PeriodicWork<T: PeriodicTask> {
     #[pin]
     regular: DelayedWork<Self>,
     #[pin]
-    early: Work<Self, EARLY>,
-    /// 1 if a tick was asked for that has not been, or was of no use.
-    kicked: RwOnce<u32>,
-    #[pin]
-    task: T,
+    kicked: Work<Self, KICKED>,
+    /// 1 while kicks do nothing: since one until it was run, and longer if that was of no use.
+    ignores_kicks: RwOnce<u32>,
+    task: Arc<T>,
 }
 
 /// The number of the second work item.
-const EARLY: u64 = 1;
+const KICKED: u64 = 1;
 
 impl_has_delayed_work! {
-    impl{T: PeriodicTask} HasDelayedWork<Self> for Periodic<T> { self.regular }
+    impl{T: PeriodicTask} HasDelayedWork<Self> for PeriodicWork<T> { self.regular }
 }
 
 impl_has_work! {
-    impl{T: PeriodicTask} HasWork<Self, EARLY> for Periodic<T> { self.early }
+    impl{T: PeriodicTask} HasWork<Self, KICKED> for PeriodicWork<T> { self.kicked }
 }
 
-impl<T: PeriodicTask> WorkItem for Periodic<T> {
+impl<T: PeriodicTask> WorkItem for PeriodicWork<T> {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        this.task.tick();
-        this.kicked.write(0);
+        this.task.run();
+        this.ignores_kicks.write(0);
         this.enqueue();
     }
 }
 
-impl<T: PeriodicTask> WorkItem<EARLY> for Periodic<T> {
+impl<T: PeriodicTask> WorkItem<KICKED> for PeriodicWork<T> {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        if this.task.reclaim() {
-            this.kicked.write(0);
+        if this.task.run_kicked() {
+            this.ignores_kicks.write(0);
         }
     }
 }
 
-impl<T: PeriodicTask> Deref for Periodic<T> {
-    type Target = T;
-
-    #[inline(always)]
-    fn deref(&self) -> &T {
-        &self.task
-    }
-}
-
-impl<T: PeriodicTask> Periodic<T> {
-    /// Not ticking yet. Process context.
-    pub(crate) fn new(task: impl PinInit<T, Error>) -> Result<Arc<Self>> {
+impl<T: PeriodicTask> PeriodicWork<T> {
+    /// Nothing runs before [`Started::new`]. Process context.
+    pub(crate) fn new(task: Arc<T>) -> Result<Arc<Self>> {
         Arc::pin_init(
-            try_pin_init!(Self {
-                regular <- new_delayed_work!("netflow_tick"),
-                early <- new_work!("netflow_early_tick"),
-                kicked: RwOnce::new(0),
-                task <- task,
+            pin_init!(Self {
+                regular <- new_delayed_work!("netflow_periodic"),
+                kicked <- new_work!("netflow_kicked"),
+                ignores_kicks: RwOnce::new(0),
+                task,
             }),
             GFP_KERNEL_ACCOUNT,
         )
     }
 
-    /// Ticks as soon as may be. Any context; to ask again before that costs nothing.
+    /// Has the task run as soon as may be. Any context; to ask again before that costs nothing.
     #[inline]
-    pub(crate) fn kick(this: ArcBorrow<'_, Self>) {
-        if this.kicked.read() == 0 {
-            this.kicked.write(1);
+    pub(crate) fn kick(self: &Arc<Self>) {
+        if self.ignores_kicks.read() == 0 {
+            self.ignores_kicks.write(1);
             // An error returns the reference, to be dropped: it is queued, or was stopped.
-            let _ = queue().enqueue::<Arc<Self>, EARLY>(this.into());
+            let _ = queue().enqueue::<Arc<Self>, KICKED>(self.clone());
         }
     }
 
@@ -154,28 +139,26 @@ impl<T: PeriodicTask> Periodic<T> {
     }
 }
 
-/// Where the work is done: unbound, as a tick may keep a CPU for long.
+/// Where the work is done: unbound, as it may keep a CPU for long.
 fn queue() -> &'static Queue {
     // SAFETY: The queue is a variable of the kernel that is set at boot and never changes; it is
     // valid for ever.
     unsafe { Queue::from_raw(bindings::system_dfl_wq) }
 }
 
-/// That something ticks, until this is dropped.
-pub(crate) struct PeriodicGuard<T: PeriodicTask> {
-    ticking: Arc<Periodic<T>>,
-}
+/// That the work runs, until this is dropped.
+pub(crate) struct Started<T: PeriodicTask>(Arc<PeriodicWork<T>>);
 
-impl<T: PeriodicTask> PeriodicGuard<T> {
-    /// Starts to tick, one period from now. Process context.
-    pub(crate) fn start(ticking: Arc<Periodic<T>>) -> Self {
-        ticking.clone().enqueue();
-        Self { ticking }
+impl<T: PeriodicTask> Started<T> {
+    /// The first run is one period from now. Process context.
+    pub(crate) fn new(work: Arc<PeriodicWork<T>>) -> Self {
+        work.clone().enqueue();
+        Self(work)
     }
 }
 
-impl<T: PeriodicTask> Drop for PeriodicGuard<T> {
-    /// Stops; on return no tick runs any more, nor will one. Process context, not in a tick.
+impl<T: PeriodicTask> Drop for Started<T> {
+    /// Stops it; on return the task does not run any more, nor will it. Process context, not in the task.
     fn drop(&mut self) {
         /// Stops the work of a delayed work.
         ///
@@ -194,8 +177,8 @@ impl<T: PeriodicTask> Drop for PeriodicGuard<T> {
         }
         // SAFETY: The first is a delayed work, the second is not; these are their functions.
         unsafe {
-            self.ticking.stop::<0>(disable_delayed);
-            self.ticking.stop::<EARLY>(bindings::disable_work_sync);
+            self.0.stop::<0>(disable_delayed);
+            self.0.stop::<KICKED>(bindings::disable_work_sync);
         }
     }
 }

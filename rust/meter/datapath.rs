@@ -1,41 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a packet gets from the hook to its flow.
+//! How a packet gets from the hook into the cache.
 //!
 //! ```text
-//!   hook --> parse --> locate --> backlog --> account
-//!                         |                      ^
-//!                         +--- memory is on its way
+//!   hook --> Datapath::inspect --> parse --> CpuBatch --> Accounting::drain --> Meter::update --> Cache
+//!                      |                                                          ^
+//!                      +---- inspect_any: what may not wait, Accounting::account -+
 //! ```
-//!
-//! At PREROUTING a packet is not accounted at once, unless it is alone, but together with those that come with it (see
-//! [`backlog`](crate::linux::backlog)): the time that it takes to fetch a flow which no packet has touched for long is
-//! that of several packets, and all of a backlog are fetched at a time. What is needed of the packet is in its
-//! [`PendingPacket`]; the packet itself goes on.
 
-use core::{
-    mem::MaybeUninit,
-    net::{
-        Ipv4Addr,
-        SocketAddrV4, //
-    }, //
+use kernel::{
+    prelude::*,
+    sync::{
+        Arc,
+        ArcBorrow, //
+    },
 };
 
-use kernel::sync::ArcBorrow;
-
-use super::Meter;
-use crate::{
-    cache::{
-        HashedKey,
-        SlotReservation,
-        Update, //
-        Updated,
+use super::{
+    batch::{
+        CpuBatch,
+        CpuBatches,
+        PendingPacket,
+        PACKETS_MAX, //
     },
+    domain::ObservationDomain,
+    family::Family,
+    hooks,
+    path_config::ConfigFlags,
+    route::{
+        RouteQuery,
+        RoutedTo, //
+    },
+    Meter, //
+};
+use crate::{
+    cache::HashedPacket,
     flow::{
-        entry::{
-            Counts,
-            Route, //
-        },
+        entry::Counts,
         key::Key,
         ledger::Account,
         observe::{
@@ -43,169 +44,118 @@ use crate::{
             Traversal, //
         },
         parse::{
-            self,
-            Frame,
             Unaccountable,
-            HEADERS_MAX,
             IPPROTO_ICMP,
             IPPROTO_UDP, //
         },
-        uptime::Uptime,
     },
     linux::{
-        backlog::{
-            Backlog,
-            CpuDead, //
-            Handler,
-            Queue,
-        },
         bh_lock::BhDisabled,
-        clock::Reading,
-        fib::{
-            self,
-            RouteQuery, //
-            RoutedTo,
+        cpuhp::{
+            CpuDead,
+            DeadCpu, //
         },
-        netfilter::Observer,
-        periodic_work::Periodic, //
+        netfilter::{
+            Inspect,
+            Protocol, //
+        },
+        percpu::InUse,
+        periodic_work::PeriodicWork,
         skb::Packet,
+        timer::PinnedTimers, //
     },
-    meter::domain::OnCpu,
-    meter::path_config::ConfigFlags,
 };
 
-/// A packet that has come and is to be accounted; or several that are like one, see [`Counts::join`].
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-pub(crate) struct PendingPacket {
-    counts: Counts,
-    key: HashedKey<Ipv4Addr>,
-    path: RouteQuery,
+/// What the hook functions of an address family work with. The order of the fields is the order in which
+/// they go: no timer uses the batches when what is left in them is accounted.
+pub(crate) struct Datapath<A: Family> {
+    timers: PinnedTimers<CpuBatches<A>>,
+    batches: Arc<CpuBatches<A>>,
+    domain: Arc<ObservationDomain>,
+    meter: Arc<Meter>,
 }
 
-impl Observer for Backlog<Periodic<Meter>> {
+impl<A: Family> Datapath<A> {
+    /// Process context.
+    pub(super) fn new(meter: Arc<Meter>, work: Arc<PeriodicWork<Meter>>) -> Result<Arc<Self>> {
+        let domain = meter.domain.clone();
+        let batches = Arc::new(CpuBatches::new(meter.clone(), work)?, GFP_KERNEL_ACCOUNT)?;
+        let datapath = Self {
+            timers: PinnedTimers::new(batches.clone())?,
+            batches,
+            domain,
+            meter,
+        };
+        Ok(Arc::new(datapath, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// See [`CpuBatches::wait_until_drained`].
+    pub(super) fn wait_until_drained(&self) {
+        self.batches.wait_until_drained();
+    }
+
+    /// Looks at a packet. What is like most packets stays in here, the rest is for [`Self::inspect_any`].
     #[inline(always)]
-    fn observe(this: ArcBorrow<'_, Self>, packet: &Packet<'_>) {
-        this.handler().observe(&this, packet);
-    }
-}
-
-/// Tells the backlogs of all namespaces.
-pub(crate) static CPU_DEAD: CpuDead<Periodic<Meter>> = CpuDead::new();
-
-impl Handler for Periodic<Meter> {
-    type Item = PendingPacket;
-    type Own = Reading;
-    type Shard = (Key<Ipv4Addr>, Counts);
-
-    fn turned_off() -> &'static CpuDead<Self> {
-        &CPU_DEAD
-    }
-
-    #[inline(always)]
-    fn join(last: &mut PendingPacket, (key, counts): &(Key<Ipv4Addr>, Counts)) -> bool {
-        last.key.key() == key && last.counts.join(*counts)
-    }
-
-    #[inline]
-    fn handle(
-        this: ArcBorrow<'_, Self>,
-        arrivals: &[PendingPacket],
-        reading: &Reading,
-        bh: BhDisabled<'_>,
-    ) {
-        let cpu = this.domain.on_cpu(bh);
-        // The clock was not read since they came, or they would not have waited so long.
-        let at = reading.uptime();
-        let mut reservation = this.cache.reservation(arrivals.len(), bh);
-        let mut is_short = false;
-        for arrival in arrivals {
-            is_short |= this.account(arrival, at, || None, cpu, &mut reservation, bh);
-        }
-        drop(reservation);
-        if is_short {
-            Self::kick(this);
-        }
-    }
-}
-
-impl Meter {
-    /// Looks at a packet. Softirq or process context; RCU read lock reservation.
-    ///
-    /// What is like most packets stays in here, the rest is for [`Self::observe_any`].
-    #[inline(always)]
-    fn observe(&self, backlog: &Backlog<Periodic<Self>>, packet: &Packet<'_>) {
-        let word = self.domain.path_config.word();
-        let point = packet.point();
-        let way = Traversal::of(point, &packet.facts());
-        if !way.counts(point, word.points()) {
+    fn inspect(&self, packet: &Packet<'_>) {
+        let flags = self.domain.path_config.flags();
+        let point = hooks::observation_point(packet.hook());
+        let traversal = Traversal::of(point, &hooks::facts(packet));
+        if !traversal.counts(point, flags.points()) {
             return;
         }
-
-        let bh = packet.bh_disabled();
-        let bh = bh.token();
-        let is_local = way.is_local(point);
-        if point == ObservationPoint::Prerouting && !is_local && !packet.is_aggregate() {
-            let queue = backlog.queue(bh);
-            let input = self.domain.path_config.iface(word, packet.input());
-            let headers = packet.prefix();
-            let plain = headers.and_then(|headers| parse::plain(headers, packet.len(), input));
-            if let Some((key, counts)) = plain.filter(|_| queue.own().is_recent()) {
-                if self.enqueue(&queue, packet, key, counts) {
-                    return;
+        let guard = packet.bh_disabled();
+        let bh = guard.token();
+        let is_local = traversal.is_local(point);
+        if point == ObservationPoint::Prerouting && !is_local && !packet.is_gso() {
+            let input = self.domain.path_config.iface(flags, packet.input());
+            if let Some(mut batch) = self.recent_batch(bh) {
+                if let Some((key, counts)) = A::parse_plain(packet, input) {
+                    return self.enqueue(&mut batch, packet, key, counts, bh);
                 }
             }
         }
-        self.observe_any(backlog, packet, word, is_local, bh);
+        self.inspect_any(packet, flags, is_local, bh);
     }
 
     /// Looks at a packet that is not like most of them.
     #[inline(never)]
-    fn observe_any(
+    fn inspect_any(
         &self,
-        backlog: &Backlog<Periodic<Self>>,
         packet: &Packet<'_>,
-        word: ConfigFlags,
+        flags: ConfigFlags,
         is_local: bool,
         bh: BhDisabled<'_>,
     ) {
-        let cpu = self.domain.on_cpu(bh);
-        let (mut key, counts) = match self.parse(packet, word, is_local) {
+        let statistics = self.domain.statistics.this(bh);
+        let (mut key, counts) = match self.parse(packet, flags, is_local) {
             Ok(parsed) => parsed,
-            Err(Unaccountable::Truncated) => return cpu.count(Account::Truncated, 1, packet.len()),
-            Err(Unaccountable::Malformed) => return cpu.count(Account::Malformed, 1, packet.len()),
+            Err(Unaccountable::Truncated) => {
+                return statistics.enter(Account::Truncated, 1, packet.len())
+            }
+            Err(Unaccountable::Malformed) => {
+                return statistics.enter(Account::Malformed, 1, packet.len())
+            }
         };
-        if key.proto() == IPPROTO_ICMP && word.icmp_zero() {
+        if key.proto() == IPPROTO_ICMP && flags.icmp_zero() {
             key.clear_ports();
         }
-        let may_be_own = is_local && !word.counts_own() && key.proto() == IPPROTO_UDP;
-        if may_be_own && self.is_own(&key) {
-            return cpu.count(Account::Own, counts.packets, counts.bytes);
+        let may_be_own = is_local && !flags.counts_own() && key.proto() == IPPROTO_UDP;
+        if may_be_own && A::is_own(&self.domain.own_datagrams, &key) {
+            return statistics.enter(Account::Own, counts.packets, counts.bytes);
         }
-        let queue = backlog.queue(bh);
-        let is_recent = queue.own().is_recent();
-        let may_wait = is_recent && packet.point() == ObservationPoint::Prerouting;
-        if may_wait && self.enqueue(&queue, packet, key, counts) {
-            return;
+        let may_wait = packet.hook() == hooks::hook(ObservationPoint::Prerouting);
+        if may_wait {
+            if let Some(mut batch) = self.recent_batch(bh) {
+                return self.enqueue(&mut batch, packet, key, counts, bh);
+            }
         }
-        // Where packets are rare there is nothing to gain by waiting, and at some points they are sent in process
-        // context, one by one.
-        let at = if is_recent {
-            queue.own().uptime()
-        } else {
-            // What waits has the time that was read last.
-            queue.handle();
-            self.clock.read(queue.own())
-        };
-        let arrival = PendingPacket {
-            counts,
-            key: self.cache.hash_key(key),
-            path: packet.path(),
-        };
-        let mut reservation = self.cache.reservation(1, bh);
-        if self.account(&arrival, at, || packet.found(), cpu, &mut reservation, bh) {
-            Periodic::kick(backlog.handler());
-        }
+        // Where packets are rare there is nothing to gain by waiting, and at some points they are sent in
+        // process context, one by one.
+        let at = self.batches.uptime(bh);
+        let packet_of_flow = self.pending(packet, key, counts);
+        self.batches
+            .accounting
+            .account(&packet_of_flow, at, || RoutedTo::of(packet), bh);
     }
 
     /// Reads the headers of any packet.
@@ -213,95 +163,75 @@ impl Meter {
     fn parse(
         &self,
         packet: &Packet<'_>,
-        word: ConfigFlags,
+        flags: ConfigFlags,
         is_local: bool,
-    ) -> Result<(Key<Ipv4Addr>, Counts), Unaccountable> {
-        let path_config = &self.domain.path_config;
-        let input = match packet.point() {
-            // The kernel names an interface for some packets that it sends.
-            ObservationPoint::Output | ObservationPoint::Postrouting if is_local => 0,
-            ObservationPoint::Postrouting => path_config.iface(word, packet.forwarded_from()),
-            _ => path_config.iface(word, packet.input()),
-        };
-        if let (Some(headers), false) = (packet.prefix(), packet.is_aggregate()) {
-            if let Some(plain) = parse::plain(headers, packet.len(), input) {
+    ) -> Result<(Key<A>, Counts), Unaccountable> {
+        let input = self
+            .domain
+            .path_config
+            .iface(flags, hooks::input(packet, is_local));
+        if !packet.is_gso() {
+            if let Some(plain) = A::parse_plain(packet, input) {
                 return Ok(plain);
             }
         }
-        let mut buffer = MaybeUninit::uninit();
-        parse::ipv4(&Frame {
-            headers: packet.headers::<HEADERS_MAX>(&mut buffer),
-            len: packet.len(),
-            input,
-            gso: packet.gso(),
-        })
+        A::parse(packet, input)
     }
 
-    /// Puts a packet among those that wait to be accounted. Returns whether it could.
+    /// The batch of this CPU, if a packet that comes now is back-to-back with the one before.
+    #[inline(always)]
+    fn recent_batch<'a>(&'a self, bh: BhDisabled<'a>) -> Option<InUse<'a, CpuBatch<A>>> {
+        self.batches.get(bh).filter(|batch| batch.is_recent())
+    }
+
+    /// Adds a packet to the batch of this CPU.
     #[inline(always)]
     fn enqueue(
         &self,
-        queue: &Queue<'_, Periodic<Self>>,
+        batch: &mut CpuBatch<A>,
         packet: &Packet<'_>,
-        key: Key<Ipv4Addr>,
+        key: Key<A>,
         counts: Counts,
-    ) -> bool {
-        queue.join(&(key, counts))
-            || queue.push(PendingPacket {
-                counts,
-                key: self.cache.hash_key(key),
-                path: packet.path(),
-            })
-    }
-
-    /// Accounts a packet. Returns whether the cache is short of room, so that flows had better be exported soon.
-    #[inline(always)]
-    fn account(
-        &self,
-        arrival: &PendingPacket,
-        at: Uptime,
-        found: impl FnOnce() -> Option<RoutedTo>,
-        cpu: &OnCpu,
-        reservation: &mut SlotReservation<'_>,
         bh: BhDisabled<'_>,
-    ) -> bool {
-        let PendingPacket { counts, key, path } = arrival;
-        let accounted = self.cache.update(
-            Update { key, counts, at },
-            reservation,
-            bh,
-            |key| self.route(path, found(), key),
-            |accounted| {
-                if accounted == Updated::New {
-                    cpu.note_created();
-                }
-                cpu.count(accounted.into(), counts.packets, counts.bytes);
-            },
-        );
-        match accounted {
-            Updated::Known => false,
-            Updated::New => self.cache.is_exhausted(),
-            Updated::Full => true,
+    ) {
+        if batch.join(&key, counts) {
+            return;
+        }
+        match batch.push(self.pending(packet, key, counts)) {
+            1 => {
+                self.batches.set_pending(bh);
+                self.timers.arm(bh);
+            }
+            PACKETS_MAX.. => self.batches.drain(batch, bh),
+            _ => {}
         }
     }
 
-    /// Looks up where a packet goes, and where it comes from.
-    #[inline(never)]
-    fn route(
-        &self,
-        path: &RouteQuery,
-        found: Option<RoutedTo>,
-        key: &Key<Ipv4Addr>,
-    ) -> Route<Ipv4Addr> {
-        let mut route = fib::route(self.netns, path, found, key);
-        let path_config = &self.domain.path_config;
-        route.output = path_config.iface(path_config.word(), route.output);
-        route
+    /// What is needed of a packet to account it. Has the CPU fetch its flow.
+    #[inline(always)]
+    fn pending(&self, packet: &Packet<'_>, key: Key<A>, counts: Counts) -> PendingPacket<A> {
+        PendingPacket {
+            packet: HashedPacket {
+                counts,
+                key: A::cache(&self.meter).hash_key(key),
+            },
+            query: RouteQuery::of(packet),
+        }
     }
+}
 
-    /// Whether a UDP datagram that was sent here is one of the exporter.
-    fn is_own(&self, key: &Key<Ipv4Addr>) -> bool {
-        let to = SocketAddrV4::new(key.dst(), key.dst_port());
-        self.domain.own_datagrams.contains(to, key.src_port())
+impl<A: Family> Inspect for Datapath<A> {
+    const PROTOCOL: Protocol = A::PROTOCOL;
+
+    #[inline(always)]
+    fn inspect(this: ArcBorrow<'_, Self>, packet: &Packet<'_>) {
+        Datapath::inspect(&this, packet);
+    }
+}
+
+impl<A: Family> CpuDead for Datapath<A> {
+    fn cpu_dead(&self, cpu: &mut DeadCpu<'_>) {
+        self.timers.disarm(cpu);
+        self.batches.drain_dead(cpu);
     }
 }

@@ -1,92 +1,69 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The metering process of a namespace: packets in, expired flows out.
+//! The Metering Process (RFC 7011, section 2) of a namespace: packets in, expired flows out.
 
-mod datapath;
+pub(crate) mod batch;
+pub(crate) mod datapath;
 pub(crate) mod domain;
+pub(crate) mod family;
+pub(crate) mod hooks;
 pub(crate) mod path_config;
+pub(crate) mod route;
+pub(crate) mod statistics;
+mod sweep;
+mod uptime_cache;
 
-pub(crate) use datapath::CPU_DEAD;
+pub(crate) use sweep::Sweep;
 
 use core::net::Ipv4Addr;
 
 use kernel::{
     prelude::*,
-    sync::Arc,
-    time::Msecs, //
+    sync::Arc, //
 };
 
+use self::{
+    batch::PendingPacket,
+    domain::ObservationDomain,
+    family::Family,
+    route::RoutedTo,
+    statistics::CpuStatistics, //
+};
 use crate::{
     cache::{
+        self,
         Cache,
-        Expired, //
+        SlotBudget,
+        SlotReservation,
+        Update,
+        Updated, //
     },
     config::Config,
-    export::exporter::Exporter,
     flow::{
-        expiry::{
-            Pressure,
-            LINGER, //
-        },
+        entry::Route,
         key::Secret,
+        uptime::Uptime, //
     },
     linux::{
         self,
-        clock::Clock,
+        bh_lock::BhDisabled,
         netns::Netns,
-        periodic_work::{
-            Periodic, //
-            PeriodicTask,
-        }, //
-        rwonce::RwOnce,
+        rwonce::RwOnce, //
     },
-    meter::domain::ObservationDomain,
 };
 
-/// Which flows to export.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sweep {
-    /// Those that have expired.
-    Periodic,
-    /// The same, and those that have finished at once: their room is needed.
-    Reclaim,
-    /// The same, after a change of the policy: what was known to be due does not hold.
-    Recheck,
-    /// All.
-    Flush,
-}
+/// Caches that share the slot budget, one for each address family.
+const FAMILIES: usize = 1;
 
-impl Sweep {
-    /// Milliseconds that sending may wait for room in send buffers, all datagrams together.
-    const fn deadline(self) -> Msecs {
-        match self {
-            Self::Periodic | Self::Reclaim | Self::Recheck => 200,
-            Self::Flush => 2000,
-        }
-    }
-
-    /// Milliseconds that finished flows stay.
-    const fn linger(self) -> u32 {
-        match self {
-            Self::Periodic | Self::Recheck => LINGER,
-            Self::Reclaim | Self::Flush => 0,
-        }
-    }
-}
-
-/// Buckets that are looked into before it is asked anew how full the cache is.
-const BUCKETS_PER_LOOK: usize = 1024;
-
-/// Accounts the packets of a namespace.
+/// Meters the packets of a namespace while it is enabled.
 #[pin_data]
 pub(crate) struct Meter {
     netns: Netns,
-    clock: Clock,
-    /// Milliseconds since boot at the last tick.
-    task: RwOnce<u64>,
-    domain: Arc<ObservationDomain>,
+    pub(crate) domain: Arc<ObservationDomain>,
+    /// SysUptime at the last periodic sweep, in 64 bits.
+    swept_at: RwOnce<u64>,
     #[pin]
-    cache: Cache<Ipv4Addr>,
+    pub(crate) ipv4: Cache<Ipv4Addr>,
 }
 
 impl Meter {
@@ -95,112 +72,84 @@ impl Meter {
         netns: Netns,
         config: &Config,
         domain: Arc<ObservationDomain>,
-    ) -> Result<Arc<Periodic<Self>>> {
+    ) -> Result<Arc<Self>> {
         let secret = Secret::new(linux::random());
+        let budget = SlotBudget::new(config.max_flows, FAMILIES, cache::ALLOC_FLAGS)?;
         let policy = config.policy(domain.exporter.lock().max_bytes());
-        let cache = Cache::new(config.max_flows, policy, secret)?;
-        let clock = domain.clock;
-        Periodic::new(try_pin_init!(Self {
-            netns,
-            clock,
-            task: RwOnce::new(clock.millis()),
-            domain,
-            cache <- cache,
-        }))
+        let cache = Cache::new(budget, 0, policy, secret)?;
+        let now = domain.clock.millis();
+        Arc::pin_init(
+            try_pin_init!(Self {
+                netns,
+                domain,
+                swept_at: RwOnce::new(now),
+                ipv4 <- cache,
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
     }
 
-    /// Its cache.
-    pub(crate) fn cache(&self) -> &Cache<Ipv4Addr> {
-        &self.cache
+    /// The slots that all caches share.
+    #[inline(always)]
+    pub(crate) fn budget(&self) -> &SlotBudget {
+        self.ipv4.budget()
     }
 
-    /// Puts settings in force; the flows in the cache are judged by them at once. Process context.
+    /// Puts the part of the configuration in force that the cache is concerned with; the flows in it are
+    /// judged by that at once. Process context.
     pub(crate) fn set(&self, config: &Config) {
         let max_bytes = self.domain.exporter.lock().max_bytes();
-        self.cache.set_policy(config.policy(max_bytes));
-        self.export(Sweep::Recheck);
+        self.ipv4.set_policy(config.policy(max_bytes));
+        self.sweep(Sweep::Recheck);
     }
 
-    /// Exports flows, and returns how many. Process context; on return they are sent.
-    ///
-    /// Walks the whole table, bucket by bucket: the time that it takes is in reading the buckets in
-    /// order, as only those are looked into that have something due.
-    pub(crate) fn export(&self, sweep: Sweep) -> u32 {
-        let mut exported = 0u32;
-        let mut exporter = self.domain.exporter.lock();
-        exporter.begin_round(sweep.deadline());
-        exported = exported.saturating_add(self.export_evicted(&mut exporter));
-        let (closely, linger) = (sweep != Sweep::Periodic, sweep.linger());
-        self.cache.walk_begins();
-        let mut now = self.clock.uptime();
-        let mut pressure = Pressure::Low;
-        let mut expired: Expired<Ipv4Addr> = [const { None }; _];
-        for bucket in 0..self.cache.buckets() {
-            // Now and then: to ask takes the lock of each CPU's part.
-            if bucket % BUCKETS_PER_LOOK == 0 {
-                pressure = match sweep {
-                    Sweep::Periodic | Sweep::Reclaim | Sweep::Recheck => self.cache.pressure(),
-                    Sweep::Flush => Pressure::Flush,
-                };
-            }
-            let cache = &self.cache;
-            if cache.expire(bucket, now, &mut pressure, closely, linger, &mut expired) {
-                for (flow, reason) in expired.iter_mut().filter_map(Option::take) {
-                    exporter.push(flow.into(), reason);
-                    exported = exported.saturating_add(1);
+    /// Accounts a packet, which came at `at`. Returns whether the cache is short of slots, so that flows
+    /// had better be exported soon.
+    #[inline(always)]
+    fn update<A: Family>(
+        &self,
+        pending: &PendingPacket<A>,
+        at: Uptime,
+        routed_to: impl FnOnce() -> Option<RoutedTo<A>>,
+        statistics: &CpuStatistics,
+        reservation: &mut SlotReservation<'_>,
+        bh: BhDisabled<'_>,
+    ) -> bool {
+        let PendingPacket { packet, .. } = pending;
+        let updated = A::cache(self).update(
+            Update { packet, at },
+            reservation,
+            bh,
+            || self.route(pending, routed_to()),
+            |updated| {
+                if updated == Updated::New {
+                    statistics.add_created();
                 }
-                now = self.clock.uptime();
-            }
-            linux::cond_resched();
+                statistics.enter(updated.into(), packet.counts.packets, packet.counts.bytes);
+            },
+        );
+        match updated {
+            Updated::Known => false,
+            Updated::New => self.budget().is_exhausted(),
+            Updated::Full => true,
         }
-        self.cache.walk_ends(linger);
-        if sweep == Sweep::Flush {
-            // Some of all may have moved there during the walk.
-            exported = exported.saturating_add(self.export_evicted(&mut exporter));
-        }
-        exporter.end_round();
-        exported
     }
 
-    /// Exports the flows that wait outside of the table now, and returns how many.
-    fn export_evicted(&self, exporter: &mut Exporter) -> u32 {
-        let mut exported = 0u32;
-        // Those that come meanwhile wait for the next time, or the buckets would.
-        for _ in 0..self.cache.evicted_flows() {
-            let Some((flow, reason)) = self.cache.next_evicted() else {
-                break;
-            };
-            exporter.push(flow.into(), reason);
-            exported = exported.saturating_add(1);
-        }
-        exported
-    }
-}
-
-impl PeriodicTask for Meter {
-    const PERIOD: Msecs = 1000;
-
-    fn tick(&self) {
-        /// Half of what SysUptime's order can bear.
-        const TOO_LONG: u64 = 1 << 30;
-
-        let now = self.clock.millis();
-        let slept = now.wrapping_sub(self.task.read());
-        self.task.write(now);
-        // After a suspend of weeks the times of flows would soon look like times to come.
-        self.export(match slept {
-            0..=TOO_LONG => Sweep::Periodic,
-            _ => Sweep::Flush,
-        });
-    }
-
-    fn reclaim(&self) -> bool {
-        // What it takes to walk through the table is not worth a few flows.
-        while self.export(Sweep::Reclaim) > self.cache.max() / 64 {
-            if !self.cache.is_exhausted() {
-                return true;
-            }
-        }
-        false
+    /// Looks up the route of the flow that a packet begins.
+    #[inline(never)]
+    fn route<A: Family>(
+        &self,
+        pending: &PendingPacket<A>,
+        routed_to: Option<RoutedTo<A>>,
+    ) -> Route<A> {
+        let path_config = &self.domain.path_config;
+        let mut route = route::look_up(
+            &self.netns,
+            &pending.query,
+            routed_to,
+            pending.packet.key.key(),
+        );
+        route.output = path_config.iface(path_config.flags(), route.output);
+        route
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Settings that the packet path asks for, and that may change meanwhile.
+//! The part of the configuration that the packet path asks for, and that may change meanwhile.
 //!
-//! What is asked for each packet is one word, so that a packet sees all of it as of one moment. The
-//! tables behind it are looked into only if the word says that there is something in them.
+//! What is asked for each packet is one word of flags, so that a packet sees all of it as of one moment.
+//! The tables are looked into only if a flag says that there is something in them.
 
 use kernel::{
     prelude::*,
@@ -22,12 +22,12 @@ use crate::{
 /// Interfaces that can have a number of their own.
 pub(crate) const IFACES_MAX: usize = bindings::NETFLOW_MAX_IFACES as usize;
 
-/// Bits of the word, above those of [`ObservationPoints`].
+/// Flags, above those of [`ObservationPoints`].
 const ICMP_ZERO: u32 = 1 << 8;
 const COUNT_OWN: u32 = 1 << 9;
 const IFACES: u32 = 1 << 10;
 
-/// The word.
+/// The flags.
 #[derive(Clone, Copy)]
 pub(crate) struct ConfigFlags(u32);
 
@@ -57,9 +57,9 @@ impl ConfigFlags {
     }
 }
 
-/// The settings. Written by one at a time, who holds the lock of the namespace.
+/// Written by one at a time, who holds the lock of the namespace.
 pub(crate) struct PathConfig {
-    word: RwOnce<u32>,
+    flags: RwOnce<u32>,
     /// Each an index in the upper half and its number in the lower; 0 ends the table.
     ifaces: [Atomic<u64>; IFACES_MAX],
 }
@@ -68,32 +68,32 @@ impl PathConfig {
     /// Nothing is observed, and the tables are empty.
     pub(crate) fn new() -> Self {
         Self {
-            word: RwOnce::new(0),
+            flags: RwOnce::new(0),
             ifaces: [const { Atomic::new(0) }; IFACES_MAX],
         }
     }
 
-    /// Reads the word. Any context.
-    #[inline]
-    pub(crate) fn word(&self) -> ConfigFlags {
-        ConfigFlags(self.word.read())
+    /// Reads the flags. Any context.
+    #[inline(always)]
+    pub(crate) fn flags(&self) -> ConfigFlags {
+        ConfigFlags(self.flags.read())
     }
 
-    /// Writes all of the word but for what belongs to the table of interfaces.
+    /// Writes all flags but for the one of the table of interfaces.
     pub(crate) fn set(&self, points: ObservationPoints, icmp_zero: bool, count_own: bool) {
-        let mut word = points.bits() | (self.word.read() & IFACES);
+        let mut flags = points.bits() | (self.flags.read() & IFACES);
         if icmp_zero {
-            word |= ICMP_ZERO;
+            flags |= ICMP_ZERO;
         }
         if count_own {
-            word |= COUNT_OWN;
+            flags |= COUNT_OWN;
         }
-        self.word.write(word);
+        self.flags.write(flags);
     }
 
     /// Nothing is observed any more.
     pub(crate) fn observe_nothing(&self) {
-        self.word.write(self.word.read() & IFACES);
+        self.flags.write(self.flags.read() & IFACES);
     }
 
     /// Gives an interface a number, or with 0 takes it away. `ENOSPC` if the table is full.
@@ -120,9 +120,9 @@ impl PathConfig {
             }
             (Some(slot), _) => slot.store(entry, Relaxed),
         }
-        let word = self.word.read() & !IFACES;
+        let flags = self.flags.read() & !IFACES;
         let any = self.ifaces().next().is_some();
-        self.word.write(if any { word | IFACES } else { word });
+        self.flags.write(if any { flags | IFACES } else { flags });
         Ok(())
     }
 
@@ -138,8 +138,8 @@ impl PathConfig {
 
     /// The number of an interface. Any context.
     #[inline(always)]
-    pub(crate) fn iface(&self, word: ConfigFlags, index: u32) -> u32 {
-        if word.has_ifaces() {
+    pub(crate) fn iface(&self, flags: ConfigFlags, index: u32) -> u32 {
+        if flags.has_ifaces() {
             self.number_of(index)
         } else {
             index

@@ -3,7 +3,7 @@
 //! What can go wrong, each as the one line that a person is shown.
 
 use crate::{
-    netlink::Refusal,
+    netlink::KernelError,
     uapi::FAMILY_NAME, //
 };
 use std::io;
@@ -19,12 +19,12 @@ pub enum Error {
     ModuleNotLoaded,
 
     /// The kernel answered a request with an error.
-    #[error("{request}: {refusal}")]
+    #[error("{request}: {error}")]
     Refused {
         /// The request, in the words of the command line.
         request: &'static str,
-        /// What the kernel said.
-        refusal: Refusal,
+        /// The kernel's answer.
+        error: KernelError,
     },
 
     /// The socket itself failed.

@@ -4,7 +4,7 @@
 
 use netflowctl::{
     cli::{
-        complaint,
+        usage_error,
         Cli, //
     },
     commands, //
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn usage(error: &clap::Error) -> ExitCode {
-    match complaint(error) {
+    match usage_error(error) {
         Some(line) => tell(&line),
         // Help that a reader does not want to the end is no failure.
         None => drop(error.print()),

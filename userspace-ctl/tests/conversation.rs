@@ -9,8 +9,7 @@ mod support;
 use netflowctl::{
     client::Client,
     error::Error,
-    messages::Flow,
-    settings::Settings, //
+    messages::Flow, //
 };
 use support::*;
 
@@ -29,11 +28,8 @@ fn flows(answers: impl IntoIterator<Item = Vec<u8>>) -> Vec<Result<Flow, Error>>
 /// How the kernel's refusal of `enable` reads.
 fn refused(answer: Vec<u8>) -> String {
     let kernel = Kernel::with_family([answer]);
-    let settings = Settings {
-        max_flows: Some(0),
-        ..Settings::default()
-    };
-    let error = client(&kernel).enable(&settings).unwrap_err();
+    let config = config(&[("max-flows", 0)]);
+    let error = client(&kernel).enable(&config).unwrap_err();
     error.to_string()
 }
 
@@ -170,7 +166,7 @@ fn the_kernel_names_the_attribute_that_it_refuses() {
     let limits = [nla(4, &1u64.to_ne_bytes()), nla(5, &9u64.to_ne_bytes())];
     let acknowledgement = [
         text("integer out of range"),
-        nla_u32(2, 20),
+        nla_u32(2, 24),
         nest(4, &limits),
     ]
     .concat();
@@ -182,7 +178,8 @@ fn the_kernel_names_the_attribute_that_it_refuses() {
 
 #[test]
 fn the_whole_request_may_be_echoed() {
-    let echo = nlmsg(FAMILY, 5, FIRST, &[3, 1, 0, 0, 8, 0, 2, 0, 0, 0, 0, 0]);
+    let request = [&[3, 1, 0, 0][..], &nest(2, &[nla_u32(1, 0)])].concat();
+    let echo = nlmsg(FAMILY, 5, FIRST, &request);
     let mut payload = (-22i32).to_ne_bytes().to_vec();
     payload.extend(echo);
     payload.extend(text("no"));

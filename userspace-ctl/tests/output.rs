@@ -59,10 +59,18 @@ fn the_state_for_people() {
         "\
 netflow enabled
   flows: 77 cached, 65536 at most, 5000000123 created
-  timeouts: active 1800 s, inactive 15 s; expiry: strict
-  observe: prerouting,output; own datagrams: counted
-  engine: type 3, id 200; ICMP ports: zero
   uptime: 123.456 s, next record: 991
+
+SETTING           VALUE
+max-flows         65536
+active-timeout    1800
+inactive-timeout  15
+expiry            strict
+observe           prerouting,output
+icmp-ports        zero
+count-own         on
+engine-type       3
+engine-id         200
 
 LEDGER          PACKETS       BYTES
 seen                101  6000000001

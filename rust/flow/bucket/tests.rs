@@ -13,9 +13,12 @@ type FreeSpillSlots = Vec<Handle<Flow<Ipv4Addr>>>;
 
 /// An empty bucket, its memory, and `n` slots to spill into.
 fn bucket(n: usize) -> (Bucket<Ipv4Addr>, Memory, FreeSpillSlots) {
-    let (primary, mut handles) = Slab::new(vec![Slot::new([Flow::VACANT; PRIMARY_SLOTS])]);
+    // SAFETY: The slabs and their handles stay together.
+    let (primary, mut handles) =
+        unsafe { Slab::new(vec![Slot::new([Flow::VACANT; PRIMARY_SLOTS])]) };
     let vacant = || Slot::new(Flow::VACANT);
-    let (spill, free_spill) = Slab::new((0..n).map(|_| vacant()).collect::<Vec<_>>());
+    // SAFETY: As above.
+    let (spill, free_spill) = unsafe { Slab::new((0..n).map(|_| vacant()).collect::<Vec<_>>()) };
     let bucket = Bucket::new(handles.next().unwrap());
     (bucket, FlowSlots::new(primary, spill), free_spill.collect())
 }
@@ -85,7 +88,7 @@ fn a_flow_is_where_its_mark_says_if_nobody_was_there() {
         let vacancy = bucket.vacancy(bits, || None).unwrap();
         slots.put(&mut bucket, vacancy, bits, flow(n), Uptime::from_millis(0));
         let found = slots.find(&mut bucket, bits, &key(n)).unwrap();
-        assert!(core::ptr::eq(found, slots.primary(0, bits)));
+        assert!(core::ptr::eq(found, slots.primary_slot(0, bits)));
     }
 }
 

@@ -9,6 +9,7 @@ use kernel::{
     prelude::*, //
 };
 
+use super::attribute::Repeated;
 use crate::bindings;
 
 /// What a handler returns.
@@ -70,8 +71,6 @@ fn general(error: Error) -> &'static CStr {
         EPERM | EACCES => {
             c"a security policy or a BPF program of the control group forbids it: allow it there"
         }
-        EADDRINUSE => c"no local UDP port is free: widen net.ipv4.ip_local_port_range",
-        EAFNOSUPPORT => c"this kernel has no IPv4 sockets: boot one that has",
         E2BIG => c"netfilter has no room for another hook: remove some, as chains of nftables",
         _ => c"another part of the kernel refuses it: see its log and the number of the error",
     }
@@ -80,6 +79,15 @@ fn general(error: Error) -> &'static CStr {
 impl From<Error> for ExtAck {
     fn from(error: Error) -> Self {
         Self { error, text: None }
+    }
+}
+
+impl From<Repeated> for ExtAck {
+    fn from(_: Repeated) -> Self {
+        Self::new(
+            EINVAL,
+            c"an attribute is given more than once: give it once",
+        )
     }
 }
 

@@ -1,22 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rooms of the module that call nothing of the kernel, compiled for the host.
+//! The files of the module that call nothing of the kernel, compiled for the host.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports, unused_macros)]
 
-#[path = "../../../rust/flow"]
-mod flow {
-    pub(crate) mod bucket;
-    pub(crate) mod entry;
-    pub(crate) mod expiry;
-    pub(crate) mod key;
-    pub(crate) mod ledger;
-    pub(crate) mod observe;
-    pub(crate) mod parse;
-    pub(crate) mod ring;
-    pub(crate) mod slab;
-    pub(crate) mod uptime;
-}
+#[path = "../../../rust/flow/mod.rs"]
+mod flow;
 
 #[path = "../../../rust/export"]
 mod export {
@@ -26,4 +15,13 @@ mod export {
     pub(crate) mod format;
     pub(crate) mod stream;
     pub(crate) mod v5;
+}
+
+#[path = "../../../rust/linux"]
+mod linux {
+    #[path = "netlink"]
+    pub(crate) mod netlink {
+        pub(crate) mod attribute;
+        pub(crate) mod text;
+    }
 }

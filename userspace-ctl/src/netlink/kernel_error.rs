@@ -7,6 +7,10 @@ use super::{
     Request, //
 };
 use crate::error::reason;
+use netlink_packet_generic::constants::{
+    NL_POLICY_TYPE_ATTR_MAX_VALUE_U,
+    NL_POLICY_TYPE_ATTR_MIN_VALUE_U, //
+};
 use std::{
     fmt,
     io, //
@@ -17,15 +21,11 @@ const ATTR_MSG: u16 = 1;
 const ATTR_OFFS: u16 = 2;
 const ATTR_POLICY: u16 = 4;
 
-/// Limits of an integer in `ATTR_POLICY`, `enum netlink_policy_type_attr` of linux/netlink.h.
-const POLICY_MIN_VALUE_U: u16 = 4;
-const POLICY_MAX_VALUE_U: u16 = 5;
-
 const EPERM: i32 = 1;
 
 /// An error that the kernel answered with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Refusal {
+pub struct KernelError {
     /// Error number, positive.
     pub errno: i32,
     /// What the kernel says about it.
@@ -36,27 +36,27 @@ pub struct Refusal {
     pub range: Option<(u64, u64)>,
 }
 
-impl Refusal {
+impl KernelError {
     /// Reads the answer to `request`: the error number as the kernel has it, negative, and the
     /// attributes of the extended acknowledgement. What of them cannot be read is left out, since
     /// the error number says enough.
     pub(super) fn decode(request: &Request, code: i32, acknowledgement: &[u8]) -> Self {
-        let mut refusal = Self {
+        let mut error = Self {
             errno: code.saturating_abs(),
             ..Self::default()
         };
         for attribute in attributes(acknowledgement).map_while(Result::ok) {
             match attribute.kind {
-                ATTR_MSG => refusal.text = text(attribute.value),
+                ATTR_MSG => error.text = text(attribute.value).map(|text| request.spell(&text)),
                 ATTR_OFFS => {
                     let offset = attribute.u32().ok();
-                    refusal.attribute = offset.and_then(|at| request.attribute_at(at as usize));
+                    error.attribute = offset.and_then(|at| request.attribute_at(at as usize));
                 }
-                ATTR_POLICY => refusal.range = range(attribute.value),
+                ATTR_POLICY => error.range = range(attribute.value),
                 _ => {}
             }
         }
-        refusal
+        error
     }
 }
 
@@ -71,8 +71,8 @@ fn range(policy: &[u8]) -> Option<(u64, u64)> {
     let (mut min, mut max) = (None, None);
     for attribute in attributes(policy).map_while(Result::ok) {
         match attribute.kind {
-            POLICY_MIN_VALUE_U => min = attribute.uint().ok(),
-            POLICY_MAX_VALUE_U => max = attribute.uint().ok(),
+            NL_POLICY_TYPE_ATTR_MIN_VALUE_U => min = attribute.uint().ok(),
+            NL_POLICY_TYPE_ATTR_MAX_VALUE_U => max = attribute.uint().ok(),
             _ => {}
         }
     }
@@ -81,7 +81,7 @@ fn range(policy: &[u8]) -> Option<(u64, u64)> {
 
 /// `max-flows: integer out of range (1 to 8388608): Numerical result out of range`, with as many
 /// of these parts as there are.
-impl fmt::Display for Refusal {
+impl fmt::Display for KernelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(attribute) = &self.attribute {
             write!(f, "{attribute}: ")?;
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     fn enable() -> Request {
-        Request::new("enable", 3, 1, &["enabled", "max-flows"]).u32(2, Some(0))
+        Request::new("enable", 3, 1, &[(1, "enabled"), (2, "max-flows")]).attribute(2, &[0; 4])
     }
 
     #[test]
@@ -120,24 +120,24 @@ mod tests {
             12, 0, 4, 0, 1, 0, 0, 0, 0, 0, 0, 0,
             12, 0, 5, 0, 0, 0, 128, 0, 0, 0, 0, 0,
         ];
-        let refusal = Refusal::decode(&enable(), -34, &acknowledgement);
+        let error = KernelError::decode(&enable(), -34, &acknowledgement);
         assert_eq!(
-            refusal.to_string(),
+            error.to_string(),
             "max-flows: too few (1 to 8388608): Numerical result out of range"
         );
     }
 
     #[test]
     fn an_errno_alone_is_told() {
-        let refusal = Refusal::decode(&enable(), -22, &[]);
-        assert_eq!(refusal.to_string(), "Invalid argument");
+        let error = KernelError::decode(&enable(), -22, &[]);
+        assert_eq!(error.to_string(), "Invalid argument");
     }
 
     #[test]
     fn a_missing_capability_is_named() {
-        let refusal = Refusal::decode(&enable(), -1, &[]);
+        let error = KernelError::decode(&enable(), -1, &[]);
         assert_eq!(
-            refusal.to_string(),
+            error.to_string(),
             "Operation not permitted: CAP_NET_ADMIN is needed in this network namespace"
         );
     }
@@ -145,16 +145,16 @@ mod tests {
     #[test]
     fn garbage_is_left_out() {
         for garbage in [&[1][..], &[255, 255, 1, 0], &[6, 0, 2, 0, 1, 1, 0, 0]] {
-            let refusal = Refusal::decode(&enable(), -22, garbage);
-            assert_eq!(refusal.to_string(), "Invalid argument");
+            let error = KernelError::decode(&enable(), -22, garbage);
+            assert_eq!(error.to_string(), "Invalid argument");
         }
-        let refusal = Refusal::decode(&enable(), i32::MIN, &[]);
-        assert_eq!(refusal.errno, i32::MAX);
+        let error = KernelError::decode(&enable(), i32::MIN, &[]);
+        assert_eq!(error.errno, i32::MAX);
     }
 
     #[test]
     fn a_text_stays_on_one_line() {
-        let refusal = Refusal::decode(&enable(), -22, &[9, 0, 1, 0, b'a', b'\n', 0x1b, b'b', 0]);
-        assert_eq!(refusal.text.unwrap(), "a  b");
+        let error = KernelError::decode(&enable(), -22, &[9, 0, 1, 0, b'a', b'\n', 0x1b, b'b', 0]);
+        assert_eq!(error.text.unwrap(), "a  b");
     }
 }

@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 
 /// What is wrong with the arguments, on one line; `None` if nothing is, but help or the version
 /// was asked for.
-pub fn complaint(error: &clap::Error) -> Option<String> {
+pub fn usage_error(error: &clap::Error) -> Option<String> {
     match error.kind() {
         ErrorKind::DisplayHelp
         | ErrorKind::DisplayVersion
