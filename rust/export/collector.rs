@@ -137,8 +137,8 @@ impl Collectors {
         self.all.fill_with(|| None);
     }
 
-    /// From now on sending waits for room in send buffers up to a moment that is `wait`
-    /// milliseconds ahead, whatever is sent until then. After it nothing waits.
+    /// Sets the moment, `wait` milliseconds from now, up to which sending waits for room in send
+    /// buffers. After it nothing waits.
     pub(crate) fn set_deadline(&mut self, wait: Msecs) {
         self.deadline = Deadline::after(wait);
     }
