@@ -2,9 +2,11 @@
 
 //! SysUptime: the clock of flows and datagrams.
 //!
-//! It includes the time that the system was suspended, so that a collector, which computes the boot time
-//! of the exporter as the difference of the two times in a datagram's header, finds it unchanged.
+//! It includes the time that the system was suspended, so that a Collector, which computes the boot
+//! time of the exporter as the difference of the two times in a datagram's header, finds it
+//! unchanged.
 
+use super::format::ExportTime;
 use crate::{
     flow::uptime::Uptime,
     linux::clock::{
@@ -20,15 +22,15 @@ const NSEC_PER_MSEC: u64 = 1_000_000;
 pub(crate) struct Clock {
     /// Milliseconds that SysUptime is ahead, to test what happens when it wraps.
     offset: u64,
-    /// Nanoseconds by which the milliseconds of the time of day begin earlier than those since boot:
-    /// SysUptime's begin with them. Collectors take the difference of the two for the time of boot, in
-    /// whole milliseconds; so it is, and always the same.
+    /// Nanoseconds by which the milliseconds of the time of day begin earlier than those since
+    /// boot: SysUptime's begin with them. Collectors take the difference of the two for the time of
+    /// boot, in whole milliseconds; so it is, and always the same.
     phase: u64,
 }
 
 impl Clock {
-    /// The clock, `offset` milliseconds ahead. Process context. Two of them may differ by a millisecond,
-    /// when the time of day was corrected meanwhile: make one, and copy it.
+    /// The clock, `offset` milliseconds ahead. Process context. Two of them may differ by a
+    /// millisecond, when the time of day was corrected meanwhile: make one, and copy it.
     pub(crate) fn new(offset: u32) -> Self {
         let (boot, real) = boottime_and_realtime_ns();
         Self {
@@ -54,11 +56,13 @@ impl Clock {
         (boottime_ns.wrapping_add(self.phase) / NSEC_PER_MSEC).wrapping_add(self.offset)
     }
 
-    /// SysUptime and nanoseconds since 1970, of one moment: the beginning of a millisecond. Any context.
-    pub(crate) fn uptime_and_wall(&self) -> (Uptime, u64) {
+    /// The beginning of this millisecond. Any context.
+    pub(crate) fn export_time(&self) -> ExportTime {
         let (boot, real) = boottime_and_realtime_ns();
         let since = boot.wrapping_add(self.phase) % NSEC_PER_MSEC;
-        let uptime = Uptime::from_millis(self.millis_at(boot));
-        (uptime, real.saturating_sub(since))
+        ExportTime {
+            uptime: Uptime::from_millis(self.millis_at(boot)),
+            wall: real.saturating_sub(since),
+        }
     }
 }
