@@ -24,7 +24,8 @@ pub(crate) enum Appended {
     Last,
     /// To append the next one, as the flow takes several.
     More,
-    /// To send the datagram and to append the same one again: there was no room.
+    /// To send the datagram and to append the same one again: there was no room, and the datagram
+    /// is as before.
     Full,
 }
 
