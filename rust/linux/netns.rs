@@ -145,8 +145,8 @@ impl<T> PerNet<T> {
     ///
     /// # Safety
     ///
-    /// There must be no other one of this type: the functions that the kernel calls on behalf of this
-    /// one find it by the type.
+    /// There must be no other one of this type: the functions that the kernel calls on behalf of
+    /// this one find it by the type.
     pub(crate) const unsafe fn new() -> Self {
         Self {
             ops: Opaque::zeroed(),
