@@ -128,15 +128,6 @@ impl Inner {
         config.check()?;
         Ok(config)
     }
-
-    /// Returns when the packets are accounted that have come so far.
-    ///
-    /// The lock is kept meanwhile, 0.1 seconds at most, so that the batches are there.
-    fn wait_until_drained(&self) {
-        if let Some(running) = &self.running {
-            running.ipv4.wait_until_drained();
-        }
-    }
 }
 
 /// The clock of flows and datagrams.
@@ -244,7 +235,14 @@ impl Namespace {
 
     /// Returns when the packets are accounted that have come so far, or after 0.1 seconds.
     pub(crate) fn wait_until_drained(&self) {
-        self.inner.lock().wait_until_drained();
+        let inner = self.inner.lock();
+        let running = inner.running.as_ref();
+        let pending = running.map(|running| running.ipv4.pending());
+        // Nobody else is to wait for it.
+        drop(inner);
+        if let Some(pending) = pending {
+            pending.wait_until_drained();
+        }
     }
 
     /// The meter, `None` while disabled; and a number that is another whenever it is another meter.
@@ -277,8 +275,8 @@ impl Namespace {
 
     /// Tells `to` how things stand.
     pub(crate) fn report<R>(&self, to: impl FnOnce(&Report<'_>) -> R) -> R {
+        self.wait_until_drained();
         let inner = self.inner.lock();
-        inner.wait_until_drained();
         let meter = inner.running.as_ref().map(|running| &*running.meter.0);
         let Some(domain) = &inner.domain else {
             return to(&Report {

@@ -47,7 +47,11 @@ pub(super) struct Reserved<A: Address, H> {
 }
 
 /// Reserves memory for a cache of `max` flows in so many `buckets`. Process context.
-pub(super) fn reserve<A: Address>(
+///
+/// # Safety
+///
+/// The handles must be used with no other memory than what is returned with them.
+pub(super) unsafe fn reserve<A: Address>(
     max: u32,
     buckets: usize,
     flags: Flags,
@@ -55,9 +59,7 @@ pub(super) fn reserve<A: Address>(
     let primary = slots(buckets, [Flow::VACANT; _], flags)?;
     let spill = slots(spill_slots_for(max as usize), Flow::VACANT, flags)?;
     let mut free_spill = KVVec::with_capacity(spill.len(), flags)?;
-    // SAFETY: Both slabs, and all handles, become part of one `Cache`, whose fields are private to
-    // this module: it passes a handle to no other cache. Its two slabs differ in the type of their
-    // slots.
+    // SAFETY: By the requirement of this function. The two slabs differ in the type of their slots.
     let ((primary, each), (spill, handles)) = unsafe { (Slab::new(primary), Slab::new(spill)) };
     for handle in handles {
         cond_resched_at(free_spill.len());

@@ -83,8 +83,11 @@ use crate::{
     },
 };
 
-/// How the memory of caches is reserved: charged to the caller's control group.
-pub(crate) const ALLOC_FLAGS: Flags = GFP_KERNEL_ACCOUNT;
+/// How the memory of caches is reserved: charged to the caller's control group, and without a word
+/// in the log if there is not enough, as any user may ask for it.
+pub(crate) fn alloc_flags() -> Flags {
+    GFP_KERNEL_ACCOUNT | __GFP_NOWARN
+}
 
 /// The policy, which may change while packets come.
 ///
@@ -171,14 +174,16 @@ impl<A: Address> Cache<A> {
         policy: Policy,
         secret: Secret,
     ) -> Result<impl PinInit<Self, Error>> {
-        let flags = ALLOC_FLAGS | __GFP_NOWARN;
+        let flags = alloc_flags();
         let max = budget.max();
         let buckets = (max as usize).div_ceil(PRIMARY_SLOTS);
+        // SAFETY: All of it becomes part of this cache, which passes a handle to no other.
+        let reserved = unsafe { memory::reserve(max, buckets, flags)? };
         let Reserved {
             memory,
             mut primary,
             free_spill,
-        } = memory::reserve(max, buckets, flags)?;
+        } = reserved;
         let evict_queue = EvictQueue::new(max, flags)?;
         let buckets = KVBox::pin_slice(
             |bucket| {
@@ -196,7 +201,7 @@ impl<A: Address> Cache<A> {
             secret,
             policy: LivePolicy::new(policy),
             buckets,
-            slots: CacheSlots::new(budget, number),
+            slots: CacheSlots::new(budget, number)?,
             memory,
             free_spill <- pin_init!(CacheAligned {
                 data <- new_spinlock_bh!(free_spill, "netflow_free_spill"),

@@ -57,10 +57,11 @@ struct Shard {
 }
 
 impl Shard {
-    fn new(free: u32, flags: Flags) -> Result<Self> {
+    /// A shard with `free` slots that remembers `finished` buckets.
+    fn new(free: u32, finished: usize, flags: Flags) -> Result<Self> {
         Ok(Self {
             free,
-            finished: Ring::new(KVVec::from_elem(0, free as usize, flags)?),
+            finished: Ring::new(KVVec::from_elem(0, finished, flags)?),
             before_last_walk: 0,
             before_this_walk: 0,
         })
@@ -122,7 +123,11 @@ pub(crate) struct SlotBudget {
 
 impl SlotBudget {
     /// Slots for `max` flows in that many caches, at first the same for each. Process context.
+    /// `EINVAL` if there are no caches, or too many.
     pub(crate) fn new(max: u32, caches: usize, flags: Flags) -> Result<Arc<Self>> {
+        if !(1..=SHARDS_MAX).contains(&caches) {
+            return Err(EINVAL);
+        }
         let shards_per_cache = shards_for(max, caches);
         let count = shards_per_cache.saturating_mul(caches);
         // CAST: At most 64.
@@ -134,7 +139,9 @@ impl SlotBudget {
                     .saturating_add(count_u32.saturating_sub(1).saturating_sub(i as u32))
                     .checked_div(count_u32)
                     .unwrap_or(0);
-                let shard = Shard::new(free, flags);
+                // Any cache may come to have all flows, and all of them may have finished.
+                let finished = (max as usize).div_ceil(shards_per_cache);
+                let shard = Shard::new(free, finished, flags);
                 try_pin_init!(CacheAligned {
                     data <- new_spinlock_bh!(shard?, "netflow_slots"),
                 }? Error)
@@ -222,15 +229,18 @@ pub(super) struct CacheSlots {
 }
 
 impl CacheSlots {
-    /// The share of cache number `cache`.
-    pub(super) fn new(budget: Arc<SlotBudget>, cache: usize) -> Self {
+    /// The share of cache number `cache`, from 0. `EINVAL` if there is no such cache.
+    pub(super) fn new(budget: Arc<SlotBudget>, cache: usize) -> Result<Self> {
+        if cache >= budget.caches {
+            return Err(EINVAL);
+        }
         let shards = budget.shards_per_cache;
-        Self {
-            first: shards.wrapping_mul(cache % budget.caches.max(1)),
+        Ok(Self {
+            first: shards.wrapping_mul(cache),
             mask: shards.wrapping_sub(1),
             budget,
             with_finished: ShardSet(Atomic::new(0)),
-        }
+        })
     }
 
     /// The budget.
@@ -320,11 +330,11 @@ impl CacheSlots {
         let i = self.of_bucket(bucket);
         if let Some(shard) = self.budget.shards.get(i) {
             let mut shard = lock_with(&shard.data, bh);
-            if shard.finished.len() == 0 {
-                self.with_finished.insert(i);
-            } else if shard.finished.is_full() {
+            if shard.finished.is_full() {
                 // The oldest has been exported since then, most likely.
                 shard.next_finished();
+            } else if shard.finished.len() == 0 {
+                self.with_finished.insert(i);
             }
             shard.finished.push(bucket);
         }
@@ -338,13 +348,19 @@ impl CacheSlots {
 
     /// A bucket in which a flow has finished, and may be still.
     pub(super) fn next_finished(&self, bh: BhDisabled<'_>) -> Option<u32> {
-        let i = self.with_finished.find(self.own(bh))?;
-        let mut shard = lock_with(&self.budget.shards.get(i)?.data, bh);
-        let bucket = shard.next_finished()?;
-        if shard.finished.len() == 0 {
-            self.with_finished.remove(i);
+        let own = self.own(bh);
+        // Others may be quicker, each time; not for ever.
+        for _ in 0..=self.mask {
+            let i = self.with_finished.find(own)?;
+            let mut shard = lock_with(&self.budget.shards.get(i)?.data, bh);
+            if let Some(bucket) = shard.next_finished() {
+                if shard.finished.len() == 0 {
+                    self.with_finished.remove(i);
+                }
+                return Some(bucket);
+            }
         }
-        Some(bucket)
+        None
     }
 
     /// A walk through all buckets begins. Process context, one walk at a time.
@@ -355,8 +371,9 @@ impl CacheSlots {
         }
     }
 
-    /// It ends. What had finished before the walk in front of it began has been taken out, or, with
-    /// `at_once`, what had before it began: those buckets are forgotten. Process context.
+    /// It ends. Flows that were noted before the walk before this one began have lingered for long
+    /// enough to have been exported by this one; with `at_once`, so have those that were noted
+    /// before this one began. Their buckets are forgotten. Process context.
     pub(super) fn walk_ends(&self, at_once: bool) {
         for (i, shard) in self.shards() {
             let mut shard = shard.data.lock();

@@ -67,7 +67,7 @@ impl From<Updated> for Account {
 
 impl<A: Address> Cache<A> {
     /// Slots for the flows that a run of `packets` may begin, which are accounted one after the
-    /// other. While some are reserved, they are used to others.
+    /// other. Reserved slots count as used.
     #[inline(always)]
     pub(crate) fn reservation<'a>(
         &'a self,

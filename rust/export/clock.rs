@@ -22,9 +22,10 @@ const NSEC_PER_MSEC: u64 = 1_000_000;
 pub(crate) struct Clock {
     /// Milliseconds that SysUptime is ahead, to test what happens when it wraps.
     offset: u64,
-    /// Nanoseconds by which the milliseconds of the time of day begin earlier than those since
-    /// boot: SysUptime's begin with them. Collectors take the difference of the two for the time of
-    /// boot, in whole milliseconds; so it is, and always the same.
+    /// The time of day less the time since boot, modulo 1 ms, in nanoseconds. It is added to the
+    /// time since boot, so that SysUptime and the time of day begin their milliseconds together:
+    /// Collectors take the difference of the two for the time of boot, in whole milliseconds, and
+    /// find it the same in each datagram.
     phase: u64,
 }
 

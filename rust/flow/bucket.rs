@@ -35,7 +35,7 @@ use super::{
     uptime::Uptime,
 };
 
-/// Flows that a bucket has primary for. The table has a bucket for as many flows of a full cache.
+/// Primary slots of a bucket. The table has `max / PRIMARY_SLOTS` buckets, rounded up.
 pub(crate) const PRIMARY_SLOTS: usize = 4;
 
 /// Further flows that a bucket has handles of.

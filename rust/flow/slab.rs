@@ -75,7 +75,7 @@ impl<T> Slot<T> {
     }
 }
 
-/// FlowSlots of `T` in the memory `S`.
+/// Slots of type `T`, stored in `S`.
 pub(crate) struct Slab<T, S> {
     slots: S,
     _cells: PhantomData<T>,

@@ -28,8 +28,13 @@
 
 #include "helpers.h"
 
+/* Counters of 64 bits are read while others write them. */
+#ifndef CONFIG_64BIT
+#error "netflow needs a 64-bit kernel"
+#endif
+
 /*
- * What each CPU counts is its own while softirqs are off. Where they can be
+ * What each CPU counts is its own while bottom halves are disabled. Where they can be
  * preempted, two could count at once, and lose packets.
  */
 #if defined(CONFIG_PREEMPT_RT) && !defined(CONFIG_PREEMPT_RT_NEEDS_BH_LOCK)

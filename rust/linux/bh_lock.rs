@@ -39,54 +39,56 @@ pub(crate) struct CacheAligned<T> {
 #[derive(Clone, Copy)]
 pub(crate) struct BhDisabled<'a>(PhantomData<(&'a (), *mut ())>);
 
-/// Keeps bottom halves disabled on this CPU until it is dropped.
+/// Keeps bottom halves disabled on this CPU until it is dropped, at the end of `'a` at the latest.
 ///
 /// # Invariants
 ///
 /// Bottom halves are disabled on this CPU: because this disabled them, if `disabled`, and else
-/// because they were and stay so.
-pub(crate) struct BhGuard {
+/// because they were and stay so for `'a`.
+pub(crate) struct BhGuard<'a> {
     disabled: bool,
-    _not_send: PhantomData<*mut ()>,
+    _lifetime: PhantomData<(&'a (), *mut ())>,
 }
 
-impl BhGuard {
+impl BhGuard<'static> {
     /// Disables bottom halves. Not in hard interrupts.
     pub(crate) fn new() -> Self {
         // SAFETY: Nothing is claimed.
         unsafe { Self::assume_disabled(false) }
     }
+}
 
+impl BhGuard<'_> {
     /// Disables bottom halves, unless they `are_disabled`. Not in hard interrupts.
     ///
     /// # Safety
     ///
-    /// If `are_disabled` they must be disabled on this CPU, and stay so until this is dropped.
+    /// If `are_disabled` they must be disabled on this CPU, and stay so for the guard's lifetime.
     #[inline(always)]
     pub(super) unsafe fn assume_disabled(are_disabled: bool) -> Self {
         if !are_disabled {
             // SAFETY: Not a hard interrupt, by the requirements of this function.
             unsafe { bindings::netflow_local_bh_disable() }
         }
-        // INVARIANT: Either by the requirements of this function, or just turned off.
+        // INVARIANT: Either by the requirements of this function, or just disabled.
         Self {
             disabled: !are_disabled,
-            _not_send: PhantomData,
+            _lifetime: PhantomData,
         }
     }
 
-    /// The proof.
+    /// What proves it.
     #[inline(always)]
     pub(crate) fn token(&self) -> BhDisabled<'_> {
         BhDisabled(PhantomData)
     }
 }
 
-impl Drop for BhGuard {
+impl Drop for BhGuard<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.disabled {
-            // SAFETY: By the type invariant it was this that turned them off.
+            // SAFETY: By the type invariant it was this that disabled them.
             unsafe { bindings::netflow_local_bh_enable() }
         }
     }

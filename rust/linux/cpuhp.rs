@@ -16,6 +16,7 @@ use kernel::{
             AtomicFlag,
             Full, //
         },
+        barrier::smp_mb,
         Arc, //
     },
     time::{
@@ -28,8 +29,8 @@ use kernel::{
 use super::rwonce::RwOnce;
 use crate::bindings;
 
-/// A CPU that is offline, and stays so for `'a`: no code runs there. Whoever has this is the only
-/// one.
+/// A CPU that is offline, and stays so for `'a`: no code runs there. There is at most one of these
+/// for a CPU: the callbacks run one after the other, under the write lock of CPU hotplug.
 pub(crate) struct DeadCpu<'a> {
     cpu: u32,
     /// Not to be sent to another thread, which would not wait for `'a` to end.
@@ -82,23 +83,38 @@ impl<T: CpuDead> State<T> {
         let state = unsafe { bindings::netflow_cpuhp_setup(Some(cpu_dead::<T>)) };
         to_result(state)?;
         // CAST: Not negative.
-        self.number.write(state as u32);
-        Ok(Registration(self))
+        let number = state as u32;
+        self.number.write(number);
+        // INVARIANT: Just registered.
+        Ok(Registration {
+            state: self,
+            number,
+        })
     }
 }
 
 /// See [`State::register`].
-pub(crate) struct Registration<T: CpuDead>(&'static State<T>);
+///
+/// # Invariants
+///
+/// `number` is that of the registered state.
+pub(crate) struct Registration<T: CpuDead> {
+    state: &'static State<T>,
+    number: u32,
+}
 
 impl<T: CpuDead> Drop for Registration<T> {
     /// Waits until there is no instance: the module's code may go next. Process context.
     fn drop(&mut self) {
-        while self.0.instances.load(Acquire) != 0 {
+        self.state.number.write(0);
+        // Pairs with the `fetch_add` in `Count::new`: either that one is counted here, or the
+        // number is then read as 0.
+        smp_mb(Full);
+        while self.state.instances.load(Acquire) != 0 {
             fsleep(Delta::from_millis(10));
         }
-        // SAFETY: Registered, and without instances.
-        unsafe { bindings::netflow_cpuhp_teardown(self.0.number.read()) };
-        self.0.number.write(0);
+        // SAFETY: Registered by the type invariant. There is no instance, nor will there be one.
+        unsafe { bindings::netflow_cpuhp_teardown(self.number) };
     }
 }
 
@@ -107,18 +123,34 @@ impl<T: CpuDead> Drop for Registration<T> {
 ///
 /// # Invariants
 ///
-/// `node` is in the list of the state `number`, which cannot go meanwhile as `instances` counts
-/// this.
+/// `node` is in the list of the state `number`, which does not go before `_count` is dropped.
 pub(crate) struct Instance<T: CpuDead> {
     node: KBox<Node<T>>,
     number: u32,
-    state: &'static State<T>,
+    /// Dropped last.
+    _count: Count<T>,
 }
 
 #[repr(C)]
 struct Node<T> {
     node: Opaque<bindings::hlist_node>,
     target: Arc<T>,
+}
+
+/// One of the instances of a state.
+struct Count<T: CpuDead>(&'static State<T>);
+
+impl<T: CpuDead> Count<T> {
+    fn new(state: &'static State<T>) -> Self {
+        state.instances.fetch_add(1, Full);
+        Self(state)
+    }
+}
+
+impl<T: CpuDead> Drop for Count<T> {
+    fn drop(&mut self) {
+        self.0.instances.fetch_add(-1, Full);
+    }
 }
 
 // SAFETY: `node` is used by the kernel alone, under a lock of its own.
@@ -132,22 +164,17 @@ impl<T: CpuDead> Instance<T> {
             target,
         };
         let node = KBox::new(node, GFP_KERNEL_ACCOUNT)?;
-        // Counted first, so that the number which is read then is valid until the count is taken
-        // back.
-        state.instances.fetch_add(1, Full);
+        // Counted first: see `Registration::drop`.
+        let count = Count::new(state);
         let number = state.number.read();
-        // SAFETY: The node is new, and is not moved or freed before it is taken out. The kernel
-        // refuses the number 0.
-        let result = to_result(unsafe { bindings::netflow_cpuhp_add(number, node.node.get()) });
-        if let Err(error) = result {
-            state.instances.fetch_add(-1, Full);
-            return Err(error);
-        }
+        // SAFETY: The node is new, and is not moved or freed before it is taken out. The state is
+        // registered and stays so, or the number is 0, which the kernel refuses.
+        to_result(unsafe { bindings::netflow_cpuhp_add(number, node.node.get()) })?;
         // INVARIANT: Just added.
         Ok(Self {
             node,
             number,
-            state,
+            _count: count,
         })
     }
 }
@@ -156,7 +183,6 @@ impl<T: CpuDead> Drop for Instance<T> {
     fn drop(&mut self) {
         // SAFETY: It is in the list by the type invariant.
         unsafe { bindings::netflow_cpuhp_remove(self.number, self.node.node.get()) };
-        self.state.instances.fetch_add(-1, Full);
     }
 }
 

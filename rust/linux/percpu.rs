@@ -119,7 +119,8 @@ impl<T: Zeroable + Sync> PerCpu<T> {
     /// That of this CPU.
     #[inline(always)]
     pub(crate) fn this<'a>(&'a self, bh: BhDisabled<'a>) -> &'a T {
-        // SAFETY: The memory is valid and zeroed, which makes a `T`, and `T` may be shared.
+        // SAFETY: The memory is valid. It was zeroed, which makes a `T`, was changed as a `T`
+        // alone, and `T` may be shared.
         unsafe { &*self.0.this(bh) }
     }
 
@@ -136,8 +137,8 @@ impl<T: Zeroable + Sync> PerCpu<T> {
     }
 }
 
-/// A `T` for each CPU, used by that CPU alone, while its bottom halves are disabled, and by one at
-/// a time: who uses it and calls someone that wants to use it too, has that one refused.
+/// A `T` for each CPU, used by that CPU alone, while its bottom halves are disabled. Not reentrant:
+/// while there is an [`InUse`] of a CPU's value, another one is refused.
 ///
 /// # Invariants
 ///
@@ -174,11 +175,12 @@ impl<T: Send> PerCpuExclusive<T> {
         Ok(Self(each))
     }
 
-    /// That of this CPU. `None` for someone who uses it already, further up the stack.
+    /// That of this CPU. `None` if the caller's own stack has an [`InUse`] of it already.
     #[inline(always)]
     pub(crate) fn get<'a>(&'a self, bh: BhDisabled<'a>) -> Option<InUse<'a, T>> {
-        // SAFETY: It is this CPU's, and bottom halves are disabled for `'a`: nobody else uses it
-        // meanwhile but whoever is further up the stack.
+        // SAFETY: It is this CPU's, and bottom halves are disabled for `'a`: the task neither
+        // sleeps nor moves to another CPU, no softirq runs here meanwhile, and the CPU does not go
+        // offline. So nobody else uses it but whoever is further up the stack.
         unsafe { InUse::new(self.0.this(bh)) }
     }
 
@@ -188,7 +190,8 @@ impl<T: Send> PerCpuExclusive<T> {
         if memory.is_null() {
             return None;
         }
-        // SAFETY: The CPU does not run, and this thread alone has a `DeadCpu` of it.
+        // SAFETY: This thread alone has a `DeadCpu` of it. No `InUse` is left on that CPU: it has
+        // bottom halves disabled, and a CPU does not go offline like that.
         unsafe { InUse::new(memory) }
     }
 
@@ -223,9 +226,12 @@ impl<'a, T> InUse<'a, T> {
     unsafe fn new(exclusive: *const Exclusive<T>) -> Option<Self> {
         // SAFETY: Valid by the requirements of this function.
         let exclusive = unsafe { &*exclusive };
+        if exclusive.in_use.replace(true) {
+            return None;
+        }
         // INVARIANT: As it was not set, no caller further up refers to the value; nobody else does,
         // by the requirements of this function.
-        (!exclusive.in_use.replace(true)).then_some(Self {
+        Some(Self {
             exclusive,
             _not_send: PhantomData,
         })

@@ -47,7 +47,8 @@ pub(crate) struct PeriodicWork<T: PeriodicTask> {
     regular: DelayedWork<Self>,
     #[pin]
     kicked: Work<Self, KICKED>,
-    /// 1 while kicks do nothing: since one until it was run, and longer if that was of no use.
+    /// 1 while kicks do nothing: before the work is started, since a kick until it was run, and
+    /// longer if that was of no use.
     ignores_kicks: RwOnce<u32>,
     task: Arc<T>,
 }
@@ -90,7 +91,7 @@ impl<T: PeriodicTask> PeriodicWork<T> {
             pin_init!(Self {
                 regular <- new_delayed_work!("netflow_periodic"),
                 kicked <- new_work!("netflow_kicked"),
-                ignores_kicks: RwOnce::new(0),
+                ignores_kicks: RwOnce::new(1),
                 task,
             }),
             GFP_KERNEL_ACCOUNT,
@@ -152,6 +153,7 @@ pub(crate) struct Started<T: PeriodicTask>(Arc<PeriodicWork<T>>);
 impl<T: PeriodicTask> Started<T> {
     /// The first run is one period from now. Process context.
     pub(crate) fn new(work: Arc<PeriodicWork<T>>) -> Self {
+        work.ignores_kicks.write(0);
         work.clone().enqueue();
         Self(work)
     }

@@ -16,9 +16,8 @@ use pin_init::Zeroable;
 /// The value of an atomic. Any context.
 #[inline(always)]
 pub(crate) fn read_once(atomic: &Atomic<u64>) -> u64 {
-    // SAFETY: Valid and aligned. As for `RwOnce`: the kernel's own atomics are written by single
-    // instructions, on a 64-bit machine; others may read halves of two values, and both are
-    // numbers.
+    // SAFETY: Valid and aligned. As for `RwOnce`: on a 64-bit machine the kernel's own atomics are
+    // written by single instructions. For others the module is not built (helpers.c).
     unsafe { atomic.as_ptr().cast::<u64>().read_volatile() }
 }
 
@@ -32,7 +31,7 @@ unsafe impl Sync for RwOnce<u32> {}
 // SAFETY: As above.
 unsafe impl Sync for RwOnce<bool> {}
 
-// SAFETY: As above on a 64-bit machine. Others may read halves of two values, and both are numbers.
+// SAFETY: As above on a 64-bit machine; for others the module is not built (helpers.c).
 unsafe impl Sync for RwOnce<u64> {}
 
 // SAFETY: A newtype around a number.

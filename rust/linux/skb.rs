@@ -133,7 +133,7 @@ impl<'a> Packet<'a> {
     /// Disables bottom halves, if they are not. They mostly are where packets are received; not for
     /// a packet that comes back from NFQUEUE, or that waited for a multicast route.
     #[inline(always)]
-    pub(crate) fn bh_disabled(&self) -> BhGuard {
+    pub(crate) fn bh_disabled(&self) -> BhGuard<'_> {
         // SAFETY: The CPU that runs this told whether they are; if so, they stay disabled while the
         // hook function runs, which is the lifetime of the packet. It does not run in hard
         // interrupts.

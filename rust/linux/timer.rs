@@ -59,7 +59,8 @@ impl<T: Expire> PinnedTimers<T> {
         let timers = PerCpu::<Timer<T>>::new()?;
         for timer in timers.iter() {
             timer.target.set(Arc::as_ptr(&target));
-            // SAFETY: The memory does not move, and is freed when the timer was shut down.
+            // SAFETY: The memory does not move. It is freed when the timer was shut down, as
+            // nothing can fail any more before there is someone to do that.
             unsafe { bindings::netflow_timer_setup(timer.timer.get(), Some(expired::<T>)) };
         }
         // INVARIANT: Just set up.

@@ -34,6 +34,7 @@ use super::{
         RouteQuery,
         RoutedTo, //
     },
+    statistics::CpuStatistics,
     uptime_cache::UptimeCache,
     Meter, //
 };
@@ -52,7 +53,10 @@ use crate::{
             BhDisabled,
             BhGuard, //
         },
-        clock::Deadline,
+        clock::{
+            jiffies,
+            Deadline, //
+        },
         cpuhp::DeadCpu,
         percpu::{
             InUse,
@@ -106,6 +110,11 @@ impl<A: Family> CpuBatch<A> {
         self.uptime.is_recent()
     }
 
+    /// The time of the packets in it.
+    pub(super) fn uptime(&self) -> Uptime {
+        self.uptime.uptime()
+    }
+
     /// Adds a packet to the one that came last, if it is of the same flow. Returns whether it was.
     #[inline(always)]
     pub(super) fn join(&mut self, key: &Key<A>, counts: Counts) -> bool {
@@ -130,14 +139,34 @@ impl<A: Family> CpuBatch<A> {
     }
 }
 
-/// How far a CPU has come, for those who wait until it has come further. Written by whoever uses
-/// its batch.
+/// Since when each CPU has packets in its batch, for those who wait until they are accounted.
+/// Written by whoever uses the batch.
+pub(crate) struct Pending(PerCpu<PendingSince>);
+
+/// The count of ticks when the first packet was enqueued, odd so that it is not 0; 0 if there is
+/// none.
 #[derive(Zeroable)]
-struct Progress {
-    /// Whether there are packets in the batch.
-    is_pending: RwOnce<u32>,
-    /// How often it was drained, modulo 2^32.
-    drained: RwOnce<u32>,
+struct PendingSince(RwOnce<u64>);
+
+impl Pending {
+    fn new() -> Result<Arc<Self>> {
+        Ok(Arc::new(Self(PerCpu::new()?), GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Returns when the packets are accounted that have come so far, or after 0.1 seconds: where
+    /// softirqs have no time for so long, packets have none either. Process context.
+    pub(crate) fn wait_until_drained(&self) {
+        let (now, deadline) = (jiffies(), Deadline::after(100));
+        for cpu in self.0.iter() {
+            // What was enqueued later is not waited for.
+            let is_waited_for = |since: u64| since != 0 && since <= now | 1;
+            while is_waited_for(cpu.0.read()) && !deadline.has_passed() {
+                fsleep(Delta::from_millis(1));
+            }
+        }
+        // Pairs with the barrier in `Accounting::drain`.
+        smp_mb(Read);
+    }
 }
 
 /// How packets get from a batch, or without one, into the cache.
@@ -148,9 +177,8 @@ pub(super) struct Accounting {
 }
 
 impl Accounting {
-    /// Accounts the packets of a batch, whose CPU is at `progress`, in the order in which they
-    /// came.
-    fn drain<A: Family>(&self, batch: &mut CpuBatch<A>, progress: &Progress, bh: BhDisabled<'_>) {
+    /// Accounts the packets of a batch in the order in which they came; `since` is of its CPU.
+    fn drain<A: Family>(&self, batch: &mut CpuBatch<A>, since: &PendingSince, bh: BhDisabled<'_>) {
         let packets = batch.packets.get(..batch.len).unwrap_or_default();
         if packets.is_empty() {
             return;
@@ -168,12 +196,9 @@ impl Accounting {
         drop(reservation);
         batch.len = 0;
         // Whoever sees that a batch was drained sees what became of its packets: pairs with the
-        // barrier in `CpuBatches::wait_until_drained`.
+        // barrier in `Pending::wait_until_drained`.
         smp_mb(Write);
-        progress
-            .drained
-            .write(progress.drained.read().wrapping_add(1));
-        progress.is_pending.write(0);
+        since.0.write(0);
         if is_short {
             self.work.kick();
         }
@@ -185,9 +210,9 @@ impl Accounting {
         packet: &PendingPacket<A>,
         at: Uptime,
         routed_to: impl FnOnce() -> Option<RoutedTo<A>>,
+        statistics: &CpuStatistics,
         bh: BhDisabled<'_>,
     ) {
-        let statistics = self.meter.domain.statistics.this(bh);
         let mut reservation = A::cache(&self.meter).reservation(1, bh);
         let is_short = self
             .meter
@@ -201,7 +226,7 @@ impl Accounting {
 /// The batches of all CPUs, of one address family.
 pub(crate) struct CpuBatches<A: Family> {
     batches: PerCpuExclusive<CpuBatch<A>>,
-    progress: PerCpu<Progress>,
+    pending: Arc<Pending>,
     pub(super) accounting: Accounting,
 }
 
@@ -210,12 +235,13 @@ impl<A: Family> CpuBatches<A> {
     pub(super) fn new(meter: Arc<Meter>, work: Arc<PeriodicWork<Meter>>) -> Result<Self> {
         Ok(Self {
             batches: PerCpuExclusive::new(CpuBatch::new)?,
-            progress: PerCpu::new()?,
+            pending: Pending::new()?,
             accounting: Accounting { meter, work },
         })
     }
 
-    /// The batch of this CPU. `None` for someone who uses it already, as nobody does.
+    /// The batch of this CPU. `None` if the caller's own stack uses it already, which never
+    /// happens.
     #[inline(always)]
     pub(super) fn get<'a>(&'a self, bh: BhDisabled<'a>) -> Option<InUse<'a, CpuBatch<A>>> {
         self.batches.get(bh)
@@ -224,65 +250,44 @@ impl<A: Family> CpuBatches<A> {
     /// The batch of this CPU is not empty any more.
     #[inline(always)]
     pub(super) fn set_pending(&self, bh: BhDisabled<'_>) {
-        self.progress.this(bh).is_pending.write(1);
+        self.pending.0.this(bh).0.write(jiffies() | 1);
     }
 
-    /// The time for a packet that is accounted at once, on this CPU. What came before it is
-    /// drained, unless that came at the same time.
-    pub(super) fn uptime(&self, bh: BhDisabled<'_>) -> Uptime {
-        let clock = &self.accounting.meter.domain.clock;
-        let Some(mut batch) = self.get(bh) else {
-            return clock.uptime();
-        };
-        if batch.is_recent() {
-            return batch.uptime.uptime();
-        }
+    /// What tells when the batches are drained. It may outlive them.
+    pub(super) fn pending(&self) -> Arc<Pending> {
+        self.pending.clone()
+    }
+
+    /// Drains the batch of this CPU and reads the clock, as its time is not recent.
+    pub(super) fn read_uptime(&self, batch: &mut CpuBatch<A>, bh: BhDisabled<'_>) -> Uptime {
         // The packets in it have the time that is about to be replaced.
-        self.drain(&mut batch, bh);
-        batch.uptime.read(clock)
+        self.drain(batch, bh);
+        batch.uptime.read(&self.accounting.meter.domain.clock)
     }
 
     /// Drains the batch of this CPU.
     #[inline(never)]
     pub(super) fn drain(&self, batch: &mut CpuBatch<A>, bh: BhDisabled<'_>) {
-        self.accounting.drain(batch, self.progress.this(bh), bh);
+        self.accounting.drain(batch, self.pending.0.this(bh), bh);
     }
 
     /// Drains the batch of a CPU that is offline.
     pub(super) fn drain_dead(&self, cpu: &mut DeadCpu<'_>) {
         let guard = BhGuard::new();
-        let Some(progress) = self.progress.of_dead(cpu) else {
+        let Some(since) = self.pending.0.of_dead(cpu) else {
             return;
         };
         if let Some(mut batch) = self.batches.get_dead(cpu) {
-            self.accounting.drain(&mut batch, progress, guard.token());
+            self.accounting.drain(&mut batch, since, guard.token());
         }
-    }
-
-    /// Returns when the packets are accounted that have come so far, or after 0.1 seconds: where
-    /// softirqs have no time for so long, packets have none either. Process context.
-    pub(super) fn wait_until_drained(&self) {
-        let deadline = Deadline::after(100);
-        for cpu in self.progress.iter() {
-            let drained = cpu.drained.read();
-            while cpu.is_pending.read() != 0
-                && cpu.drained.read() == drained
-                && !deadline.has_passed()
-            {
-                fsleep(Delta::from_millis(1));
-            }
-        }
-        // Pairs with the barrier in `Accounting::drain`.
-        smp_mb(Read);
     }
 }
 
 impl<A: Family> Drop for CpuBatches<A> {
     /// Nobody enqueues any more.
     fn drop(&mut self) {
-        for (batch, progress) in self.batches.iter_mut().zip(self.progress.iter()) {
-            self.accounting
-                .drain(batch, progress, BhGuard::new().token());
+        for (batch, since) in self.batches.iter_mut().zip(self.pending.0.iter()) {
+            self.accounting.drain(batch, since, BhGuard::new().token());
         }
     }
 }

@@ -20,6 +20,7 @@ use super::{
     batch::{
         CpuBatch,
         CpuBatches,
+        Pending,
         PendingPacket,
         PACKETS_MAX, //
     },
@@ -89,9 +90,9 @@ impl<A: Family> Datapath<A> {
         Ok(Arc::new(datapath, GFP_KERNEL_ACCOUNT)?)
     }
 
-    /// See [`CpuBatches::wait_until_drained`].
-    pub(super) fn wait_until_drained(&self) {
-        self.batches.wait_until_drained();
+    /// See [`CpuBatches::pending`].
+    pub(super) fn pending(&self) -> Arc<Pending> {
+        self.batches.pending()
     }
 
     /// Looks at a packet. What is like most packets stays in here, the rest is for
@@ -145,18 +146,22 @@ impl<A: Family> Datapath<A> {
             return statistics.enter(Account::Own, counts.packets, counts.bytes);
         }
         let may_wait = packet.hook() == hooks::hook(ObservationPoint::Prerouting);
-        if may_wait {
-            if let Some(mut batch) = self.recent_batch(bh) {
-                return self.enqueue(&mut batch, packet, key, counts, bh);
+        let at = match self.batches.get(bh) {
+            Some(mut batch) if batch.is_recent() => {
+                if may_wait {
+                    return self.enqueue(&mut batch, packet, key, counts, bh);
+                }
+                batch.uptime()
             }
-        }
-        // Where packets are rare there is nothing to gain by waiting, and at some points they are
-        // sent in process context, one by one.
-        let at = self.batches.uptime(bh);
-        let packet_of_flow = self.pending(packet, key, counts);
+            // Where packets are rare there is nothing to gain by waiting, and at some points they
+            // are sent in process context, one by one.
+            Some(mut batch) => self.batches.read_uptime(&mut batch, bh),
+            None => self.domain.clock.uptime(),
+        };
+        let pending = self.pending_packet(packet, key, counts);
         self.batches
             .accounting
-            .account(&packet_of_flow, at, || RoutedTo::of(packet), bh);
+            .account(&pending, at, || RoutedTo::of(packet), statistics, bh);
     }
 
     /// Reads the headers of any packet.
@@ -198,7 +203,7 @@ impl<A: Family> Datapath<A> {
         if batch.join(&key, counts) {
             return;
         }
-        match batch.push(self.pending(packet, key, counts)) {
+        match batch.push(self.pending_packet(packet, key, counts)) {
             1 => {
                 self.batches.set_pending(bh);
                 self.timers.arm(bh);
@@ -210,7 +215,7 @@ impl<A: Family> Datapath<A> {
 
     /// What is needed of a packet to account it. Has the CPU fetch its flow.
     #[inline(always)]
-    fn pending(&self, packet: &Packet<'_>, key: Key<A>, counts: Counts) -> PendingPacket<A> {
+    fn pending_packet(&self, packet: &Packet<'_>, key: Key<A>, counts: Counts) -> PendingPacket<A> {
         PendingPacket {
             packet: HashedPacket {
                 counts,

@@ -8,6 +8,7 @@ use kernel::{
 };
 
 use super::{
+    batch::Pending,
     datapath::Datapath,
     family::Family,
     Meter, //
@@ -151,9 +152,8 @@ impl<A: Family> Observation<A> {
             .retain(|hook| points.has(observation_point(hook)));
     }
 
-    /// Returns when the packets are accounted that have come so far, or after 0.1 seconds. Process
-    /// context.
-    pub(crate) fn wait_until_drained(&self) {
-        self.datapath.wait_until_drained();
+    /// What tells when the packets are accounted that have come so far.
+    pub(crate) fn pending(&self) -> Arc<Pending> {
+        self.datapath.pending()
     }
 }

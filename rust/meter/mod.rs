@@ -74,7 +74,7 @@ impl Meter {
         domain: Arc<ObservationDomain>,
     ) -> Result<Arc<Self>> {
         let secret = Secret::new(linux::random());
-        let budget = SlotBudget::new(config.max_flows, FAMILIES, cache::ALLOC_FLAGS)?;
+        let budget = SlotBudget::new(config.max_flows, FAMILIES, cache::alloc_flags())?;
         let policy = config.policy(domain.exporter.lock().max_bytes());
         let cache = Cache::new(budget, 0, policy, secret)?;
         let now = domain.clock.millis();

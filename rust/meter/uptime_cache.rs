@@ -56,8 +56,9 @@ impl UptimeCache {
         let cycles_after = cycles();
         let uptime = Uptime::from_millis(clock.millis_at(ns));
         let elapsed = ns.wrapping_sub(self.ns);
-        // From after the former reading to before this one: should the machine have been held up
-        // between clock and counter, the counter seems slower than it is, never faster.
+        // Cycles from after the former reading to before this one: a delay between clock and
+        // counter (an SMI, a VM exit) then makes the counter look slower, never faster, and the
+        // validity shorter.
         let counted = cycles_before.wrapping_sub(self.cycles_after);
         // If it is too soon to tell how fast the counter is, the next packet may.
         if let Some(validity) = validity(counted, elapsed) {

@@ -45,7 +45,7 @@ netflowctl collector add 192.0.2.10
 netflowctl enable --max-flows 262144 --active-timeout 300
 netflowctl info
 netflowctl set active-timeout 60 expiry strict
-netflowctl set observe=prerouting,output engine-id=7
+netflowctl set observe=prerouting,output expiry=strict
 netflowctl show config
 netflowctl iface set eth0 --number 7
 netflowctl flows
