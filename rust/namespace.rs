@@ -33,8 +33,8 @@ use crate::{
             ExtResult, //
         },
         netns::{
+            per_net,
             Netns,
-            PerNet,
             State, //
         },
         periodic_work::{
@@ -52,8 +52,10 @@ use crate::{
     module_parameters,
 };
 
-/// All namespaces.
-pub(crate) static NAMESPACES: PerNet<Namespace> = PerNet::new();
+per_net! {
+    /// All namespaces.
+    pub(crate) static NAMESPACES of Namespace;
+}
 
 /// One of them.
 #[pin_data]
@@ -305,10 +307,6 @@ impl Namespace {
 }
 
 impl State for Namespace {
-    fn pernet() -> &'static PerNet<Self> {
-        &NAMESPACES
-    }
-
     fn new(netns: Netns) -> Result<Arc<Self>> {
         let is_initial = netns.is_initial();
         let namespace = Arc::pin_init(

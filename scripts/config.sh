@@ -23,7 +23,8 @@ ROOT_PACKAGES="
 	python3 python3-yaml python3-jsonschema python3-scapy
 	qemu-system-x86 virtme-ng virtiofsd udev systemd-sysv busybox-static
 	nfdump pmacct softflowd argus-client tshark tcpdump tcpreplay iperf3
-	nftables iptables libxtables-dev pkgconf conntrack ethtool iputils-ping bind9-dnsutils dnsmasq-base curl
+	nftables iptables libxtables-dev pkgconf conntrack ethtool iputils-ping bind9-dnsutils
+	dnsmasq-base curl
 	netcat-openbsd socat jq shellcheck"
 
 # The checkout, and what is built in it.
@@ -41,7 +42,8 @@ ROOT=$CACHE/root-$ROOT_KEY
 # say which to use (prepare-kernel and build-kernel write them): `stock`, `custom` ...
 KERNELS=/usr/src/netflow-kernel
 # A hash of what the stock kernel's tree is made from: a line of `stock` has it.
-STOCK_KEY=$({ echo "$KERNEL_SERIES" "$KERNEL_SUITE" && cat "$CHECKOUT/scripts/prepare-kernel"; } | sha256sum | cut -c1-12)
+STOCK_KEY=$({ echo "$KERNEL_SERIES" "$KERNEL_SUITE" && cat "$CHECKOUT/scripts/prepare-kernel"; } |
+	sha256sum | cut -c1-12)
 
 die() {
 	echo "${0##*/}: $*" >&2

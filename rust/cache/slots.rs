@@ -143,7 +143,7 @@ impl SlotBudget {
             flags,
         )?;
         let with_free = ShardSet(Atomic::new(0));
-        for (i, shard) in shards.iter().enumerate() {
+        for (i, shard) in (0..count).zip(shards.iter()) {
             if shard.data.lock().free != 0 {
                 with_free.insert(i);
             }
@@ -253,8 +253,9 @@ impl CacheSlots {
 
     /// Its shards, with their numbers.
     fn shards(&self) -> impl Iterator<Item = (usize, &CacheAligned<Shard>)> {
-        let shards = self.budget.shards.iter().enumerate();
-        shards.skip(self.first).take(self.mask.wrapping_add(1))
+        let end = self.first.wrapping_add(self.mask).wrapping_add(1);
+        let shards = self.budget.shards.get(self.first..end);
+        (self.first..end).zip(shards.unwrap_or_default().iter())
     }
 
     /// Slots for the flows that a run of `packets` may begin. None is reserved yet.

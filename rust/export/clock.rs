@@ -2,10 +2,11 @@
 
 //! SysUptime: the clock of flows and datagrams.
 //!
-//! It includes the time that the system was suspended, so that a collector, which computes the boot
+//! It includes the time that the system was suspended, so that a Collector, which computes the boot
 //! time of the exporter as the difference of the two times in a datagram's header, finds it
 //! unchanged.
 
+use super::format::ExportTime;
 use crate::{
     flow::uptime::Uptime,
     linux::clock::{
@@ -55,12 +56,13 @@ impl Clock {
         (boottime_ns.wrapping_add(self.phase) / NSEC_PER_MSEC).wrapping_add(self.offset)
     }
 
-    /// SysUptime and nanoseconds since 1970, of one moment: the beginning of a millisecond. Any
-    /// context.
-    pub(crate) fn uptime_and_wall(&self) -> (Uptime, u64) {
+    /// The beginning of this millisecond. Any context.
+    pub(crate) fn export_time(&self) -> ExportTime {
         let (boot, real) = boottime_and_realtime_ns();
         let since = boot.wrapping_add(self.phase) % NSEC_PER_MSEC;
-        let uptime = Uptime::from_millis(self.millis_at(boot));
-        (uptime, real.saturating_sub(since))
+        ExportTime {
+            uptime: Uptime::from_millis(self.millis_at(boot)),
+            wall: real.saturating_sub(since),
+        }
     }
 }

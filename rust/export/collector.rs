@@ -8,9 +8,7 @@ use kernel::{
     prelude::*,
     time::{
         delay::fsleep,
-        ClockSource,
         Delta,
-        Monotonic,
         Msecs, //
     },
 };
@@ -19,6 +17,7 @@ use super::batch::Outcome;
 use crate::{
     bindings,
     linux::{
+        clock::Deadline,
         netns::Netns,
         socket::UdpSocket, //
     },
@@ -26,28 +25,6 @@ use crate::{
 
 /// Collectors that there can be.
 pub(crate) const COLLECTORS_MAX: usize = bindings::NETFLOW_MAX_COLLECTORS as usize;
-
-/// A moment of `CLOCK_MONOTONIC`, in nanoseconds.
-///
-/// `kernel::time::Instant` is not used as its operators panic on overflow.
-#[derive(Clone, Copy)]
-struct Deadline(i64);
-
-impl Deadline {
-    /// One that has passed.
-    const PAST: Self = Self(0);
-
-    /// `wait` milliseconds from now.
-    fn after(wait: Msecs) -> Self {
-        let wait = Delta::from_millis(wait.into()).as_nanos();
-        Self(Monotonic::ktime_get().saturating_add(wait))
-    }
-
-    /// Whether it has passed.
-    fn has_passed(self) -> bool {
-        Monotonic::ktime_get() >= self.0
-    }
-}
 
 /// A destination of datagrams.
 pub(crate) struct Collector {
@@ -137,8 +114,8 @@ impl Collectors {
         self.all.fill_with(|| None);
     }
 
-    /// From now on sending waits for room in send buffers up to a moment that is `wait`
-    /// milliseconds ahead, whatever is sent until then. After it nothing waits.
+    /// Sets the moment, `wait` milliseconds from now, up to which sending waits for room in send
+    /// buffers. After it nothing waits.
     pub(crate) fn set_deadline(&mut self, wait: Msecs) {
         self.deadline = Deadline::after(wait);
     }

@@ -21,10 +21,7 @@ use super::{
         Collector,
         Collectors, //
     },
-    format::{
-        ExportTime,
-        Format, //
-    },
+    format::Format,
     own::OwnDatagrams,
     stream::Stream,
     v5,
@@ -145,11 +142,9 @@ impl Exporter {
     /// Sends what is in the batch, and settles it.
     fn export_batch(&mut self) {
         let clock = self.clock;
-        self.stream.export(self.batch.entries_mut(), || {
-            // Later than the last packet of each flow, which was accounted before it was taken.
-            let (uptime, wall) = clock.uptime_and_wall();
-            ExportTime { uptime, wall }
-        });
+        // Read later than the last packet of each flow, which was accounted before it was taken.
+        self.stream
+            .export(self.batch.entries_mut(), || clock.export_time());
         self.batch.settle(&mut self.accounts);
     }
 }

@@ -2,8 +2,6 @@
 
 //! What a stream asks of an export format.
 
-use core::num::NonZeroU64;
-
 use crate::flow::{
     entry::AnyFlow,
     expiry::Reason,
@@ -19,6 +17,18 @@ pub(crate) struct ExportTime {
     pub(crate) wall: u64,
 }
 
+/// What there is to do after a call of [`Format::append`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Appended {
+    /// Nothing: that was the last record of the flow.
+    Last,
+    /// To append the next one, as the flow takes several.
+    More,
+    /// To send the datagram and to append the same one again: there was no room, and the datagram
+    /// is as before.
+    Full,
+}
+
 /// A datagram under construction, in a format: a header and Data Records.
 ///
 /// How many records fit in is the format's own matter, by their number or by the bytes of the
@@ -27,12 +37,9 @@ pub(crate) trait Format {
     /// Bytes of a flow at which it had better leave the cache, before a record cannot tell them.
     fn max_bytes(&self) -> u64;
 
-    /// Data Records that it takes to tell a flow.
-    fn records_for(&self, flow: &AnyFlow) -> NonZeroU64;
-
     /// Appends a Data Record of a flow that left the cache for `reason`: number `index`, from 0, of
-    /// those that it takes. Returns whether there was room; if not, the datagram is as before.
-    fn append(&mut self, flow: &AnyFlow, reason: Reason, index: u64) -> bool;
+    /// those that it takes.
+    fn append(&mut self, flow: &AnyFlow, reason: Reason, index: u64) -> Appended;
 
     /// Data Records in it.
     fn records(&self) -> u32;

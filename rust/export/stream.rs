@@ -17,6 +17,7 @@ use super::{
     },
     collector::Collectors,
     format::{
+        Appended,
         ExportTime,
         Format, //
     },
@@ -73,21 +74,21 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
         for at in 0..batch.len() {
             let mut index = 0;
             while let Some(entry) = batch.get_mut(at) {
-                if index >= self.datagram.records_for(&entry.flow).get() {
-                    break;
-                }
-                if !self.datagram.append(&entry.flow, entry.reason, index) {
-                    if self.datagram.records() == 0 {
+                match self.datagram.append(&entry.flow, entry.reason, index) {
+                    Appended::Last => break,
+                    Appended::More => index = index.saturating_add(1),
+                    Appended::Full if self.datagram.records() == 0 => {
                         // Never, says `Format`; if it were, the flow would not be told.
                         entry.note_datagram(Outcome::SendFailed);
                         break;
                     }
-                    let end = at.saturating_add((index != 0).into());
-                    self.send(batch.get_mut(first..end).unwrap_or_default(), now());
-                    first = at;
-                    continue;
+                    Appended::Full => {
+                        // Of this flow it may have records already.
+                        let end = at.saturating_add((index != 0).into());
+                        self.send(batch.get_mut(first..end).unwrap_or_default(), now());
+                        first = at;
+                    }
                 }
-                index = index.saturating_add(1);
             }
         }
         if self.datagram.records() != 0 {

@@ -23,6 +23,7 @@ use zerocopy_derive::{
 };
 
 use super::format::{
+    Appended,
     ExportTime,
     Format, //
 };
@@ -112,9 +113,9 @@ fn part(sum: u64, i: u64, n: NonZeroU64) -> u64 {
     (sum / n).wrapping_add((i < sum % n).into())
 }
 
-/// What record `i` of those that tell `totals` counts.
-fn share(totals: Totals, i: u64) -> Totals {
-    let n = records_for(totals);
+/// What record `i` counts, of the `n` that tell `totals`.
+fn share(totals: Totals, i: u64, n: NonZeroU64) -> Totals {
+    // Like nearly all flows; to divide takes long.
     if n == NonZeroU64::MIN {
         return totals;
     }
@@ -152,18 +153,16 @@ impl Format for Datagram {
         MAX_BYTES
     }
 
-    fn records_for(&self, flow: &AnyFlow) -> NonZeroU64 {
-        records_for(flow.totals())
-    }
-
     /// The record has no field for the reason.
-    fn append(&mut self, flow: &AnyFlow, _reason: Reason, index: u64) -> bool {
+    #[inline]
+    fn append(&mut self, flow: &AnyFlow, _reason: Reason, index: u64) -> Appended {
         let AnyFlow::V4(flow) = flow;
         let count = self.count();
         let Some(record) = self.records.get_mut(usize::from(count)) else {
-            return false;
+            return Appended::Full;
         };
-        let share = share(flow.totals(), index);
+        let records = records_for(flow.totals());
+        let share = share(flow.totals(), index, records);
         *record = Record {
             src_addr: flow.key.src().octets(),
             dst_addr: flow.key.dst().octets(),
@@ -186,7 +185,11 @@ impl Format for Datagram {
             ..Record::default()
         };
         self.header.count = U16::new(count.wrapping_add(1));
-        true
+        if index.saturating_add(1) < records.get() {
+            Appended::More
+        } else {
+            Appended::Last
+        }
     }
 
     fn records(&self) -> u32 {
@@ -248,7 +251,7 @@ mod tests {
         flow
     }
 
-    fn append(datagram: &mut Datagram, flow: Flow<Ipv4Addr>) -> bool {
+    fn append(datagram: &mut Datagram, flow: Flow<Ipv4Addr>) -> Appended {
         datagram.append(&AnyFlow::V4(flow), Reason::Inactive, 0)
     }
 
@@ -261,7 +264,7 @@ mod tests {
     #[test]
     fn layout() {
         let mut datagram = Datagram::new();
-        assert!(append(&mut datagram, flow()));
+        assert_eq!(append(&mut datagram, flow()), Appended::Last);
         datagram.set_engine(0x11, 0x22);
         let time = ExportTime {
             uptime: Uptime::from_millis(0x01020304),
@@ -285,14 +288,14 @@ mod tests {
         let mut datagram = Datagram::new();
         for i in 0..30 {
             assert_eq!(datagram.records(), i);
-            assert!(append(&mut datagram, flow()));
+            assert_eq!(append(&mut datagram, flow()), Appended::Last);
         }
         let other = Flow {
             packets: 1,
             ..flow()
         };
         let full = datagram.finish(BEGINNING, 0).to_vec();
-        assert!(!append(&mut datagram, other));
+        assert_eq!(append(&mut datagram, other), Appended::Full);
         assert_eq!(datagram.finish(BEGINNING, 0), full);
         assert_eq!((datagram.records(), datagram.sequence_units()), (30, 30));
         assert_eq!(full.len(), 1464);
@@ -306,8 +309,8 @@ mod tests {
     #[test]
     fn flows_that_end_in_time_take_one_record() {
         let bytes = Datagram::new().max_bytes() - 1 + 65_535;
-        let flow = AnyFlow::V4(Flow { bytes, ..flow() });
-        assert_eq!(Datagram::new().records_for(&flow), NonZeroU64::MIN);
+        let flow = Flow { bytes, ..flow() };
+        assert_eq!(append(&mut Datagram::new(), flow), Appended::Last);
     }
 
     #[test]
@@ -322,8 +325,8 @@ mod tests {
         #[test]
         fn shares_add_up(packets in 1u64..1 << 40, bytes in 20u64..1 << 40) {
             let totals = Totals { packets, bytes };
-            let shares: Vec<Totals> =
-                (0..records_for(totals).get()).map(|i| share(totals, i)).collect();
+            let n = records_for(totals);
+            let shares: Vec<Totals> = (0..n.get()).map(|i| share(totals, i, n)).collect();
             let sum = shares.iter().fold(Totals::default(), |a, &b| a + b);
             prop_assert_eq!(sum, totals);
             let max = u64::from(u32::MAX);

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The clocks `CLOCK_BOOTTIME` and `CLOCK_REALTIME`, and what tells how much time has passed
-//! without reading one: the cycle counter of the CPU and the count of ticks.
+//! The clocks `CLOCK_BOOTTIME`, `CLOCK_REALTIME` and `CLOCK_MONOTONIC`, and what tells how much
+//! time has passed without reading one: the cycle counter of the CPU and the count of ticks.
 //!
 //! C headers: [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h),
 //! [`include/asm-generic/timex.h`](srctree/include/asm-generic/timex.h)
+
+use kernel::time::{
+    ClockSource,
+    Delta,
+    Monotonic,
+    Msecs, //
+};
 
 use crate::bindings;
 
@@ -41,4 +48,26 @@ pub(crate) fn cycles() -> u64 {
 pub(crate) fn jiffies() -> u64 {
     // SAFETY: The kernel writes it as a whole at any time, so it is read as volatile.
     unsafe { (&raw const bindings::jiffies).read_volatile() as u64 }
+}
+
+/// A moment of `CLOCK_MONOTONIC`, in nanoseconds.
+///
+/// `kernel::time::Instant` is not used, as its operators panic on overflow.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline(i64);
+
+impl Deadline {
+    /// One that has passed.
+    pub(crate) const PAST: Self = Self(0);
+
+    /// `wait` milliseconds from now.
+    pub(crate) fn after(wait: Msecs) -> Self {
+        let wait = Delta::from_millis(wait.into()).as_nanos();
+        Self(Monotonic::ktime_get().saturating_add(wait))
+    }
+
+    /// Whether it has passed.
+    pub(crate) fn has_passed(self) -> bool {
+        Monotonic::ktime_get() >= self.0
+    }
 }

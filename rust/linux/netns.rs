@@ -82,11 +82,8 @@ impl Netns {
     }
 }
 
-/// What a module keeps for each namespace.
-pub(crate) trait State: Sized + Send + Sync + 'static {
-    /// Where the states of this type are kept: always the same `static`.
-    fn pernet() -> &'static PerNet<Self>;
-
+/// What a module keeps for each namespace. Where the states are kept is defined by [`per_net!`].
+pub(crate) trait State: HasPerNet {
     /// Makes the state of a namespace. Process context.
     fn new(netns: Netns) -> Result<Arc<Self>>;
 
@@ -94,6 +91,34 @@ pub(crate) trait State: Sized + Send + Sync + 'static {
     /// routes still work. Process context.
     fn stop(&self);
 }
+
+/// That states of this type are kept somewhere.
+///
+/// # Safety
+///
+/// There must be one [`PerNet`] of this type, and `pernet` must return it.
+pub(crate) unsafe trait HasPerNet: Sized + Send + Sync + 'static {
+    /// Where they are kept.
+    fn pernet() -> &'static PerNet<Self>;
+}
+
+/// Defines the `static` that the states of a type are kept in.
+macro_rules! per_net {
+    ($(#[$attr:meta])* $vis:vis static $name:ident of $state:ty;) => {
+        $(#[$attr])*
+        $vis static $name: $crate::linux::netns::PerNet<$state> =
+            // SAFETY: As a type can implement `HasPerNet` but once, this is the only one.
+            unsafe { $crate::linux::netns::PerNet::new() };
+
+        // SAFETY: As above.
+        unsafe impl $crate::linux::netns::HasPerNet for $state {
+            fn pernet() -> &'static $crate::linux::netns::PerNet<Self> {
+                &$name
+            }
+        }
+    };
+}
+pub(crate) use per_net;
 
 /// What `init` puts into the slot of a namespace, and `exit` takes out. The order of the fields is
 /// the order in which they go: the state first, then `users`, which waits for all that the state
@@ -103,8 +128,8 @@ struct Slot<T> {
     _users: Owner,
 }
 
-/// The state of all namespaces, found by namespace. For a `static`.
-pub(crate) struct PerNet<T: State> {
+/// The states of all namespaces, found by namespace. Made by [`per_net!`].
+pub(crate) struct PerNet<T> {
     ops: Opaque<bindings::pernet_operations>,
     /// Written by the kernel when `ops` is registered, constant from then on.
     id: Opaque<c_uint>,
@@ -113,11 +138,16 @@ pub(crate) struct PerNet<T: State> {
 }
 
 // SAFETY: `ops` and `id` are written only during registration, which happens once.
-unsafe impl<T: State> Sync for PerNet<T> {}
+unsafe impl<T> Sync for PerNet<T> {}
 
-impl<T: State> PerNet<T> {
+impl<T> PerNet<T> {
     /// Registered nowhere yet.
-    pub(crate) const fn new() -> Self {
+    ///
+    /// # Safety
+    ///
+    /// There must be no other one of this type: the functions that the kernel calls on behalf of
+    /// this one find it by the type.
+    pub(crate) const unsafe fn new() -> Self {
         Self {
             ops: Opaque::zeroed(),
             id: Opaque::zeroed(),
@@ -125,7 +155,9 @@ impl<T: State> PerNet<T> {
             _state: PhantomData,
         }
     }
+}
 
+impl<T: State> PerNet<T> {
     /// Makes the state of all namespaces that exist and of all to come. Process context.
     ///
     /// `EBUSY` if that was done before.

@@ -23,9 +23,7 @@ use kernel::{
     },
     time::{
         delay::fsleep,
-        Delta,
-        Instant,
-        Monotonic, //
+        Delta, //
     },
 };
 use pin_init::Zeroable;
@@ -54,6 +52,7 @@ use crate::{
             BhDisabled,
             BhGuard, //
         },
+        clock::Deadline,
         cpuhp::DeadCpu,
         percpu::{
             InUse,
@@ -263,14 +262,12 @@ impl<A: Family> CpuBatches<A> {
     /// Returns when the packets are accounted that have come so far, or after 0.1 seconds: where
     /// softirqs have no time for so long, packets have none either. Process context.
     pub(super) fn wait_until_drained(&self) {
-        const TIMEOUT: Delta = Delta::from_millis(100);
-
-        let begin = Instant::<Monotonic>::now();
+        let deadline = Deadline::after(100);
         for cpu in self.progress.iter() {
             let drained = cpu.drained.read();
             while cpu.is_pending.read() != 0
                 && cpu.drained.read() == drained
-                && begin.elapsed() < TIMEOUT
+                && !deadline.has_passed()
             {
                 fsleep(Delta::from_millis(1));
             }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Carrying out what the command line says.
+//! Executing commands.
 
 use crate::{
     cli::{
@@ -33,7 +33,7 @@ use crate::{
 use clap::CommandFactory;
 use std::io::Write;
 
-/// Carries out a command line and writes what it is to show.
+/// Executes a command and writes its output.
 pub fn run(cli: Cli, out: &mut impl Write) -> Result<(), Error> {
     match cli.command {
         Command::Completions { shell } => {
@@ -53,7 +53,7 @@ pub fn run(cli: Cli, out: &mut impl Write) -> Result<(), Error> {
     Ok(out.flush()?)
 }
 
-/// Carries out a command that the exporter is needed for.
+/// Executes a command that needs the exporter.
 pub fn execute<T: Transport>(
     client: &mut Client<T>,
     command: &Command,
@@ -122,7 +122,7 @@ fn names(options: &Options) -> Names {
     }
 }
 
-/// A change says nothing to people, and to programs what it led to.
+/// A change prints nothing as text, and the new state as JSON.
 fn state_after_change<T: Transport>(
     client: &mut Client<T>,
     options: &Options,

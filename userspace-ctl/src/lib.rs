@@ -5,15 +5,14 @@
 //!
 //! From the wire to the terminal, each module does one step:
 //!
-//! - [`uapi`]: the numbers of the family and the table of settings, made from the specification.
+//! - [`uapi`]: the numbers of the family and the table of settings, as specified.
 //! - [`netlink`]: a socket, requests with their replies and errors, attributes. Knows nothing of
 //!   NetFlow.
-//! - [`settings`]: what can be set, and the values; a table that is made from the specification.
+//! - [`settings`]: what can be set, and the values; a table made from the specification.
 //! - [`messages`]: what the family's other attributes mean: the state of the exporter, a flow.
 //! - [`client`]: the operations of the family, as functions.
-//! - [`output`]: tables for people, JSON and metrics for programs; [`names`] for both [`interfaces`]
-//!   and protocols.
-//! - [`cli`]: the arguments; [`commands`] carries them out.
+//! - [`output`]: text, JSON and metrics; [`names`] of [`interfaces`] and protocols.
+//! - [`cli`]: the arguments; [`commands`] executes them.
 //!
 //! Nothing here is asynchronous: each command waits for the kernel's reply to each request.
 

@@ -139,7 +139,7 @@ fn a_wrong_setting_is_named() {
         ("set -1 5", "unexpected argument '-1' found"),
         ("set -- --expiry lazy", "unexpected argument"),
         ("enable --observe nowhere", "[possible values: prerouting,"),
-        ("enable --count-own", "'--count-own <SWITCH>'"),
+        ("enable --count-own", "'--count-own <on|off>'"),
     ] {
         let line = refused(arguments);
         assert!(line.contains(expected), "{arguments}: {line}");

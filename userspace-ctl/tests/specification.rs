@@ -43,6 +43,9 @@ const SPEC: &str = include_str!("../../Documentation/netlink/specs/netflow.yaml"
 /// What the kernel's own generator makes of the specification.
 const HEADER: &str = include_str!("../../rust/bindings/uapi/linux/netflow.h");
 
+/// What it makes of the limits.
+const POLICY: &str = include_str!("../../rust/bindings/netlink.c");
+
 /// Names and values of `enum` and `#define` in the header.
 fn header() -> HashMap<String, u64> {
     let mut values = HashMap::new();
@@ -103,6 +106,39 @@ fn numbers_are_those_of_the_kernels_generator() {
     check(&["family", "version"], spec.version.into());
     // Of the rest, the names of the family and of the header's guard are no numbers.
     assert!(count > 80, "{count}");
+}
+
+#[test]
+fn values_are_those_of_the_kernels_generator() {
+    let header = header();
+    for setting in SETTINGS {
+        let attribute = setting.field();
+        let start = format!("[NETFLOW_A_CONFIG_{}] = ", attribute.to_uppercase());
+        let mut lines = POLICY.lines().map(str::trim);
+        let policy = lines.find_map(|line| line.strip_prefix(&start)).unwrap();
+        let width = format!("NLA_{:?}", setting.width).to_uppercase();
+        let expected = match setting.kind {
+            Kind::Number(None) => format!("{{ .type = {width}, }},"),
+            Kind::Number(Some((min, max))) => {
+                let range = format!("netflow_a_config_{attribute}_range");
+                let (_, limits) = POLICY.split_once(&format!("{range} = {{")).unwrap();
+                let mut limits = limits.split_whitespace().filter(|word| *word != "=");
+                for (which, limit) in [(".min", min), (".max", max)] {
+                    assert_eq!(limits.next(), Some(which));
+                    let name = limits.next().unwrap().trim_end_matches(',');
+                    assert_eq!(header[name], limit, "{which} of {attribute}");
+                }
+                format!("NLA_POLICY_FULL_RANGE({width}, &{range}),")
+            }
+            Kind::Switch => format!("NLA_POLICY_MAX({width}, 1),"),
+            Kind::Enum(items) => format!("NLA_POLICY_MAX({width}, {}),", items.len() - 1),
+            Kind::Flags(items) => {
+                let mask = items.iter().fold(0, |mask, item| mask | item.value);
+                format!("NLA_POLICY_MASK({width}, {mask:#x}),")
+            }
+        };
+        assert_eq!(policy, expected, "{attribute}");
+    }
 }
 
 #[test]
@@ -262,7 +298,7 @@ fn a_further_setting_has_an_option_and_a_name() {
             "N",
             "Observation domain id (0 to 18446744073709551615)",
         ),
-        ("trial-switch", "SWITCH", "Whether this is on"),
+        ("trial-switch", "on|off", "Whether this is on"),
         ("trial-format", "MODE", "Format of the records"),
         ("trial-fields", "NAME[,NAME]...", "Fields of the records"),
     ] {

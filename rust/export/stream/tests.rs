@@ -2,10 +2,7 @@
 
 //! Flows in, datagrams and accounts out, with the batches and v5 as the module has them.
 
-use core::{
-    net::Ipv4Addr,
-    num::NonZeroU64, //
-};
+use core::net::Ipv4Addr;
 use std::ops::Range;
 
 use proptest::{
@@ -122,7 +119,7 @@ fn accepted(flows: &[Totals], datagrams: &[Vec<usize>], schedules: &[Schedule]) 
 fn number(bytes: &[u8], at: Range<usize>) -> u64 {
     bytes[at]
         .iter()
-        .fold(0, |n, &byte| n << 8 | u64::from(byte))
+        .fold(0, |n, &byte| (n << 8) | u64::from(byte))
 }
 
 /// Packets and bytes of a flow: few, or more than 32 bits can tell.
@@ -201,8 +198,8 @@ proptest! {
     }
 }
 
-/// A format that counts datagrams, with the reason and as many bytes for a flow as it has packets,
-/// of which eight fit in.
+/// A format that counts datagrams, of up to eight bytes, and has for each packet of a flow the
+/// reason why that ended.
 #[derive(Default)]
 struct Bytes {
     payload: Vec<u8>,
@@ -214,18 +211,14 @@ impl Format for Bytes {
         u64::MAX
     }
 
-    fn records_for(&self, _flow: &AnyFlow) -> NonZeroU64 {
-        NonZeroU64::MIN
-    }
-
-    fn append(&mut self, flow: &AnyFlow, reason: Reason, _index: u64) -> bool {
+    fn append(&mut self, flow: &AnyFlow, reason: Reason, _index: u64) -> Appended {
         let len = flow.totals().packets as usize;
-        let fits = self.payload.len() + len <= 8;
-        if fits {
-            self.payload.extend(core::iter::repeat_n(reason as u8, len));
-            self.records += 1;
+        if self.payload.len() + len > 8 {
+            return Appended::Full;
         }
-        fits
+        self.payload.extend(core::iter::repeat_n(reason as u8, len));
+        self.records += 1;
+        Appended::Last
     }
 
     fn records(&self) -> u32 {

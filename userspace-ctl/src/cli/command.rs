@@ -56,7 +56,8 @@ pub enum Command {
         /// All have names that begin with netflow_. With --netns, they have a label netns with its
         /// argument, so that those of several namespaces can stand side by side. Not with --json.
         ///
-        /// Example: netflowctl info --prometheus | sponge /var/lib/prometheus/node-exporter/netflow.prom
+        /// Example:
+        /// netflowctl info --prometheus | sponge /var/lib/prometheus/node-exporter/netflow.prom
         #[arg(long)]
         prometheus: bool,
     },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The command line: what can be said, and what `--help` says about it.
+//! The command line: commands, arguments, and their help.
 
 mod command;
 pub mod set;
@@ -120,11 +120,11 @@ impl Cli {
 pub struct Options {
     /// Print JSON, on one line
     ///
-    /// Readings of the exporter's clock are in milliseconds, timeouts in seconds; interfaces are the
-    /// numbers by which they are reported. A command that changes something prints the state
-    /// afterwards: the object of `info` after enable, disable and flush, that of `show config` after
-    /// set, the array of `collector list` after collector add and del, that of `iface list` after
-    /// iface set and del.
+    /// Readings of the exporter's clock are in milliseconds, timeouts in seconds; interfaces are
+    /// the numbers by which they are reported. A command that changes something prints the state
+    /// afterwards: the object of `info` after enable, disable and flush, that of `show config`
+    /// after set, the array of `collector list` after collector add and del, that of `iface list`
+    /// after iface set and del.
     #[arg(short, long, global = true)]
     pub json: bool,
 

@@ -82,7 +82,7 @@ fn value_name(setting: &Setting) -> &'static str {
     match setting.kind {
         Kind::Number(_) if setting.in_seconds() => "SECONDS",
         Kind::Number(_) => "N",
-        Kind::Switch => "SWITCH",
+        Kind::Switch => "on|off",
         Kind::Enum(_) => "MODE",
         Kind::Flags(_) => "NAME[,NAME]...",
     }

@@ -86,7 +86,7 @@ pub struct Collector {
 pub struct Iface {
     /// Its index.
     pub ifindex: u32,
-    /// Its name, if it has one. The kernel does not tell it with the state: who asks adds it.
+    /// Its name, if it has one. The reply has none: the caller looks it up.
     pub ifname: Option<String>,
     /// The number.
     pub number: u32,

@@ -42,7 +42,7 @@ const ERRNO_LEN: usize = 4;
 
 const ENOENT: i32 = 2;
 
-/// What carries datagrams to the kernel and back. A socket, or what a test puts in its place.
+/// Sends and receives datagrams: a socket, or what a test puts in its place.
 pub trait Transport {
     /// Sends one message.
     fn send(&mut self, message: &[u8]) -> io::Result<()>;
@@ -157,8 +157,8 @@ impl<T: Transport> Replies<'_, T> {
             .map_err(Error::Socket)
     }
 
-    /// Steps over one message of the datagram and tells where its attributes are, if it is a reply
-    /// to this request that has any.
+    /// Steps over one message of the datagram. Returns where its attributes are if it is a reply to
+    /// this request, except for the last.
     fn message(&mut self) -> Result<Option<Range<usize>>, Error> {
         let start = self.connection.position;
         let rest = self.connection.datagram.get(start..).unwrap_or_default();
@@ -195,12 +195,12 @@ impl<T: Transport> Replies<'_, T> {
         }
     }
 
-    /// What the last message says: an error number, 0 for success, and behind `offset` the
-    /// extended acknowledgement.
+    /// Reads the last message: the error number, 0 for success, and at `offset` the extended
+    /// acknowledgement.
     fn outcome<N>(&self, flags: u16, payload: &[u8], offset: usize) -> Result<Option<N>, Error> {
         let code = match payload.first_chunk::<ERRNO_LEN>() {
             Some(bytes) => i32::from_ne_bytes(*bytes),
-            // The end of a dump may come without.
+            // NLMSG_DONE may have none.
             None => 0,
         };
         if code >= 0 {

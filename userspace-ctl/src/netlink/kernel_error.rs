@@ -28,7 +28,7 @@ const EPERM: i32 = 1;
 pub struct KernelError {
     /// Error number, positive.
     pub errno: i32,
-    /// What the kernel says about it.
+    /// Text of the extended acknowledgement.
     pub text: Option<String>,
     /// The attribute that it concerns.
     pub attribute: Option<&'static str>,

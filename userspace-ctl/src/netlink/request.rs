@@ -116,8 +116,8 @@ impl Request {
         Some(name)
     }
 
-    /// Spells the names of attributes as the specification does. Texts of the kernel may have the
-    /// spelling of C and of load parameters instead: `max_flows`.
+    /// Spells the names of attributes as the specification does, `max-flows`. Texts of the kernel
+    /// serve load parameters as well, which are spelled `max_flows`.
     pub(super) fn spell(&self, text: &str) -> String {
         let names = self.sets.iter().copied().flatten();
         names.fold(text.to_owned(), |text, (_, name)| {

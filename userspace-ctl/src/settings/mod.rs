@@ -36,8 +36,8 @@ use serde::{
 pub struct Config(Vec<Value>);
 
 impl Config {
-    /// Reads the attributes of a set `config`. Those that the table lacks are skipped, since a newer
-    /// kernel may have more.
+    /// Reads the attributes of a set `config`. Those that the table lacks are skipped, since a
+    /// newer kernel may have them.
     pub fn decode(table: &'static [Setting], nest: &[u8]) -> Result<Self, Error> {
         let mut config = Self::default();
         for attribute in attributes(nest) {

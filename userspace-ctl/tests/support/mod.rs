@@ -242,7 +242,7 @@ fn account(kind: u16, base: u64) -> Vec<u8> {
     nest(kind, &parts)
 }
 
-/// State of an exporter with one collector, no setting as it is at first, and another number for the
+/// State of an exporter with one collector, no setting at its default, and another number for the
 /// loopback.
 pub fn info_attributes() -> Vec<u8> {
     let config = [

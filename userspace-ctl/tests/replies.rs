@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Conversations with the kernel: what is asked, and what is made of the answers.
+//! Replies of the kernel: how they are read, and what comes of bad ones.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // Helpers of tests fail as tests do.
 
