@@ -5,8 +5,8 @@
 # commands out of order, wrong values, netlink requests that no tool would send, and
 # what a plain user may not do. In the initial namespace, without traffic.
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin setpriv unshare choom
 
 # load_refused PARAMETERS: and the kernel log names the parameter and its range.

@@ -9,8 +9,8 @@
 #    sends up to 180 KB    netflow, nft  |                tcpdump
 #    in one packet                       | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump tcpdump tshark nft nc ethtool python3
 
 # Large at any pace: with tcp_tso_rtt_log, the kernel does not make packets smaller for

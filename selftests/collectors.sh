@@ -7,8 +7,8 @@
 #                               netflow  | 10.3.0.1 ----- collector 10.3.0.2: nfcapd :2055
 #                                                                             nfacctd :2056
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump nfacctd tcpdump tshark nft
 
 # decode: each datagram on the collector's link by tshark, as columns. Fields of records

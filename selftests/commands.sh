@@ -4,8 +4,8 @@
 # What users type on their own machine, as far as it does not start the VM: make's targets,
 # and what a set-up says that cannot download. Run on the host, after `make`.
 
-# shellcheck source=selftests/tap.sh
-. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+# shellcheck source=selftests/lib/tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/tap.sh"
 begin make tar
 cd "$SELFTESTS/.." || exit 1
 . scripts/config.sh

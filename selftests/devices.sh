@@ -14,8 +14,8 @@
 # Tunnels are between 10.1.0.2 and 10.1.0.1; others have a link of their own (x and port),
 # and a VLAN is on that of l0.
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nft ping python3
 
 # Each kind of device is made by the function of its name.

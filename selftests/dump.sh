@@ -8,8 +8,8 @@
 #    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
 #                        netflow, nft
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nft taskset
 
 FLOWS=2000 ROUNDS=15 DUMPS=4
@@ -47,7 +47,7 @@ same_flows_on_two_cpus() {
 	local cpu senders=()
 	printf '%s\n' "udp 10.1.0.2:1-$FLOWS 10.9.0.2:53 count=3" end >"$TMP/packets"
 	for cpu in 0 $(($(nproc) - 1)); do
-		ip netns exec left taskset -c "$cpu" python3 -S "$SELFTESTS/inject.py" l0 02:00:00:00:01:01 <"$TMP/packets" >"$TMP/sender.$cpu" &
+		ip netns exec left taskset -c "$cpu" python3 -S "$SELFTESTS/lib/inject.py" l0 02:00:00:00:01:01 <"$TMP/packets" >"$TMP/sender.$cpu" &
 		senders+=($!)
 	done
 	wait "${senders[@]}"

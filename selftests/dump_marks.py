@@ -5,17 +5,11 @@
 Prints how many flows there were, and whether a message says that the list is not
 consistent, as NLM_F_DUMP_INTR does.
 """
+
 import subprocess
 import sys
 
-from netlink import (
-    N,
-    NLM_F_DUMP,
-    NLM_F_DUMP_INTR,
-    NLMSG_DONE,
-    Netlink,
-    command_header,
-)
+from netlink import N, NLM_F_DUMP, NLM_F_DUMP_INTR, NLMSG_DONE, Netlink, command_header
 
 
 def main():

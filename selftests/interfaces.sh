@@ -9,8 +9,8 @@
 #                        index 70000    |
 #                              netflow  |
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump tcpdump tshark
 
 add_big() {

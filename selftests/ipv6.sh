@@ -7,8 +7,8 @@
 #    left 10.1.0.2 ---------- router  to-right ----- right 10.2.0.2
 #         2001:db8:1::2       netflow, nft                2001:db8:2::2; 10.8.0.0/16, 10.9.0.0/16
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nft ping
 
 set_up() {

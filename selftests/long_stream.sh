@@ -11,8 +11,8 @@
 #                                                           nfacctd (pmacct) :2056
 #                                                           ra (argus)       :2057
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump nfacctd ra tcpdump tshark nft
 
 FLOWS=1000 ROUNDS=8

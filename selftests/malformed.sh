@@ -8,8 +8,8 @@
 #    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
 #                               netflow  | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump nft
 
 # kernel_counter NAME: of the router, as nstat(8) has it.
@@ -21,7 +21,7 @@ dropped_by_ip() { echo $(($(kernel_counter IpInHdrErrors) + $(kernel_counter IpE
 flags_of() { nf --json flows | jq -r ".[] | select(.src_port == $1) | .tcp_flags"; }
 
 # inject_into_vrf: the packets that standard input describes.
-inject_into_vrf() { on router python3 -S "$SELFTESTS/inject.py" blue 02:00:00:00:02:02; }
+inject_into_vrf() { on router python3 -S "$SELFTESTS/lib/inject.py" blue 02:00:00:00:02:02; }
 
 # ignored REASON: packets and bytes.
 ignored() { info "\"\(.packets.ignored_by.$1) \(.bytes.ignored_by.$1)\""; }

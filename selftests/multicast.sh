@@ -8,8 +8,8 @@
 #    left 10.1.0.2 ----- to-left   router  to-right ----- right
 #                                  netflow to-collector - collector
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nft python3
 
 SENT=3

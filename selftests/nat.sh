@@ -11,8 +11,8 @@
 #
 #    DNAT: 10.1.0.1:8080 is right's port 80       SNAT: what goes right comes from 10.2.0.1
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump nft tcpdump tshark nc ping
 
 translate() {

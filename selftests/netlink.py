@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Generic netlink, as far as the tests need it. Numbers of commands and attributes are in
 `N`, from the uapi header."""
+
 import errno
 import pathlib
 import re
@@ -69,7 +70,9 @@ class Netlink:
             self.socket.setsockopt(SOL_NETLINK, option, 1)
 
     def send(self, kind, payload, flags):
-        header = struct.pack("=IHHII", 16 + len(payload), kind, NLM_F_REQUEST | NLM_F_ACK | flags, 1, 0)
+        header = struct.pack(
+            "=IHHII", 16 + len(payload), kind, NLM_F_REQUEST | NLM_F_ACK | flags, 1, 0
+        )
         self.socket.send(header + payload)
 
     def receive(self):
@@ -89,7 +92,9 @@ class Netlink:
             for kind, flags, body in self.receive():
                 if kind in (NLMSG_ERROR, NLMSG_DONE):
                     error = -struct.unpack_from("=i", body)[0]
-                    extra = body[20 if kind == NLMSG_ERROR else 4 :] if flags & NLM_F_ACK_TLVS else b""
+                    extra = (
+                        body[20 if kind == NLMSG_ERROR else 4 :] if flags & NLM_F_ACK_TLVS else b""
+                    )
                     text = attributes(extra).get(NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode()
                     return error, text, answer
                 answer += body
@@ -99,7 +104,10 @@ class Netlink:
 
     def family(self, name):
         error, _, answer = self.request(
-            GENL_ID_CTRL, CTRL_CMD_GETFAMILY, attribute(CTRL_ATTR_FAMILY_NAME, name.encode() + b"\0"))
+            GENL_ID_CTRL,
+            CTRL_CMD_GETFAMILY,
+            attribute(CTRL_ATTR_FAMILY_NAME, name.encode() + b"\0"),
+        )
         if error:
             sys.exit(f"no family {name}: {errno.errorcode[error]}")
         return struct.unpack("=H", attributes(answer[4:])[CTRL_ATTR_FAMILY_ID])[0]

@@ -5,18 +5,11 @@
 Prints a line "ok DESCRIPTION" or "not ok DESCRIPTION: WHY" for each: it is to be refused
 with a text. The numbers of commands and attributes come from the uapi header.
 """
+
 import errno
 import struct
 
-from netlink import (
-    N,
-    NLA_F_NESTED,
-    NLM_F_DUMP,
-    Netlink,
-    attribute,
-    u16,
-    u32,
-)
+from netlink import N, NLA_F_NESTED, NLM_F_DUMP, Netlink, attribute, u16, u32
 
 
 def collector(*parts):
@@ -48,10 +41,24 @@ WRONG = [
     ("active-timeout of 0", ENABLE, u32(N["A_INFO_ACTIVE_TIMEOUT"], 0), 0),
     ("active-timeout of 604801", ENABLE, u32(N["A_INFO_ACTIVE_TIMEOUT"], 604801), 0),
     ("inactive-timeout of 0", ENABLE, u32(N["A_INFO_INACTIVE_TIMEOUT"], 0), 0),
-    ("inactive-timeout above active-timeout", ENABLE,
-     u32(N["A_INFO_INACTIVE_TIMEOUT"], 31) + u32(N["A_INFO_ACTIVE_TIMEOUT"], 30), 0),
-    ("an attribute that ends behind the message", ENABLE, struct.pack("=HH", 64, N["A_INFO_MAX_FLOWS"]), 0),
-    ("an attribute shorter than its header", ENABLE, struct.pack("=HHI", 3, N["A_INFO_MAX_FLOWS"], 0), 0),
+    (
+        "inactive-timeout above active-timeout",
+        ENABLE,
+        u32(N["A_INFO_INACTIVE_TIMEOUT"], 31) + u32(N["A_INFO_ACTIVE_TIMEOUT"], 30),
+        0,
+    ),
+    (
+        "an attribute that ends behind the message",
+        ENABLE,
+        struct.pack("=HH", 64, N["A_INFO_MAX_FLOWS"]),
+        0,
+    ),
+    (
+        "an attribute shorter than its header",
+        ENABLE,
+        struct.pack("=HHI", 3, N["A_INFO_MAX_FLOWS"], 0),
+        0,
+    ),
     ("rubbish behind the attributes", ENABLE, u32(N["A_INFO_MAX_FLOWS"], 5) + b"\1\2", 0),
     ("observation nowhere", SET, u32(N["A_INFO_OBSERVE"], 0), 0),
     ("observation at a point that is none", SET, u32(N["A_INFO_OBSERVE"], 33), 0),
@@ -61,16 +68,36 @@ WRONG = [
     ("an engine id of 4 bytes", SET, u32(N["A_INFO_ENGINE_ID"], 1), 0),
     ("no interface", IFACE_SET, b"", 0),
     ("an interface without index", IFACE_SET, iface(u32(N["A_IFACE_NUMBER"], 1)), 0),
-    ("an interface of index 0", IFACE_SET, iface(u32(N["A_IFACE_IFINDEX"], 0), u32(N["A_IFACE_NUMBER"], 1)), 0),
+    (
+        "an interface of index 0",
+        IFACE_SET,
+        iface(u32(N["A_IFACE_IFINDEX"], 0), u32(N["A_IFACE_NUMBER"], 1)),
+        0,
+    ),
     ("an interface without number", IFACE_SET, iface(u32(N["A_IFACE_IFINDEX"], 1)), 0),
     ("no collector", ADD, b"", 0),
     ("an empty collector", ADD, collector(), 0),
     ("a collector without address", ADD, collector(PORT), 0),
     ("a collector that is not nested", ADD, u32(N["A_INFO_COLLECTOR"], 1), 0),
-    ("an address of 3 bytes", ADD, collector(attribute(N["A_COLLECTOR_ADDRESS"], bytes([10, 0, 0]))), 0),
-    ("an address of 5 bytes", ADD, collector(attribute(N["A_COLLECTOR_ADDRESS"], bytes([10, 0, 0, 1, 1]))), 0),
+    (
+        "an address of 3 bytes",
+        ADD,
+        collector(attribute(N["A_COLLECTOR_ADDRESS"], bytes([10, 0, 0]))),
+        0,
+    ),
+    (
+        "an address of 5 bytes",
+        ADD,
+        collector(attribute(N["A_COLLECTOR_ADDRESS"], bytes([10, 0, 0, 1, 1]))),
+        0,
+    ),
     ("an address of 17 bytes", ADD, collector(attribute(N["A_COLLECTOR_ADDRESS"], bytes(17))), 0),
-    ("an IPv6 address", ADD, collector(attribute(N["A_COLLECTOR_ADDRESS"], bytes(15) + b"\1"), PORT), 0),
+    (
+        "an IPv6 address",
+        ADD,
+        collector(attribute(N["A_COLLECTOR_ADDRESS"], bytes(15) + b"\1"), PORT),
+        0,
+    ),
     ("port 0", ADD, collector(ADDRESS, u16(N["A_COLLECTOR_PORT"], 0)), 0),
     ("a port of one byte", ADD, collector(ADDRESS, attribute(N["A_COLLECTOR_PORT"], b"\1")), 0),
     ("a collector in 0.0.0.0/8", ADD, host(0, 255, 255, 255), 0),
@@ -89,13 +116,23 @@ WRONG = [
 STRAY = u32(UNKNOWN, 1)
 STRAYS = [
     (f"an unknown attribute for {name}", number, STRAY, NLM_F_DUMP if name == "CMD_FLOW_GET" else 0)
-    for name, number in N.items() if name.startswith("CMD_")
+    for name, number in N.items()
+    if name.startswith("CMD_")
 ] + [
     ("an unknown attribute beside a new collector", ADD, collector(ADDRESS) + STRAY, 0),
     ("an unknown attribute of a new collector", ADD, collector(ADDRESS, STRAY), 0),
-    ("an unknown attribute of a collector to remove", N["CMD_COLLECTOR_DEL"], collector(ADDRESS, STRAY), 0),
-    ("an unknown attribute of an interface", IFACE_SET,
-     iface(u32(N["A_IFACE_IFINDEX"], 1), u32(N["A_IFACE_NUMBER"], 1), STRAY), 0),
+    (
+        "an unknown attribute of a collector to remove",
+        N["CMD_COLLECTOR_DEL"],
+        collector(ADDRESS, STRAY),
+        0,
+    ),
+    (
+        "an unknown attribute of an interface",
+        IFACE_SET,
+        iface(u32(N["A_IFACE_IFINDEX"], 1), u32(N["A_IFACE_NUMBER"], 1), STRAY),
+        0,
+    ),
 ]
 
 # The kernel has no text for an operation that the family does not have.

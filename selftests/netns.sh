@@ -8,8 +8,8 @@
 #    netflow                    netflow  |                not enabled
 #    no collector                        | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump nft ping
 
 settings_are() {

@@ -11,10 +11,10 @@
 #
 # The router is a member of the groups 239.1.1.1 (left) and 239.2.2.2 (right).
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=selftests/points.sh
-. "$SELFTESTS/points.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
+# shellcheck source=selftests/lib/points.sh
+. "$SELFTESTS/lib/points.sh"
 begin nfcapd nfdump nft python3
 
 # Each kind of way has a destination address, and each combination a port (1000 and its mask).

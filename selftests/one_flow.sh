@@ -6,14 +6,14 @@
 #    left 10.1.0.2 ------- to-left   router  to-right ----- right 10.2.0.2, 10.9.0.0/16
 #    collector 10.3.0.2 -- to-collector  netflow
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin python3
 
 # One packet of the same addresses, ports, protocol and ToS, but by another interface.
 inject_elsewhere() {
 	printf '%s\n' "udp 10.1.0.2:1000 10.9.0.1:53 len=80 count=5" end |
-		on collector python3 -S "$SELFTESTS/inject.py" c0 02:00:00:00:03:01
+		on collector python3 -S "$SELFTESTS/lib/inject.py" c0 02:00:00:00:03:01
 }
 
 flows_are() {

@@ -10,8 +10,8 @@
 #               pktgen, netflow, nft    |
 #               black hole: 10.9.0.0/16 |
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump nft modprobe
 
 SIZE=65000

@@ -7,8 +7,8 @@
 #    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
 #                        netflow, nft    | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump nft taskset
 
 # Fewer packets where each takes longer: the time is what makes them meet.
@@ -17,7 +17,7 @@ FLOWS=2000 ROUNDS=$((60 / ${TIMEOUT_FACTOR:-1}))
 # send_on CPU: until all is sent. Pauses, so that it takes some seconds on a fast machine too.
 send_on() {
 	printf '%s\n' "udp 10.1.0.2:1-$FLOWS 10.9.0.1:53 count=$ROUNDS gap=0.15" end |
-		ip netns exec left taskset -c "$1" python3 -S "$SELFTESTS/inject.py" l0 02:00:00:00:01:01
+		ip netns exec left taskset -c "$1" python3 -S "$SELFTESTS/lib/inject.py" l0 02:00:00:00:01:01
 }
 
 # Several times in a row, then long enough not at all for flows to expire by themselves.

@@ -7,8 +7,8 @@
 #
 #    this namespace: initial       netns blue
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin awk
 
 README=$SELFTESTS/../README.md

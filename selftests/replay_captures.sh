@@ -24,8 +24,8 @@
 
 set -eu
 SELFTESTS=$(dirname "${BASH_SOURCE[0]}")
-# shellcheck source=selftests/topology.sh
-. "$SELFTESTS/topology.sh"
+# shellcheck source=selftests/lib/topology.sh
+. "$SELFTESTS/lib/topology.sh"
 
 usage() { echo "usage: NETFLOW_KO=netflow.ko $0 DIRECTORY" >&2; exit 2; }
 if [ $# != 1 ] || [ ! -d "$1" ] || [ -z "${NETFLOW_KO:-}" ]; then usage; fi
@@ -71,4 +71,4 @@ sysctl -qw net.core.netdev_max_backlog=1000000 net.core.rmem_max=67108864
 insmod "$NETFLOW_KO"
 netflowctl --netns router enable --max-flows 262144 --inactive-timeout 3600 --active-timeout 7200
 netflowctl --netns router collector add 198.18.0.2:2055
-on sender python3 -B "$SELFTESTS/replay.py" "$1"
+on sender python3 -B "$SELFTESTS/replay/replay.py" "$1"

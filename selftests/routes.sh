@@ -12,8 +12,8 @@
 #    10.8.0.0/16 via right and collector      10.7.0.0/16 via right
 #    10.9.0.0/16 via right                    10.7.0.0/24 via collector for mark 7
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump nft
 
 set_routes() {

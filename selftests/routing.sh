@@ -14,8 +14,8 @@
 #    10.9.0.0/16 via collector,     10.4.0.0/16 blackhole, 10.0.0.0/12 via right
 #                for ToS 0x10
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nft
 
 set_routes() {

@@ -17,8 +17,8 @@
 #                              c0 10.3.0.2/24
 #                           netns collector: nfcapd
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 
 SHOWN=15 # flows of each list
 

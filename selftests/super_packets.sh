@@ -10,8 +10,8 @@
 #    in one packet;                      | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
 #    tcpdump
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump tcpdump tshark nft nc ethtool
 
 listening() { on right ss -Hltun "sport = $1" | grep -q .; }

@@ -10,8 +10,8 @@
 #
 #    192.0.2.1: a collector to which there is no route
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump tcpdump tshark
 
 # send FIRST_PORT LAST_PORT: a flow of two packets from each.

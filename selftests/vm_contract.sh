@@ -4,8 +4,8 @@
 # What scripts/vm promises: run on the host, it boots the machine four times. What a
 # command has to print and return is what bash prints and returns for it here.
 
-# shellcheck source=selftests/tap.sh
-. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+# shellcheck source=selftests/lib/tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/tap.sh"
 begin make
 cd "$SELFTESTS/.." || exit 1
 . scripts/config.sh

@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""bursts.py make SEED PACKETS FILE: writes a pcap file of TCP connections to the router of two_hosts, in trains of one
+"""batching.py make SEED PACKETS FILE: writes a pcap file of TCP connections to the router of two_hosts, in trains of one
 connection and mixed. Ports are used again by the next connection.
 
-bursts.py connections FILE: prints a line "PORT PACKETS BYTES FLAGS" for each connection in such a file, FLAGS as nfdump does.
+batching.py connections FILE: prints a line "PORT PACKETS BYTES FLAGS" for each connection in such a file, FLAGS as nfdump does.
 
-bursts.py ask ROUNDS: sends bursts from the namespace `left`, and asks in `router` for what was seen as soon as a burst has left;
+batching.py ask ROUNDS: sends bursts from the namespace `left`, and asks in `router` for what was seen as soon as a burst has left;
 in each other round for the flows. Prints how many answers did not have all packets.
 
-bursts.py timers FILE: reads a trace, and prints how many of the module's timers were `set`, how many were `taken_over` as their
+batching.py timers FILE: reads a trace, and prints how many of the module's timers were `set`, how many were `taken_over` as their
 CPU was turned off, and how many expired `elsewhere` than where they were set.
 
-bursts.py disable: sends a burst, and disables the exporter as soon as it has left. Prints how many packets it had.
+batching.py disable: sends a burst, and disables the exporter as soon as it has left. Prints how many packets it had.
 """
+
 import collections
 import os
 import random
@@ -39,7 +40,12 @@ def frame(port, length, flags):
 
 def connection(draw):
     """Flags of its packets. After a FIN there are acknowledgements."""
-    return ["S", *draw.choices(("A", "PA", "UA"), k=draw.randrange(60)), "FA", *["A"] * draw.randrange(3)]
+    return [
+        "S",
+        *draw.choices(("A", "PA", "UA"), k=draw.randrange(60)),
+        "FA",
+        *["A"] * draw.randrange(3),
+    ]
 
 
 def make(seed, packets, path):
@@ -64,10 +70,21 @@ def connections(path):
             (port,), flags = struct.unpack_from("!H", packet, 20), packet[33]
             if flags & SYN:
                 of[port].append([0, 0, 0])
-            of[port][-1] = [of[port][-1][0] + 1, of[port][-1][1] + len(packet), of[port][-1][2] | flags]
+            of[port][-1] = [
+                of[port][-1][0] + 1,
+                of[port][-1][1] + len(packet),
+                of[port][-1][2] | flags,
+            ]
     for port, each in of.items():
         for packets, size, flags in each:
-            print(port, packets, size, "".join(name if flags & 0x80 >> bit else "." for bit, name in enumerate("CEUAPRSF")))
+            print(
+                port,
+                packets,
+                size,
+                "".join(
+                    name if flags & 0x80 >> bit else "." for bit, name in enumerate("CEUAPRSF")
+                ),
+            )
 
 
 def timers(path):
@@ -121,7 +138,9 @@ def in_flows(control, family):
         for kind, _, body in control.receive():
             if kind == netlink.NLMSG_DONE:
                 return total
-            total += int.from_bytes(netlink.attributes(body[4:])[netlink.N["A_FLOW_PACKETS"]], sys.byteorder)
+            total += int.from_bytes(
+                netlink.attributes(body[4:])[netlink.N["A_FLOW_PACKETS"]], sys.byteorder
+            )
 
 
 def ask(rounds):
@@ -147,4 +166,6 @@ def disable():
 
 
 if __name__ == "__main__":
-    {"make": make, "connections": connections, "timers": timers, "ask": ask, "disable": disable}[sys.argv[1]](*sys.argv[2:])
+    {"make": make, "connections": connections, "timers": timers, "ask": ask, "disable": disable}[
+        sys.argv[1]
+    ](*sys.argv[2:])

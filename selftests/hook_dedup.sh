@@ -19,10 +19,10 @@
 #                           | 10.31.0.1  |
 #                           +--------------------------------------- lan 10.31.0.3/24
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=selftests/points.sh
-. "$SELFTESTS/points.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
+# shellcheck source=selftests/lib/points.sh
+. "$SELFTESTS/lib/points.sh"
 begin nft ping tc
 
 vrf() {

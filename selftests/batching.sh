@@ -7,8 +7,8 @@
 #    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
 #       tcpreplay       netflow, nft     | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump nft tcpreplay taskset python3
 
 TRACING=/sys/kernel/tracing
@@ -16,7 +16,9 @@ CPU=$(($(nproc) - 1))
 FACTOR=${TIMEOUT_FACTOR:-1}
 ROUNDS=$((1 + 99 / FACTOR))
 
-bursts() { python3 -S "$SELFTESTS/bursts.py" "$@"; }
+bursts() {
+	PYTHONPATH=$SELFTESTS/lib:$SELFTESTS/replay python3 -B -S "$SELFTESTS/batching.py" "$@"
+}
 
 ### Packets that wait are those for which a timer is set.
 

@@ -14,6 +14,7 @@ ip_rcv(): version, header length, header checksum, and a total length that the p
 really has. Bytes are the IPv4 total length. Fragments but the first have no ports. For
 ICMP the destination port is type * 256 + code.
 """
+
 import os
 import subprocess
 import sys
@@ -46,7 +47,17 @@ class Failure(Exception):
 
 def frames(path, display_filter="", stdin=subprocess.DEVNULL):
     """A dictionary for each frame that tshark reads, of `stdin` if the path is "-"; of repeated fields the first."""
-    command = ["tshark", "-n", "-r", path, "-T", "fields", "-E", "occurrence=f", "--disable-all-protocols"]
+    command = [
+        "tshark",
+        "-n",
+        "-r",
+        path,
+        "-T",
+        "fields",
+        "-E",
+        "occurrence=f",
+        "--disable-all-protocols",
+    ]
     for name in DISSECTORS:
         command += ["--enable-protocol", name]
     for preference in PREFERENCES:
@@ -55,7 +66,9 @@ def frames(path, display_filter="", stdin=subprocess.DEVNULL):
         command += ["-Y", display_filter]
     for field in FIELDS:
         command += ["-e", field]
-    with subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         limit = threading.Timer(SECONDS_MAX, process.kill)
         limit.daemon = True
         limit.start()

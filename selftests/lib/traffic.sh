@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 # Sending packets, counting them by other programs than the module, and collecting
-# flow records. See lib.sh.
+# flow records. See netflow.sh.
 #
 # Flows are compared as sorted lines
 #	SOURCE DESTINATION PROTOCOL SOURCE_PORT DESTINATION_PORT TOS PACKETS BYTES
@@ -28,7 +28,7 @@ total() { awk '{ packets += $(NF - 1); bytes += $NF } END { printf "%.0f %.0f\n"
 
 # start_injector NETNS DEVICE DESTINATION_MAC: one is enough, it reads from `inject`.
 start_injector() {
-	coproc INJECTOR { exec ip netns exec "$1" python3 -S "$SELFTESTS/inject.py" "$2" "$3"; }
+	coproc INJECTOR { exec ip netns exec "$1" python3 -S "$SELFTESTS/lib/inject.py" "$2" "$3"; }
 	# shellcheck disable=SC2153 # set by coproc
 	processes+=("$INJECTOR_PID")
 	inject </dev/null
@@ -116,7 +116,7 @@ stop_capture() {
 }
 
 # captured [-x] FILE [FILTER]: the flows in a capture file, as tshark reads it.
-captured() { python3 -S "$SELFTESTS/capture_flows.py" "$@" | sort; }
+captured() { python3 -S "$SELFTESTS/replay/capture_flows.py" "$@" | sort; }
 
 ### Collectors
 

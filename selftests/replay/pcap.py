@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """The file formats: reads pcapng as Wireshark's tools write it, writes and reads pcap."""
+
 import struct
 
 PCAPNG_SECTION, PCAPNG_INTERFACE, PCAPNG_SIMPLE, PCAPNG_ENHANCED = 0x0A0D0D0A, 1, 3, 6
@@ -63,7 +64,10 @@ class Writer:
         self.file.write(PCAP_HEADER.pack(PCAP_MICROSECONDS, 2, 4, 0, 0, FRAME_MAX, ETHERNET))
 
     def write(self, microseconds, frame):
-        self.file.write(PCAP_FRAME.pack(microseconds // 1000000, microseconds % 1000000, len(frame), len(frame)) + frame)
+        self.file.write(
+            PCAP_FRAME.pack(microseconds // 1000000, microseconds % 1000000, len(frame), len(frame))
+            + frame
+        )
 
     def __enter__(self):
         return self

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """What of a capture is sent, the flows that it makes, and how they differ from what was collected."""
+
 import collections
 
 import capture_flows
@@ -36,17 +37,25 @@ class Piece:
         for key in sorted(self.flows.keys() | actual.keys()):
             wanted, got = self.flows.get(key, none), actual.get(key, none)
             if (wanted.packets, wanted.bytes) != (got.packets, got.bytes):
-                yield key, (f"the capture has {wanted.packets} packets, {wanted.bytes} bytes, "
-                            f"nfdump {got.packets} packets, {got.bytes} bytes")
+                yield key, (
+                    f"the capture has {wanted.packets} packets, {wanted.bytes} bytes, "
+                    f"nfdump {got.packets} packets, {got.bytes} bytes"
+                )
             # Of a segment whose header is cut off, tshark does not tell the flags, but the exporter may.
             elif wanted.flags != (got.flags if wanted.flags_known else got.flags & wanted.flags):
                 yield key, f"TCP flags are 0x{wanted.flags:02x} in the capture, 0x{got.flags:02x} by nfdump"
             else:
-                for what, number, time in ("first", wanted.first, got.first), ("last", wanted.last, got.last):
+                for what, number, time in ("first", wanted.first, got.first), (
+                    "last",
+                    wanted.last,
+                    got.last,
+                ):
                     time *= 1000000
                     if not arrived[number] - EARLY <= time <= handled[number] + LATE:
-                        yield key, (f"{what} packet came at {seconds(arrived[number])}, was handled by "
-                                    f"{seconds(handled[number])}, nfdump says {seconds(time)}")
+                        yield key, (
+                            f"{what} packet came at {seconds(arrived[number])}, was handled by "
+                            f"{seconds(handled[number])}, nfdump says {seconds(time)}"
+                        )
                         break
 
 
@@ -75,7 +84,7 @@ class Result:
 
 def pieces(frames, results):
     """The pieces of captures, and None after the last one of each. `frames` are as of
-    replay_files.frames(), `results` are of the captures in their order."""
+    files.frames(), `results` are of the captures in their order."""
     results = iter(results)
     piece = Piece(next(results))
     for capture, link, captured, length, told in frames:
@@ -144,10 +153,17 @@ def fill_up(packet, header, length):
 def ports_unknown(told, captured):
     """Whether the packet has ports, or ICMP's type and code, that tshark does not tell, as the rest of
     the header is missing."""
-    if told["ip.frag_offset"] != "0" or told["tcp.srcport"] or told["udp.srcport"] or told["icmp.type"]:
+    if (
+        told["ip.frag_offset"] != "0"
+        or told["tcp.srcport"]
+        or told["udp.srcport"]
+        or told["icmp.type"]
+    ):
         return False
     length = min(captured, int(told["ip.len"])) - int(told["ip.hdr_len"])
-    return length >= {capture_flows.ICMP: 2, capture_flows.TCP: 4, capture_flows.UDP: 4}.get(told["ip.proto"], length + 1)
+    return length >= {capture_flows.ICMP: 2, capture_flows.TCP: 4, capture_flows.UDP: 4}.get(
+        told["ip.proto"], length + 1
+    )
 
 
 def not_located(capture, layers_told):

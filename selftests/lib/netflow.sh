@@ -3,12 +3,12 @@
 # What all selftests of the module share: the module, the ledger, and leaving nothing
 # behind. See tap.sh for how a test is written.
 
-# shellcheck source=selftests/tap.sh
+# shellcheck source=selftests/lib/tap.sh
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
-# shellcheck source=selftests/topology.sh
-. "$SELFTESTS/topology.sh"
-# shellcheck source=selftests/traffic.sh
-. "$SELFTESTS/traffic.sh"
+# shellcheck source=selftests/lib/topology.sh
+. "$SELFTESTS/lib/topology.sh"
+# shellcheck source=selftests/lib/traffic.sh
+. "$SELFTESTS/lib/traffic.sh"
 
 # begin TOOL...: start of a test that needs these programs.
 begin() {

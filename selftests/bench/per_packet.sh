@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# lane.sh LANE: all scenarios of the bench once, on user-mode Linux (scripts/uml), with a lane's hook:
+# per_packet.sh LANE: all scenarios of the bench once, on user-mode Linux (scripts/uml), with a lane's hook:
 # none, empty, ours or peer. Prints "SCENARIO NANOSECONDS-A-PACKET". BENCH names the folder with the
 # driver and the peer, SCALE divides the packets.
 #

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# whole.sh: what takes more than one packet, on user-mode Linux (scripts/uml): forwarding, export, dump,
+# end_to_end.sh: what takes more than one packet, on user-mode Linux (scripts/uml): forwarding, export, dump,
 # memory, and the time to enable. Prints "NAME FIGURE". BENCH names the folder with the driver, SCALE
 # divides the packets.
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Network namespaces that the tests run in. See lib.sh.
+# Network namespaces that the tests run in. See netflow.sh.
 
 # on NETNS COMMAND... (In the background, `ip netns exec` itself, so that $! is the command.)
 on() { ip netns exec "$@"; }
