@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a network namespace has of this module: nothing but a place to remember, until someone there
+//! What a network namespace has of this module: nothing but a configuration, until someone there
 //! asks for more.
 
-use core::net::SocketAddrV4;
+use core::net::{
+    Ipv4Addr,
+    SocketAddrV4, //
+};
 
 use kernel::{
     new_mutex,
@@ -15,36 +18,44 @@ use kernel::{
 };
 
 use crate::{
-    export::sender::Sender,
-    exporter::Exporter,
+    config::{
+        Config,
+        IcmpPorts, //
+    },
+    export::{
+        clock::Clock,
+        exporter::Exporter, //
+    },
     flow::ledger::Ledger,
     linux::{
         netlink::{
-            Outcome,
-            Refusal, //
+            ExtAck,
+            ExtResult, //
         },
         netns::{
+            per_net,
             Netns,
-            PerNet,
             State, //
         },
-        tick::{
-            Tick,
-            Ticking, //
+        periodic_work::{
+            PeriodicWork,
+            Started, //
         },
-        watch::Watch, //
     },
     meter::{
+        domain::ObservationDomain,
+        hooks::Observation,
+        path_config::PathConfig,
         Meter,
         Sweep, //
     },
     module_parameters,
-    settings::Settings,
-    switches::Switches, //
 };
 
-/// All namespaces.
-pub(crate) static NAMESPACES: PerNet<Namespace> = PerNet::new();
+per_net! {
+    /// All namespaces.
+    pub(crate) static NAMESPACES of Namespace;
+}
 
 /// One of them.
 #[pin_data]
@@ -55,9 +66,9 @@ pub(crate) struct Namespace {
 }
 
 struct Inner {
-    settings: Settings,
-    /// Since it was first enabled, had a collector or a number for an interface.
-    exporter: Option<Arc<Exporter>>,
+    config: Config,
+    /// Since the exporter was first enabled, had a collector or a number for an interface.
+    domain: Option<Arc<ObservationDomain>>,
     /// While it is enabled.
     running: Option<Running>,
     /// Changes when it is enabled or disabled.
@@ -66,17 +77,17 @@ struct Inner {
 
 /// An enabled exporter. The order of the fields is the order in which things stop.
 struct Running {
-    watch: Watch<Ticking<Meter>>,
-    _tick: Tick<Meter>,
-    meter: Drained,
+    ipv4: Observation<Ipv4Addr>,
+    _work: Started<Meter>,
+    meter: FlushOnDrop,
 }
 
-/// A meter whose flows are all exported before it goes.
-struct Drained(Arc<Ticking<Meter>>);
+/// A meter whose flows are all exported when this is dropped.
+struct FlushOnDrop(Arc<Meter>);
 
-impl Drop for Drained {
+impl Drop for FlushOnDrop {
     fn drop(&mut self) {
-        self.0.export(Sweep::All);
+        self.0.sweep(Sweep::Flush);
     }
 }
 
@@ -84,110 +95,130 @@ impl Drop for Drained {
 pub(crate) struct Report<'a> {
     /// Whether packets are accounted.
     pub(crate) enabled: bool,
-    /// The settings.
-    pub(crate) settings: Settings,
+    /// Its configuration.
+    pub(crate) config: Config,
     /// Flows in the cache.
     pub(crate) cached: u32,
     /// Flows created so far.
     pub(crate) created: u64,
     /// All accounts.
     pub(crate) ledger: Ledger,
+    /// The clock of flows and datagrams.
+    pub(crate) clock: Clock,
     /// Collectors, record numbers, and why flows expired; `None` if it was never used.
-    pub(crate) sender: Option<&'a Sender>,
+    pub(crate) exporter: Option<&'a Exporter>,
     /// Numbers of interfaces; `None` if it was never used.
-    pub(crate) switches: Option<&'a Switches>,
+    pub(crate) path_config: Option<&'a PathConfig>,
 }
 
 impl Inner {
-    /// The exporter, a new one if there is none. Who succeeds with what it is for, keeps it.
-    fn exporter(&self) -> Result<Arc<Exporter>> {
-        self.exporter.clone().map_or_else(Exporter::new, Ok)
+    /// The observation domain, a new one if there is none. Who succeeds with what it is for, keeps
+    /// it.
+    fn domain(&self) -> Result<Arc<ObservationDomain>> {
+        match &self.domain {
+            Some(domain) => Ok(domain.clone()),
+            None => ObservationDomain::new(clock()),
+        }
     }
 
-    /// Settings, changed by `change` and checked.
-    fn changed(&self, change: impl FnOnce(&mut Settings)) -> Outcome<Settings> {
-        let mut settings = self.settings;
-        change(&mut settings);
-        settings
-            .check()
-            .map_err(|text| Refusal::new(EINVAL, text))?;
-        Ok(settings)
+    /// The configuration, changed by `change` and checked.
+    fn changed(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult<Config> {
+        let mut config = self.config;
+        change(&mut config)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Returns when the packets are accounted that have come so far.
+    ///
+    /// The lock is kept meanwhile, 0.1 seconds at most, so that the batches are there.
+    fn wait_until_drained(&self) {
+        if let Some(running) = &self.running {
+            running.ipv4.wait_until_drained();
+        }
     }
 }
 
+/// The clock of flows and datagrams.
+fn clock() -> Clock {
+    Clock::new(module_parameters::uptime_offset.value())
+}
+
 /// Puts in force what does not concern the cache.
-fn apply(settings: &Settings, exporter: &Exporter) {
-    let mut sender = exporter.sender.lock();
-    sender.set_engine(settings.engine_type, settings.engine_id);
-    drop(sender);
-    exporter
-        .switches
-        .set(settings.observe, settings.icmp_zero, settings.count_own);
+fn apply(config: &Config, domain: &ObservationDomain) {
+    let mut exporter = domain.exporter.lock();
+    exporter.set_engine(config.engine_type, config.engine_id);
+    drop(exporter);
+    let icmp_zero = config.icmp_ports == IcmpPorts::Zero;
+    domain
+        .path_config
+        .set(config.observe, icmp_zero, config.count_own);
 }
 
 /// What can be asked of a namespace. Process context.
 impl Namespace {
-    /// Begins to account packets, with the settings as `change` leaves them. `EALREADY` if it does,
-    /// `ENOMEM` if the cache finds no memory; a refusal changes nothing.
-    pub(crate) fn enable(&self, change: impl FnOnce(&mut Settings)) -> Outcome {
+    /// Begins to account packets, with the configuration as `change` leaves it. `EALREADY` if it
+    /// does, `ENOMEM` if the cache finds no memory; a refusal changes nothing.
+    pub(crate) fn enable(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult {
         let mut inner = self.inner.lock();
         if inner.running.is_some() {
             return Err(EALREADY.into());
         }
-        let settings = inner.changed(change)?;
-        let exporter = inner.exporter()?;
-        let meter = Meter::new(self.netns, &settings, exporter.clone()).map_err(|error| {
-            Refusal::new(
+        let config = inner.changed(change)?;
+        let domain = inner.domain()?;
+        let meter = Meter::new(self.netns.clone(), &config, domain.clone()).map_err(|error| {
+            ExtAck::new(
                 error,
-                c"not enough memory for the cache: ask for fewer flows with max_flows",
+                c"not enough memory for the cache: ask for fewer flows with max-flows",
             )
         })?;
-        let watch = Watch::new(self.netns, meter.clone())
-            .map_err(|error| Refusal::new(error, c"not enough memory for what each CPU needs"))?;
+        let cpu_memory = c"not enough memory for what each CPU needs";
+        let work = PeriodicWork::new(meter.clone())?;
+        let ipv4 = Observation::new(self.netns.clone(), meter.clone(), work.clone())
+            .map_err(|error| ExtAck::new(error, cpu_memory))?;
         // From here on, to fail is to disable.
         let mut running = Running {
-            watch,
-            _tick: Tick::start(meter.clone()),
-            meter: Drained(meter),
+            ipv4,
+            _work: Started::new(work),
+            meter: FlushOnDrop(meter),
         };
-        running.watch.add(settings.observe)?;
-        apply(&settings, &exporter);
-        inner.exporter = Some(exporter);
-        inner.settings = settings;
+        running.ipv4.add(config.observe)?;
+        apply(&config, &domain);
+        inner.domain = Some(domain);
+        inner.config = config;
         inner.generation = inner.generation.wrapping_add(1);
         inner.running = Some(running);
         Ok(())
     }
 
-    /// Changes the settings; while enabled, in force on return. `EBUSY` for what cannot change then.
-    pub(crate) fn set(&self, change: impl FnOnce(&mut Settings)) -> Outcome {
+    /// Changes the configuration; while enabled, in force on return. `EBUSY` for what cannot change
+    /// then.
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
-        let settings = inner.changed(change)?;
-        if let (Some(running), Some(exporter)) = (&mut inner.running, &inner.exporter) {
-            if settings.max_flows != inner.settings.max_flows {
-                return Err(EBUSY.into());
-            }
-            // A new hook counts nothing before the switch, an old one nothing after it. A packet that
-            // is between two points meanwhile may be counted at both, or at none.
-            if let Err(error) = running.watch.add(settings.observe) {
-                running.watch.retain(inner.settings.observe);
+        let config = inner.changed(change)?;
+        if let (Some(running), Some(domain)) = (&mut inner.running, &inner.domain) {
+            config.check_change(&inner.config)?;
+            // A new hook counts nothing before the switch, an old one nothing after it. A packet
+            // that is between two points meanwhile may be counted at both, or at none.
+            if let Err(error) = running.ipv4.add(config.observe) {
+                running.ipv4.retain(inner.config.observe);
                 return Err(error.into());
             }
-            apply(&settings, exporter);
-            running.watch.retain(settings.observe);
-            running.meter.0.set(&settings);
+            apply(&config, domain);
+            running.ipv4.retain(config.observe);
+            running.meter.0.set(&config);
         }
-        inner.settings = settings;
+        inner.config = config;
         Ok(())
     }
 
     /// Gives an interface a number, or with 0 takes it away. `ENOSPC` if too many have one.
     pub(crate) fn set_iface(&self, index: u32, number: u32) -> Result {
         let mut inner = self.inner.lock();
-        let exporter = inner.exporter()?;
-        exporter.switches.set_iface(index, number)?;
-        inner.exporter = Some(exporter);
+        let domain = inner.domain()?;
+        domain.path_config.set_iface(index, number)?;
+        inner.domain = Some(domain);
         Ok(())
     }
 
@@ -197,37 +228,27 @@ impl Namespace {
         let running = inner.running.take().ok_or(ENODATA)?;
         inner.generation = inner.generation.wrapping_add(1);
         drop(running);
-        if let Some(exporter) = &inner.exporter {
-            exporter.switches.observe_nothing();
+        if let Some(domain) = &inner.domain {
+            domain.path_config.observe_nothing();
         }
         Ok(())
     }
 
     /// Exports all flows, and returns when they are sent. `ENODATA` if not enabled.
     pub(crate) fn flush(&self) -> Result {
-        self.settle();
+        self.wait_until_drained();
         let (meter, _) = self.meter();
-        meter.ok_or(ENODATA)?.export(Sweep::All);
+        meter.ok_or(ENODATA)?.sweep(Sweep::Flush);
         Ok(())
     }
 
-    /// Returns when the packets are accounted that have come so far. See
-    /// [`Settling::wait`](crate::linux::backlog::Settling::wait).
-    pub(crate) fn settle(&self) {
-        let inner = self.inner.lock();
-        let settling = inner
-            .running
-            .as_ref()
-            .map(|running| running.watch.settling());
-        drop(inner);
-        if let Some(settling) = settling {
-            settling.wait();
-        }
+    /// Returns when the packets are accounted that have come so far, or after 0.1 seconds.
+    pub(crate) fn wait_until_drained(&self) {
+        self.inner.lock().wait_until_drained();
     }
 
-    /// What accounts packets now, `None` while disabled; and a number that is another whenever that
-    /// is.
-    pub(crate) fn meter(&self) -> (Option<Arc<Ticking<Meter>>>, u32) {
+    /// The meter, `None` while disabled; and a number that is another whenever it is another meter.
+    pub(crate) fn meter(&self) -> (Option<Arc<Meter>>, u32) {
         let inner = self.inner.lock();
         let meter = inner
             .running
@@ -236,69 +257,65 @@ impl Namespace {
         (meter, inner.generation)
     }
 
-    /// Adds a collector. See [`Sender::add_collector`].
+    /// Adds a collector. See [`Exporter::add_collector`].
     pub(crate) fn add_collector(&self, address: SocketAddrV4) -> Result {
         let mut inner = self.inner.lock();
-        let exporter = inner.exporter()?;
-        let mut sender = exporter.sender.lock();
-        sender.add_collector(self.netns, address)?;
-        exporter.switches.set_own(sender.sockets());
-        drop(sender);
-        inner.exporter = Some(exporter);
+        let domain = inner.domain()?;
+        let mut exporter = domain.exporter.lock();
+        exporter.add_collector(&self.netns, address)?;
+        drop(exporter);
+        inner.domain = Some(domain);
         Ok(())
     }
 
-    /// Removes a collector. See [`Sender::remove_collector`].
+    /// Removes a collector. See [`Exporter::remove_collector`].
     pub(crate) fn remove_collector(&self, address: SocketAddrV4) -> Result {
-        let exporter = self.inner.lock().exporter.clone().ok_or(ENOENT)?;
-        let mut sender = exporter.sender.lock();
-        sender.remove_collector(address)?;
-        exporter.switches.set_own(sender.sockets());
-        Ok(())
+        let domain = self.inner.lock().domain.clone().ok_or(ENOENT)?;
+        let mut exporter = domain.exporter.lock();
+        exporter.remove_collector(address)
     }
 
     /// Tells `to` how things stand.
     pub(crate) fn report<R>(&self, to: impl FnOnce(&Report<'_>) -> R) -> R {
-        self.settle();
         let inner = self.inner.lock();
-        let meter = inner.running.as_ref().map(|running| &**running.meter.0);
-        let Some(exporter) = &inner.exporter else {
+        inner.wait_until_drained();
+        let meter = inner.running.as_ref().map(|running| &*running.meter.0);
+        let Some(domain) = &inner.domain else {
             return to(&Report {
                 enabled: false,
-                settings: inner.settings,
+                config: inner.config,
                 cached: 0,
                 created: 0,
                 ledger: Ledger::default(),
-                sender: None,
-                switches: None,
+                clock: clock(),
+                exporter: None,
+                path_config: None,
             });
         };
-        let sender = exporter.sender.lock();
+        let exporter = domain.exporter.lock();
         to(&Report {
             enabled: meter.is_some(),
-            settings: inner.settings,
-            cached: meter.map_or(0, |meter| meter.cache().cached()),
-            created: exporter.created(),
-            ledger: exporter.ledger(&sender, meter.map(Meter::cache)),
-            sender: Some(&sender),
-            switches: Some(&exporter.switches),
+            config: inner.config,
+            cached: meter.map_or(0, |meter| meter.budget().used()),
+            created: domain.statistics.created(),
+            ledger: domain.ledger(&exporter, meter.map(|meter| &meter.ipv4)),
+            clock: domain.clock,
+            exporter: Some(&exporter),
+            path_config: Some(&domain.path_config),
         })
     }
 }
 
 impl State for Namespace {
-    fn pernet() -> &'static PerNet<Self> {
-        &NAMESPACES
-    }
-
     fn new(netns: Netns) -> Result<Arc<Self>> {
+        let is_initial = netns.is_initial();
         let namespace = Arc::pin_init(
             pin_init!(Self {
                 netns,
                 inner <- new_mutex!(
                     Inner {
-                        settings: Settings::from_parameters(),
-                        exporter: None,
+                        config: Config::from_parameters(),
+                        domain: None,
                         running: None,
                         generation: 0,
                     },
@@ -307,10 +324,10 @@ impl State for Namespace {
             }),
             GFP_KERNEL_ACCOUNT,
         )?;
-        if netns.is_initial() && module_parameters::enable.value() {
-            namespace.enable(|_| {}).map_err(|refusal| {
-                pr_err!("cannot enable: {}\n", refusal.text());
-                refusal.error()
+        if is_initial && module_parameters::enable.value() {
+            namespace.enable(|_| Ok(())).map_err(|extack| {
+                pr_err!("cannot enable: {}\n", extack.text());
+                extack.error()
             })?;
         }
         Ok(namespace)
@@ -320,12 +337,12 @@ impl State for Namespace {
     fn stop(&self) {
         // An error says that it was not enabled.
         let _ = self.disable();
-        let Some(exporter) = self.inner.lock().exporter.take() else {
+        let Some(domain) = self.inner.lock().domain.take() else {
             return;
         };
-        let mut sender = exporter.sender.lock();
-        let ledger = exporter.ledger(&sender, None);
-        sender.remove_collectors();
+        let mut exporter = domain.exporter.lock();
+        let ledger = domain.ledger(&exporter, None);
+        exporter.remove_collectors();
         if ledger.cached.packets != 0 || ledger.pending.packets != 0 {
             pr_err!(
                 "netns {}: {} packets are in no account\n",
@@ -333,7 +350,7 @@ impl State for Namespace {
                 ledger.cached.packets.wrapping_add(ledger.pending.packets),
             );
         }
-        if !self.netns.is_of_system() {
+        if !self.netns.is_of_init_user_ns() {
             // Or any user could fill the log.
             return;
         }
@@ -344,7 +361,8 @@ impl State for Namespace {
             ledger.lost(),
         );
         pr_info!(
-            "netns {}: packets seen={} ignored={} exported={} lost={}, bytes seen={} ignored={} exported={} lost={}\n",
+            "netns {}: packets seen={} ignored={} exported={} lost={}, \
+             bytes seen={} ignored={} exported={} lost={}\n",
             self.netns.inode(),
             seen.packets,
             ignored.packets,

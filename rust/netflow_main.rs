@@ -1,32 +1,67 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! NetFlow exporter: accounts the packets that pass a network namespace into flows, and sends
-//! them to collectors.
+//! NetFlow exporter: accounts the packets that pass a network namespace to flows, and sends these
+//! to Collectors.
+//!
+//! # How a packet becomes a record
 //!
 //! ```text
-//!   netfilter hooks --> parse --> backlog --> flow cache --> expiry --> datagrams --> UDP sockets
-//!                     (softirq)                                (each second, process context)
+//!   softirq           hook function            meter::datapath   Datapath::inspect
+//!                     Flow Key and counts      flow::parse       ipv4, plain
+//!                     batch of the CPU         meter::batch      CpuBatch::push, drain
+//!                     cache entry              cache::update     Cache::update
+//!   each second       sweep                    meter::sweep      Meter::sweep
+//!                     expiry                   cache::walk       Cache::expire, Policy::judge
+//!                     batch of flows           export::exporter  Exporter::push
+//!                     Data Records             export::stream    Stream::export, v5::Datagram
+//!                     UDP socket               export::collector Collectors::send
 //! ```
 //!
-//! - [`linux`] wraps what the kernel offers; all `unsafe` code is there and in [`bindings`], but for
-//!   [`flow::slab`].
-//! - [`flow`] knows what a flow is, and keeps flows.
-//! - [`export`] turns flows into datagrams.
-//! - [`meter`] and [`exporter`] join them for a namespace, [`namespace`] starts and stops them.
+//! # Vocabulary
+//!
+//! Words of RFC 7011 (section 2) and RFC 5470 are used as there: Flow, Flow Key, Observation Point,
+//! Observation Domain, Metering Process, Exporting Process, Collector, Data Record. Words of the
+//! kernel: hook, bottom half, softirq, netns, FIB, VRF, extack. Of our own are:
+//!
+//! - *observation point*: one of netfilter's five hooks. A packet is counted at the first of the
+//!   chosen ones that it passes ([`flow::observe`]).
+//! - *ledger*, *account*: where each packet ended ([`flow::ledger`]).
+//! - *bucket*, *primary slot*, *spill slot*: the hash table ([`flow::bucket`]).
+//! - *slot budget*, *shard*: how many more flows there may be ([`cache`]).
+//! - *evict*: to move a flow out of the table in softirq, before it is exported ([`cache`]).
+//! - *sweep*: a walk through the table that exports what has expired ([`meter`]).
+//! - *batch*: packets of a CPU that are accounted together ([`meter::batch`]), or flows that are
+//!   exported together ([`export::batch`]).
+//! - *stream*: one export format, its sequence number and its Collectors ([`export`]).
+//!
+//! # Rooms
+//!
+//! Imports go from the first to the last of these, never back (`scripts/check-layers`):
+//!
 //! - [`control`] answers netlink requests.
+//! - [`namespace`] starts and stops what a network namespace has.
+//! - [`meter`] is the packet path, and the sweeps.
+//! - [`config`] is the one table of settings.
+//! - [`cache`] is the flow table, [`export`] turns flows into datagrams.
+//! - [`flow`] knows what a flow is, and calls nothing of the kernel.
+//! - [`linux`] wraps what the kernel offers, and knows nothing of flows. All `unsafe` code is there
+//!   and in [`bindings`], but for [`flow::slab`] and one call of it.
+
+use core::net::Ipv4Addr;
 
 use kernel::prelude::*;
 
+use meter::family::Family;
+
 mod bindings;
+mod cache;
+mod config;
 mod control;
 mod export;
-mod exporter;
 mod flow;
 mod linux;
 mod meter;
 mod namespace;
-mod settings;
-mod switches;
 
 module! {
     type: Netflow,
@@ -42,15 +77,15 @@ module! {
         },
         max_flows: u32 {
             default: 65536,
-            description: "Flows that a cache holds at most, unless given when it is enabled (1 to 8388608)",
+            description: "Flows that a cache holds at most, unless set (1 to 8388608)",
         },
         active_timeout: u32 {
             default: 1800,
-            description: "Seconds after which a flow that goes on is exported, unless given when enabled (1 to 604800)",
+            description: "Seconds after which a lasting flow is exported, unless set (1 to 604800)",
         },
         inactive_timeout: u32 {
             default: 15,
-            description: "Seconds after which a flow is inactive, unless given when enabled (1 to active_timeout)",
+            description: "Seconds after which a flow is inactive, unless set (1 to active_timeout)",
         },
         uptime_offset: u32 {
             default: 0,
@@ -59,31 +94,31 @@ module! {
     },
 }
 
-/// The module: what requests and packets find is there while this is. The order of the fields is the order in which it
-/// goes.
+/// The module: what requests and packets find is there while this is. The order of the fields is
+/// the order in which it goes.
 struct Netflow {
     _family: linux::netlink::Registration<namespace::Namespace>,
-    _turned_off: linux::backlog::Registration<linux::tick::Ticking<meter::Meter>>,
+    _cpuhp_ipv4: linux::cpuhp::Registration<meter::datapath::Datapath<Ipv4Addr>>,
 }
 
 impl kernel::Module for Netflow {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        settings::Settings::from_parameters()
+        config::Config::from_parameters()
             .check()
-            .map_err(|text| {
-                pr_err!("cannot load: {}\n", text);
-                EINVAL
+            .map_err(|extack| {
+                pr_err!("cannot load: {}\n", extack.text());
+                extack.error()
             })?;
-        let turned_off = meter::TURNED_OFF
+        let cpuhp_ipv4 = Ipv4Addr::cpuhp_state()
             .register()
             .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
         let family = namespace::NAMESPACES
             .register()
-            .and_then(linux::netlink::Registration::new)
+            .and_then(|states| control::FAMILY.register(states))
             .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
         Ok(Self {
             _family: family,
-            _turned_off: turned_off,
+            _cpuhp_ipv4: cpuhp_ipv4,
         })
     }
 }

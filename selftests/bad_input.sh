@@ -49,7 +49,7 @@ with_little_memory() {
 load_without_memory() {
 	refused "allocate memory" with_little_memory insmod "$NETFLOW_KO" enable=1 max_flows=8388608 || return
 	if loaded; then echo "loaded"; return 1; fi
-	kernel_log | grep "netflow: cannot enable: not enough memory.*max_flows"
+	kernel_log | grep "netflow: cannot enable: not enough memory.*max.flows"
 }
 
 as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs "$@"; }
@@ -64,16 +64,16 @@ done
 while read -r parameters explanation; do
 	check "load with ${parameters//,/ } is refused" load_refused "${parameters//,/ }" "$explanation"
 done <<'END'
-max_flows=0 max_flows.*1 .*8388608
-max_flows=8388609 max_flows.*1 .*8388608
+max_flows=0 max.flows.*1 .*8388608
+max_flows=8388609 max.flows.*1 .*8388608
 max_flows=-1
 max_flows=many
 max_flows=4294967296
-active_timeout=0 active_timeout.*1 .*604800
-active_timeout=604801 active_timeout.*1 .*604800
-inactive_timeout=0 inactive_timeout.*1 .*604800
-inactive_timeout=604801,active_timeout=604800 inactive_timeout.*1 .*604800
-inactive_timeout=61,active_timeout=60 inactive_timeout.*active_timeout
+active_timeout=0 active.timeout.*1 .*604800
+active_timeout=604801 active.timeout.*1 .*604800
+inactive_timeout=0 inactive.timeout.*1 .*604800
+inactive_timeout=604801,active_timeout=604800 inactive.timeout.*1 .*604800
+inactive_timeout=61,active_timeout=60 inactive.timeout.*active.timeout
 enable=maybe
 END
 check "the smallest values are accepted" load enable=1 max_flows=1 active_timeout=1 inactive_timeout=1
@@ -104,14 +104,14 @@ done <<'END'
 --active-timeout 604801|active-timeout.*1 to 604800
 --inactive-timeout 0|inactive-timeout.*1 to 604800
 --inactive-timeout 604801|inactive-timeout.*1 to 604800
---inactive-timeout 20 --active-timeout 10|inactive_timeout must not be greater than active_timeout
---inactive-timeout 1801|inactive_timeout must not be greater than active_timeout
+--inactive-timeout 20 --active-timeout 10|inactive-timeout must not be greater than active-timeout
+--inactive-timeout 1801|inactive-timeout must not be greater than active-timeout
 --frobnicate|unexpected argument '--frobnicate'
 surplus|unexpected argument 'surplus'
 END
 if [ -e "$CGROUP" ]; then
 	check "enable with more flows than there is memory for is refused" \
-		refused "not enough memory.*fewer flows with max_flows" with_little_memory netflowctl enable --max-flows 8388608
+		refused "not enough memory.*fewer flows with max-flows" with_little_memory netflowctl enable --max-flows 8388608
 fi
 check "an unknown command is refused" refused "unrecognized subcommand 'frobnicate'" netflowctl frobnicate
 check "an unknown namespace is refused" refused "nowhere" netflowctl --netns nowhere info

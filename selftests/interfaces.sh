@@ -65,7 +65,7 @@ list_is() { equal "interface numbers" "$1" "$(nf --json iface list | jq -c 'map(
 fill() {
 	local index
 	for ((index = 1000; index < 1000 + $1; index++)); do
-		nf iface set "$index" --index 5 || return
+		nf iface set "$index" --number 5 || return
 	done
 }
 
@@ -82,9 +82,9 @@ need nf enable --inactive-timeout 3600 --active-timeout 3600
 need talk 1001
 check "interfaces are listed by their index, however large" listed_are 1001 "$left" "$right" 70000
 
-check "a number can be set by the name of the interface" nf iface set to-left --index 11
-check "and by its index" nf iface set "$right" --index 65535
-check "a large index can have a smaller number" nf iface set big --index 13
+check "a number can be set by the name of the interface" nf iface set to-left --number 11
+check "and by its index" nf iface set "$right" --number 65535
+check "a large index can have a smaller number" nf iface set big --number 13
 check "they are listed" list_is "[[$left,11],[$right,65535],[70000,13]]"
 need talk 1002
 check "flows that begin from then on have the numbers" listed_are 1002 11 65535 13
@@ -94,9 +94,9 @@ check "packets with another number of their input are another flow" \
 	equal "inputs and packets" "11:2 $left:2" "$(nf --json flows | jq -r '[.[] | select(.src_port == 1001 and .dst_addr == "10.9.0.1") | "\(.input):\(.packets)"] | sort | join(" ")')"
 need nf flush
 
-check "a number can be changed" nf iface set to-left --index 70001
+check "a number can be changed" nf iface set to-left --number 70001
 check "and taken away" nf iface del to-right
-check "with 0 as well" nf iface set big --index 0
+check "with 0 as well" nf iface set big --number 0
 check "only the first is left" list_is "[[$left,70001]]"
 need talk 1003
 check "numbers that are gone are not used any more" listed_are 1003 70001 "$right" 70000
@@ -109,12 +109,12 @@ decode_export >"$TMP/decoded"
 check "records have the numbers that were set" collected_are 1002 11 65535 13
 check "what does not fit is 65535 in a record" collected_are 1003 65535 "$right" 65535
 
-check "an interface that does not exist is refused" refused "nowhere" nf iface set nowhere --index 5
-check "a number that is none too" refused "unexpected argument '-1'" nf iface set to-left --index -1
-check "and one of more than 32 bits" refused "4294967296 is not in" nf iface set to-left --index 4294967296
+check "an interface that does not exist is refused" refused "nowhere" nf iface set nowhere --number 5
+check "a number that is none too" refused "unexpected argument '-1'" nf iface set to-left --number -1
+check "and one of more than 32 bits" refused "4294967296 is not in" nf iface set to-left --number 4294967296
 check "64 interfaces can have numbers" fill 63
-check "a 65th cannot" refused "64" nf iface set 2000 --index 5
-check "but one of the 64 can have another" nf iface set 1000 --index 6
+check "a 65th cannot" refused "64" nf iface set 2000 --number 5
+check "but one of the 64 can have another" nf iface set 1000 --number 6
 need nf disable
 need nf enable
 check "numbers outlast the exporter" equal numbers 64 "$(nf --json iface list | jq length)"

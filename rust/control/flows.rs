@@ -4,34 +4,35 @@
 
 use kernel::prelude::*;
 
+use super::Dump;
 use crate::{
     bindings as uapi,
     flow::{
         bucket::SLOTS,
-        key::Address,
-        record::Flow, //
+        entry::Flow,
+        key::Address, //
     },
     linux::netlink::{
-        Dump,
-        Message,
-        Outcome, //
+        ExtResult,
+        Message, //
     },
-    namespace::Namespace,
 };
 
-/// Appends the flows of as many buckets as fit. The cursor is the next bucket: the flows of a bucket
-/// are dumped together, so none that stays is missed or repeated while others come and go.
-pub(super) fn dump(dump: &mut Dump<'_>) -> Outcome {
-    let namespace = dump.request().state::<Namespace>()?;
+/// Appends the flows of as many buckets as fit. The cursor is the next bucket.
+///
+/// The flows of a bucket are in one part of the dump, so none that stays in the cache is missed or
+/// repeated while others come and go.
+pub(super) fn dump(dump: &mut Dump<'_>) -> ExtResult {
+    let namespace = dump.request().state()?;
     if dump.cursor() == 0 {
-        namespace.settle();
+        namespace.wait_until_drained();
     }
     let (meter, generation) = namespace.meter();
     dump.set_generation(generation);
     let Some(meter) = meter else {
         return Ok(());
     };
-    let cache = meter.cache();
+    let cache = &meter.ipv4;
     let mut flows = [const { None }; SLOTS];
     for bucket in dump.cursor()..cache.buckets() {
         cache.snapshot(bucket, &mut flows);

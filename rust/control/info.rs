@@ -4,11 +4,12 @@
 
 use kernel::prelude::*;
 
+use super::Request;
 use crate::{
     bindings as uapi,
-    export::sender::{
-        Collector,
-        Sender, //
+    export::{
+        collector::Collector,
+        exporter::Exporter, //
     },
     flow::{
         expiry::Reason,
@@ -17,32 +18,22 @@ use crate::{
             Totals, //
         },
     },
-    linux::{
-        clock::Clock,
-        netlink::{
-            Message,
-            Outcome,
-            Request, //
-        }, //
+    linux::netlink::{
+        ExtResult,
+        Message, //
     },
-    namespace::{
-        Namespace,
-        Report, //
-    },
-    settings::Settings,
+    namespace::Report,
 };
 
 /// Replies with state, settings, ledger and collectors.
-pub(super) fn get(request: &Request<'_>) -> Outcome {
-    let namespace = request.state::<Namespace>()?;
+pub(super) fn get(request: &Request<'_>) -> ExtResult {
+    let namespace = request.state()?;
     request.reply(|message| namespace.report(|report| put(message, report)))
 }
 
 fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
-    message.put_nest(uapi::NETFLOW_A_INFO_CONFIG, |nest| {
-        put_settings(nest, &report.settings)
-    })?;
-    for (index, number) in report.switches.iter().flat_map(|s| s.ifaces()) {
+    message.put_nest(uapi::NETFLOW_A_INFO_CONFIG, |nest| report.config.put(nest))?;
+    for (index, number) in report.path_config.iter().flat_map(|s| s.ifaces()) {
         message.put_nest(uapi::NETFLOW_A_INFO_IFACE, |nest| {
             nest.put_u32(uapi::NETFLOW_A_IFACE_IFINDEX, index)?;
             nest.put_u32(uapi::NETFLOW_A_IFACE_NUMBER, number)
@@ -58,53 +49,21 @@ fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
         put_ledger(nest, &report.ledger, |totals| totals.bytes)
     })?;
     message.put_nest(uapi::NETFLOW_A_INFO_EXPIRED, |nest| {
-        put_expired(nest, report.sender)
+        put_expired(nest, report.exporter)
     })?;
-    for collector in report.sender.iter().flat_map(|s| s.collectors()) {
+    for collector in report.exporter.iter().flat_map(|s| s.collectors()) {
         message.put_nest(uapi::NETFLOW_A_INFO_COLLECTOR, |nest| {
             put_collector(nest, collector)
         })?;
     }
     message.put_u32(
         uapi::NETFLOW_A_INFO_SYS_UPTIME,
-        report
-            .sender
-            .map_or_else(Clock::new, Sender::clock)
-            .uptime()
-            .as_millis(),
+        report.clock.uptime().as_millis(),
     )?;
     message.put_u32(
         uapi::NETFLOW_A_INFO_FLOW_SEQUENCE,
-        report.sender.map_or(0, Sender::sequence),
+        report.exporter.map_or(0, Exporter::sequence),
     )
-}
-
-fn put_settings(message: &mut Message<'_>, settings: &Settings) -> Result {
-    let expiry = match settings.strict {
-        false => uapi::netflow_expiry_NETFLOW_EXPIRY_LAZY,
-        true => uapi::netflow_expiry_NETFLOW_EXPIRY_STRICT,
-    };
-    let icmp_ports = match settings.icmp_zero {
-        false => uapi::netflow_icmp_ports_NETFLOW_ICMP_PORTS_TYPE_CODE,
-        true => uapi::netflow_icmp_ports_NETFLOW_ICMP_PORTS_ZERO,
-    };
-    let values = [
-        (uapi::NETFLOW_A_CONFIG_MAX_FLOWS, settings.max_flows),
-        (uapi::NETFLOW_A_CONFIG_ACTIVE_TIMEOUT, settings.active_timeout),
-        (
-            uapi::NETFLOW_A_CONFIG_INACTIVE_TIMEOUT,
-            settings.inactive_timeout,
-        ),
-        (uapi::NETFLOW_A_CONFIG_EXPIRY, expiry),
-        (uapi::NETFLOW_A_CONFIG_OBSERVE, settings.observe.bits()),
-        (uapi::NETFLOW_A_CONFIG_ICMP_PORTS, icmp_ports),
-    ];
-    for (kind, value) in values {
-        message.put_u32(kind, value)?;
-    }
-    message.put_u8(uapi::NETFLOW_A_CONFIG_ENGINE_TYPE, settings.engine_type)?;
-    message.put_u8(uapi::NETFLOW_A_CONFIG_ENGINE_ID, settings.engine_id)?;
-    message.put_u8(uapi::NETFLOW_A_CONFIG_COUNT_OWN, settings.count_own.into())
 }
 
 fn put_ledger(nest: &mut Message<'_>, ledger: &Ledger, of: fn(&Totals) -> u64) -> Result {
@@ -130,7 +89,7 @@ fn put_ledger(nest: &mut Message<'_>, ledger: &Ledger, of: fn(&Totals) -> u64) -
         .try_for_each(|(kind, totals)| nest.put_uint(*kind, of(totals)))
 }
 
-fn put_expired(nest: &mut Message<'_>, sender: Option<&Sender>) -> Result {
+fn put_expired(nest: &mut Message<'_>, exporter: Option<&Exporter>) -> Result {
     let reasons = [
         (uapi::NETFLOW_A_EXPIRED_INACTIVE, Reason::Inactive),
         (uapi::NETFLOW_A_EXPIRED_ACTIVE, Reason::Active),
@@ -140,7 +99,7 @@ fn put_expired(nest: &mut Message<'_>, sender: Option<&Sender>) -> Result {
         (uapi::NETFLOW_A_EXPIRED_FLUSHED, Reason::Flushed),
     ];
     reasons.iter().try_for_each(|(kind, reason)| {
-        nest.put_uint(*kind, sender.map_or(0, |s| s.accounts().expired(*reason)))
+        nest.put_uint(*kind, exporter.map_or(0, |s| s.accounts().expired(*reason)))
     })
 }
 

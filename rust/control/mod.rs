@@ -2,26 +2,33 @@
 
 //! The netlink interface: turns requests into calls, and what they return into attributes.
 //!
-//! The interface is specified in `Documentation/netlink/specs/netflow.yaml`; what is checked there is
-//! not checked again here.
+//! The interface is specified in `Documentation/netlink/specs/netflow.yaml`. What the kernel checks
+//! by the policies that are generated from it is not checked again here.
 
-mod change;
 mod flows;
 mod info;
+mod request;
 
 use crate::{
-    bindings as uapi,
-    linux::netlink::operations, //
+    linux::netlink::{
+        self,
+        operations, //
+    },
+    namespace::Namespace,
 };
 
+type Request<'a> = netlink::Request<'a, Namespace>;
+type Dump<'a> = netlink::Dump<'a, Namespace>;
+
 operations! {
-    do netflow_nl_info_get_doit(0) => info::get;
-    do netflow_nl_enable_doit(uapi::NETFLOW_A_INFO_CONFIG) => change::enable;
-    do netflow_nl_set_doit(uapi::NETFLOW_A_INFO_CONFIG) => change::set;
-    do netflow_nl_iface_set_doit(uapi::NETFLOW_A_INFO_IFACE) => change::set_iface;
-    do netflow_nl_disable_doit(0) => change::disable;
-    do netflow_nl_flush_doit(0) => change::flush;
-    do netflow_nl_collector_add_doit(uapi::NETFLOW_A_INFO_COLLECTOR) => change::add_collector;
-    do netflow_nl_collector_del_doit(uapi::NETFLOW_A_INFO_COLLECTOR) => change::remove_collector;
+    family netflow_nl_family of Namespace;
+    do netflow_nl_info_get_doit => info::get;
+    do netflow_nl_enable_doit => request::enable;
+    do netflow_nl_set_doit => request::set;
+    do netflow_nl_iface_set_doit => request::set_iface;
+    do netflow_nl_disable_doit => request::disable;
+    do netflow_nl_flush_doit => request::flush;
+    do netflow_nl_collector_add_doit => request::add_collector;
+    do netflow_nl_collector_del_doit => request::remove_collector;
     dump netflow_nl_flow_get_dumpit => flows::dump;
 }

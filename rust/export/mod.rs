@@ -1,6 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How flows reach the collectors: datagram codecs, and the sender.
+//! The Exporting Process: how flows that left the cache reach the Collectors.
+//!
+//! ```text
+//!   flow, reason --> Batch --> each Stream: Format --> datagram --> each Collector's socket
+//!                      ^                                                   |
+//!                      +---- outcome of each flow <------------------------+
+//! ```
+//!
+//! A flow becomes one or more Data Records, as its [`format`] has it. When a [`batch`] is full or
+//! the round of exports ends, every [`stream`] tells all of its flows, and each flow is settled in
+//! the ledger by what became of its records.
+//!
+//! What decides which bytes are sent, and in which account a flow ends, calls nothing of the kernel
+//! and is tested on the host: [`batch`], [`format`], [`stream`] and [`v5`].
 
-pub(crate) mod sender;
+pub(crate) mod batch;
+pub(crate) mod clock;
+pub(crate) mod collector;
+pub(crate) mod exporter;
+pub(crate) mod format;
+pub(crate) mod own;
+pub(crate) mod stream;
 pub(crate) mod v5;

@@ -3,11 +3,9 @@
 //! NetFlow version 5: a header of 24 bytes and up to 30 records of 48, all in network byte order.
 //!
 //! There is no RFC; the layout is Cisco's ("NetFlow Export Datagram Format", tables B-3 and B-4).
+//! Counters have 32 bits: a flow that exceeds them is told in several records.
 
-use core::{
-    net::Ipv4Addr,
-    num::NonZeroU64, //
-};
+use core::num::NonZeroU64;
 
 use zerocopy::{
     byteorder::network_endian::{
@@ -24,14 +22,22 @@ use zerocopy_derive::{
     Unaligned, //
 };
 
+use super::format::{
+    Appended,
+    ExportTime,
+    Format, //
+};
 use crate::flow::{
-    clock::Uptime,
-    ledger::Totals,
-    record::Flow, //
+    entry::AnyFlow,
+    expiry::Reason,
+    ledger::Totals, //
 };
 
-/// Records in a datagram at most, as collectors expect it.
+/// Records in a datagram at most, as Collectors expect it.
 pub(crate) const RECORDS_MAX: usize = 30;
+
+/// Bytes at which a flow ends: one more packet, of 65,535 bytes at most, still fits the counter.
+const MAX_BYTES: u64 = u32::MAX as u64 - 65_535;
 
 const VERSION: u16 = 5;
 const NSEC_PER_SEC: u64 = 1_000_000_000;
@@ -107,14 +113,16 @@ fn part(sum: u64, i: u64, n: NonZeroU64) -> u64 {
     (sum / n).wrapping_add((i < sum % n).into())
 }
 
-/// What each record of a flow tells: one record, or several if its counters exceed 32 bits.
-pub(crate) fn shares(flow: &Flow<Ipv4Addr>) -> impl Iterator<Item = Totals> {
-    let totals = flow.totals();
-    let n = records_for(totals);
-    (0..n.get()).map(move |i| Totals {
+/// What record `i` counts, of the `n` that tell `totals`.
+fn share(totals: Totals, i: u64, n: NonZeroU64) -> Totals {
+    // Like nearly all flows; to divide takes long.
+    if n == NonZeroU64::MIN {
+        return totals;
+    }
+    Totals {
         packets: part(totals.packets, i, n),
         bytes: part(totals.bytes, i, n),
-    })
+    }
 }
 
 impl Datagram {
@@ -129,82 +137,82 @@ impl Datagram {
         }
     }
 
-    /// Records in it.
-    pub(crate) fn count(&self) -> u16 {
-        self.header.count.get()
-    }
-
-    /// Whether no further record fits in.
-    pub(crate) fn is_full(&self) -> bool {
-        usize::from(self.count()) >= RECORDS_MAX
-    }
-
-    /// What its records add up to.
-    pub(crate) fn totals(&self) -> Totals {
-        self.records.iter().take(usize::from(self.count())).fold(
-            Totals::default(),
-            |sum, record| {
-                sum + Totals {
-                    packets: record.packets.get().into(),
-                    bytes: record.octets.get().into(),
-                }
-            },
-        )
-    }
-
-    /// Appends a record of a flow that tells one of its [`shares`]. Does nothing if the datagram is
-    /// full.
-    pub(crate) fn push(&mut self, flow: &Flow<Ipv4Addr>, share: Totals) {
-        let count = self.count();
-        if let Some(record) = self.records.get_mut(usize::from(count)) {
-            *record = Record {
-                src_addr: flow.key.src().octets(),
-                dst_addr: flow.key.dst().octets(),
-                next_hop: flow.route.next_hop.octets(),
-                input: interface(flow.key.input()),
-                output: interface(flow.route.output),
-                // CAST: `records_for` made the share fit.
-                packets: U32::new(share.packets as u32),
-                octets: U32::new(share.bytes as u32),
-                first: U32::new(flow.first.as_millis()),
-                last: U32::new(flow.last.as_millis()),
-                src_port: U16::new(flow.key.src_port()),
-                dst_port: U16::new(flow.key.dst_port()),
-                // CAST: Eight bits.
-                tcp_flags: flow.tcp_flags as u8,
-                proto: flow.key.proto(),
-                tos: flow.key.tos(),
-                src_mask: flow.route.src_mask,
-                dst_mask: flow.route.dst_mask,
-                ..Record::default()
-            };
-            self.header.count = U16::new(count.wrapping_add(1));
-        }
-    }
-
     /// Sets what tells the exporters of one host apart.
     pub(crate) fn set_engine(&mut self, kind: u8, id: u8) {
         self.header.engine_type = kind;
         self.header.engine_id = id;
     }
 
-    /// Completes the header and returns the datagram as it is sent.
-    ///
-    /// `uptime` and `wall`, nanoseconds since 1970, must be of one moment, after the last packet of
-    /// each record. `sequence` is the number of the first record.
-    pub(crate) fn finish(&mut self, uptime: Uptime, wall: u64, sequence: u32) -> &[u8] {
-        self.header.sys_uptime = U32::new(uptime.as_millis());
+    fn count(&self) -> u16 {
+        self.header.count.get()
+    }
+}
+
+impl Format for Datagram {
+    fn max_bytes(&self) -> u64 {
+        MAX_BYTES
+    }
+
+    /// The record has no field for the reason.
+    #[inline]
+    fn append(&mut self, flow: &AnyFlow, _reason: Reason, index: u64) -> Appended {
+        let AnyFlow::V4(flow) = flow;
+        let count = self.count();
+        let Some(record) = self.records.get_mut(usize::from(count)) else {
+            return Appended::Full;
+        };
+        let records = records_for(flow.totals());
+        let share = share(flow.totals(), index, records);
+        *record = Record {
+            src_addr: flow.key.src().octets(),
+            dst_addr: flow.key.dst().octets(),
+            next_hop: flow.route.next_hop.octets(),
+            input: interface(flow.key.input()),
+            output: interface(flow.route.output),
+            // CAST: `records_for` made the share fit.
+            packets: U32::new(share.packets as u32),
+            octets: U32::new(share.bytes as u32),
+            first: U32::new(flow.first.as_millis()),
+            last: U32::new(flow.last.as_millis()),
+            src_port: U16::new(flow.key.src_port()),
+            dst_port: U16::new(flow.key.dst_port()),
+            // CAST: Eight bits.
+            tcp_flags: flow.tcp_flags as u8,
+            proto: flow.key.proto(),
+            tos: flow.key.tos(),
+            src_mask: flow.route.src_mask,
+            dst_mask: flow.route.dst_mask,
+            ..Record::default()
+        };
+        self.header.count = U16::new(count.wrapping_add(1));
+        if index.saturating_add(1) < records.get() {
+            Appended::More
+        } else {
+            Appended::Last
+        }
+    }
+
+    fn records(&self) -> u32 {
+        self.count().into()
+    }
+
+    /// The sequence number counts records: a header has that of its first one.
+    fn sequence_units(&self) -> u32 {
+        self.count().into()
+    }
+
+    fn finish(&mut self, time: ExportTime, sequence: u32) -> &[u8] {
+        self.header.sys_uptime = U32::new(time.uptime.as_millis());
         // CAST: Seconds in 32 bits last until 2106; nanoseconds are less than 10^9.
-        self.header.unix_secs = U32::new((wall / NSEC_PER_SEC) as u32);
-        self.header.unix_nsecs = U32::new((wall % NSEC_PER_SEC) as u32);
+        self.header.unix_secs = U32::new((time.wall / NSEC_PER_SEC) as u32);
+        self.header.unix_nsecs = U32::new((time.wall % NSEC_PER_SEC) as u32);
         self.header.flow_sequence = U32::new(sequence);
         let records = size_of::<Record>().saturating_mul(self.count().into());
         let len = size_of::<Header>().saturating_add(records);
         self.as_bytes().get(..len).unwrap_or_default()
     }
 
-    /// Forgets the records.
-    pub(crate) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.header.count = U16::new(0);
     }
 }
@@ -213,12 +221,15 @@ impl Datagram {
 mod tests {
     use super::*;
     use crate::flow::{
-        key::Key,
-        record::{
+        entry::{
             Counts,
+            Flow,
             Route, //
         },
+        key::Key,
+        uptime::Uptime,
     };
+    use core::net::Ipv4Addr;
     use proptest::prelude::*;
 
     fn flow() -> Flow<Ipv4Addr> {
@@ -240,14 +251,26 @@ mod tests {
         flow
     }
 
+    fn append(datagram: &mut Datagram, flow: Flow<Ipv4Addr>) -> Appended {
+        datagram.append(&AnyFlow::V4(flow), Reason::Inactive, 0)
+    }
+
+    const BEGINNING: ExportTime = ExportTime {
+        uptime: Uptime::from_millis(0),
+        wall: 0,
+    };
+
     /// Byte for byte, by the offsets of Cisco's tables.
     #[test]
     fn layout() {
         let mut datagram = Datagram::new();
-        datagram.push(&flow(), flow().totals());
+        assert_eq!(append(&mut datagram, flow()), Appended::Last);
         datagram.set_engine(0x11, 0x22);
-        let wall = 0x6000_0000 * NSEC_PER_SEC + 0x0abc_def0;
-        let bytes = datagram.finish(Uptime::from_millis(0x01020304), wall, 0x0a0b0c0d);
+        let time = ExportTime {
+            uptime: Uptime::from_millis(0x01020304),
+            wall: 0x6000_0000 * NSEC_PER_SEC + 0x0abc_def0,
+        };
+        let bytes = datagram.finish(time, 0x0a0b0c0d);
         let expected: [u8; 72] = [
             0, 5, 0, 1, 1, 2, 3, 4, 0x60, 0, 0, 0, 0x0a, 0xbc, 0xde, 0xf0, 0x0a, 0x0b, 0x0c, 0x0d,
             0x11, 0x22, 0, 0, // header
@@ -263,21 +286,31 @@ mod tests {
     #[test]
     fn thirty_records_fill_it() {
         let mut datagram = Datagram::new();
-        for i in 0..RECORDS_MAX {
-            assert_eq!(usize::from(datagram.count()), i);
-            assert!(!datagram.is_full());
-            datagram.push(&flow(), flow().totals());
+        for i in 0..30 {
+            assert_eq!(datagram.records(), i);
+            assert_eq!(append(&mut datagram, flow()), Appended::Last);
         }
-        assert!(datagram.is_full());
-        datagram.push(&flow(), flow().totals());
-        assert_eq!(datagram.count(), 30);
-        let sum = datagram.totals();
-        assert_eq!((sum.packets, sum.bytes), (7 * 30, 0x1234 * 30));
-        assert_eq!(datagram.finish(Uptime::from_millis(0), 0, 0).len(), 1464);
+        let other = Flow {
+            packets: 1,
+            ..flow()
+        };
+        let full = datagram.finish(BEGINNING, 0).to_vec();
+        assert_eq!(append(&mut datagram, other), Appended::Full);
+        assert_eq!(datagram.finish(BEGINNING, 0), full);
+        assert_eq!((datagram.records(), datagram.sequence_units()), (30, 30));
+        assert_eq!(full.len(), 1464);
 
         datagram.clear();
-        assert_eq!(datagram.totals(), Totals::default());
-        assert_eq!(datagram.finish(Uptime::from_millis(0), 0, 0).len(), 24);
+        assert_eq!(datagram.records(), 0);
+        assert_eq!(datagram.finish(BEGINNING, 0).len(), 24);
+    }
+
+    /// A flow that had less than the limit before its last packet, however large, takes one record.
+    #[test]
+    fn flows_that_end_in_time_take_one_record() {
+        let bytes = Datagram::new().max_bytes() - 1 + 65_535;
+        let flow = Flow { bytes, ..flow() };
+        assert_eq!(append(&mut Datagram::new(), flow), Appended::Last);
     }
 
     #[test]
@@ -291,10 +324,11 @@ mod tests {
         /// However much a flow counted, its records tell all of it, in 32 bits each.
         #[test]
         fn shares_add_up(packets in 1u64..1 << 40, bytes in 20u64..1 << 40) {
-            let flow = Flow { packets, bytes, ..flow() };
-            let shares: Vec<Totals> = shares(&flow).collect();
+            let totals = Totals { packets, bytes };
+            let n = records_for(totals);
+            let shares: Vec<Totals> = (0..n.get()).map(|i| share(totals, i, n)).collect();
             let sum = shares.iter().fold(Totals::default(), |a, &b| a + b);
-            prop_assert_eq!(sum, flow.totals());
+            prop_assert_eq!(sum, totals);
             let max = u64::from(u32::MAX);
             prop_assert!(shares.iter().all(|s| s.packets <= max && s.bytes <= max));
             prop_assert_eq!(shares.len() == 1, packets <= max && bytes <= max);

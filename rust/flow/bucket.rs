@@ -3,17 +3,18 @@
 //! A bucket of the hash table: the flows whose keys hash to it.
 //!
 //! ```text
-//!   lock | due | homes | 4 tags | 12 x (tag, handle)     one cache line
-//!                  |                       |
-//!                  v                       v
-//!          flow|flow|flow|flow           flow            one cache line each (IPv4)
+//!   lock | due | primary | 4 tags | 12 x (tag, handle)     one cache line
+//!                   |                      |
+//!                   v                      v
+//!           flow|flow|flow|flow          flow              one cache line each (IPv4)
+//!              primary slots          spill slot
 //! ```
 //!
-//! A bucket has homes for four flows, and handles of the cells that further ones have spilled into. The hash
-//! of a key says which of the homes is to be its flow's if nobody lives there yet: so a packet's CPU
-//! can fetch that one together with the bucket, before it knows what is in either. Each home and each
-//! handle has seven bits of the hash as its tag, so that a look-up reads no flow but, nearly always, the
-//! right one.
+//! A bucket has primary slots for four flows, and handles of the spill slots of further ones. The
+//! hash of a key says which primary slot is its flow's if no other flow has it: so a packet's CPU
+//! can fetch that one together with the bucket, before it knows what is in either. Each primary
+//! slot and each handle has seven bits of the hash as its tag, so that a look-up reads no flow but,
+//! nearly always, the right one.
 
 use core::{
     num::NonZeroU8,
@@ -21,52 +22,53 @@ use core::{
 };
 
 use super::{
-    clock::Uptime,
+    entry::Flow,
     key::{
         Address,
         Key, //
     },
-    record::Flow,
     slab::{
-        Cell,
         Handle,
         Slab, //
+        Slot,
     },
+    uptime::Uptime,
 };
 
-/// Flows that a bucket has homes for. The table has a bucket for as many flows of a full cache.
-pub(crate) const HOMES: usize = 4;
+/// Flows that a bucket has primary for. The table has a bucket for as many flows of a full cache.
+pub(crate) const PRIMARY_SLOTS: usize = 4;
 
 /// Further flows that a bucket has handles of.
-const SPILLED: usize = 12;
+const SPILL_SLOTS: usize = 12;
 
 /// Flows of a bucket at most.
 ///
-/// Of buckets with four flows on average, one in a million would want more, if keys fall into them like
-/// raindrops (Poisson distribution).
-pub(crate) const SLOTS: usize = HOMES + SPILLED;
+/// Of buckets with four flows on average, one in a million would need more, if keys are spread at
+/// random (Poisson distribution).
+pub(crate) const SLOTS: usize = PRIMARY_SLOTS + SPILL_SLOTS;
 
-/// Of `flows` flows in a full cache, how many find no home in their bucket: by Poisson's distribution
-/// 0.195 of them, with a deviation of 0.305 times the root of `flows`. Five times the deviation is in it.
-pub(crate) const fn spilled_of(flows: usize) -> usize {
+/// Of `flows` flows in a full cache, how many find no free primary slot: by Poisson's distribution
+/// 0.195 of them, with a deviation of 0.305 times the root of `flows`. Five times the deviation is
+/// in it.
+pub(crate) const fn spill_slots_for(flows: usize) -> usize {
     flows / 5 + 128
 }
 
 /// What the hash of a key says of its flow within the bucket: the lower nine bits count.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Mark(u32);
+pub(crate) struct HashBits(u32);
 
-impl Mark {
-    /// The mark of a hash.
+impl HashBits {
+    /// Those of a hash.
     #[inline(always)]
-    pub(crate) fn of(hash: u32) -> Self {
+    pub(crate) const fn of(hash: u32) -> Self {
         Self(hash)
     }
 
-    /// Which of the places in the bucket comes first.
+    /// Which of the primary slots the flow is to have.
     #[inline(always)]
-    pub(crate) fn home(self) -> usize {
-        (self.0 >> 7) as usize % HOMES
+    pub(crate) fn primary(self) -> usize {
+        (self.0 >> 7) as usize % PRIMARY_SLOTS
     }
 
     /// Tells flows of a bucket apart, nearly always: seven bits, and one so that it is not zero.
@@ -77,91 +79,91 @@ impl Mark {
     }
 }
 
-/// The homes of a bucket.
-pub(crate) type Homes<A> = [Flow<A>; HOMES];
+/// The primary slots of a bucket.
+pub(crate) type PrimarySlots<A> = [Flow<A>; PRIMARY_SLOTS];
 
-/// Where one more flow can be.
+/// A slot for one more flow.
 #[must_use]
 pub(crate) enum Vacancy<A: Address> {
-    Home(usize),
-    Cell(Handle<Flow<A>>),
+    Primary(usize),
+    Spill(Handle<Flow<A>>),
 }
 
 /// A bucket.
 ///
 /// # Invariants
 ///
-/// The handles come first, then the empty slots; there are none as long as a home is vacant. A home without a
-/// tag is.
+/// The handles in `spill` come first, then the empty ones; there are none as long as a primary slot
+/// is vacant. A primary slot without a tag is vacant.
 #[repr(C)]
 pub(crate) struct Bucket<A: Address> {
     /// Not later than the earliest deadline of a flow in it.
     pub(crate) due: Uptime,
-    homes: Handle<Homes<A>>,
-    tags: [Option<NonZeroU8>; HOMES],
-    spilled: [Option<Handle<Flow<A>>>; SPILLED],
+    primary: Handle<PrimarySlots<A>>,
+    tags: [Option<NonZeroU8>; PRIMARY_SLOTS],
+    spill: [Option<Handle<Flow<A>>>; SPILL_SLOTS],
 }
 
 impl<A: Address> Bucket<A> {
     /// A bucket without flows.
-    pub(crate) const fn new(homes: Handle<Homes<A>>) -> Self {
+    pub(crate) const fn new(primary: Handle<PrimarySlots<A>>) -> Self {
         Self {
             due: Uptime::from_millis(0),
-            homes,
-            tags: [None; HOMES],
-            spilled: [const { None }; SPILLED],
+            primary,
+            tags: [None; PRIMARY_SLOTS],
+            spill: [const { None }; SPILL_SLOTS],
         }
     }
 
     /// Whether no flow is in it.
     pub(crate) fn is_empty(&self) -> bool {
-        self.tags == [None; HOMES] && matches!(self.spilled.first(), Some(None))
+        self.tags == [None; PRIMARY_SLOTS] && matches!(self.spill.first(), Some(None))
     }
 
-    /// Looks where the flow with `mark` can be: in its own home, in another one, or in the cell that
-    /// `spare` gives, which is asked only if the bucket has a slot for it.
+    /// Looks for a slot for the flow with `bits`: its own primary slot, another one, or the spill
+    /// slot that `free_spill` gives, which is asked only if the bucket can hold a further handle.
     #[inline]
     pub(crate) fn vacancy(
         &self,
-        mark: Mark,
-        spare: impl FnOnce() -> Option<Handle<Flow<A>>>,
+        bits: HashBits,
+        free_spill: impl FnOnce() -> Option<Handle<Flow<A>>>,
     ) -> Option<Vacancy<A>> {
-        if let Some(None) = self.tags.get(mark.home()) {
-            return Some(Vacancy::Home(mark.home()));
+        if let Some(None) = self.tags.get(bits.primary()) {
+            return Some(Vacancy::Primary(bits.primary()));
         }
-        let mut homes = (0..HOMES).zip(&self.tags);
-        if let Some((home, _)) = homes.find(|(_, tag)| tag.is_none()) {
-            return Some(Vacancy::Home(home));
+        let mut slots = (0..PRIMARY_SLOTS).zip(&self.tags);
+        if let Some((i, _)) = slots.find(|(_, tag)| tag.is_none()) {
+            return Some(Vacancy::Primary(i));
         }
-        match self.spilled.last() {
-            Some(None) => spare().map(Vacancy::Cell),
+        match self.spill.last() {
+            Some(None) => free_spill().map(Vacancy::Spill),
             _ => None,
         }
     }
 }
 
-/// The memory of the flows of all buckets.
-pub(crate) struct Cells<A: Address, H, S> {
-    homes: Slab<Homes<A>, H>,
-    spilled: Slab<Flow<A>, S>,
+/// The slots of all buckets.
+pub(crate) struct FlowSlots<A: Address, H, S> {
+    primary: Slab<PrimarySlots<A>, H>,
+    spill: Slab<Flow<A>, S>,
 }
 
-impl<A, H, S> Cells<A, H, S>
+impl<A, H, S> FlowSlots<A, H, S>
 where
     A: Address,
-    H: Deref<Target = [Cell<Homes<A>>]>,
-    S: Deref<Target = [Cell<Flow<A>>]>,
+    H: Deref<Target = [Slot<PrimarySlots<A>>]>,
+    S: Deref<Target = [Slot<Flow<A>>]>,
 {
-    /// The memory, with the homes of bucket `n` at place `n`.
-    pub(crate) fn new(homes: Slab<Homes<A>, H>, spilled: Slab<Flow<A>, S>) -> Self {
-        Self { homes, spilled }
+    /// The slots, with the primary ones of bucket `n` at index `n`.
+    pub(crate) fn new(primary: Slab<PrimarySlots<A>, H>, spill: Slab<Flow<A>, S>) -> Self {
+        Self { primary, spill }
     }
 
-    /// Where the flow with `mark` of the bucket with that number is to be, if nobody was there before.
+    /// Address of the primary slot for the flow with `bits` of the bucket with that number.
     #[inline(always)]
-    pub(crate) fn home(&self, bucket: usize, mark: Mark) -> *const Flow<A> {
-        let homes = self.homes.address(bucket);
-        homes.cast::<Flow<A>>().wrapping_add(mark.home())
+    pub(crate) fn primary_slot(&self, bucket: usize, bits: HashBits) -> *const Flow<A> {
+        let slots = self.primary.address(bucket);
+        slots.cast::<Flow<A>>().wrapping_add(bits.primary())
     }
 
     /// Finds the flow of a key in its bucket.
@@ -169,38 +171,38 @@ where
     pub(crate) fn find<'a>(
         &'a self,
         bucket: &'a mut Bucket<A>,
-        mark: Mark,
+        bits: HashBits,
         key: &Key<A>,
     ) -> Option<&'a mut Flow<A>> {
-        let (home, tag) = (mark.home(), Some(mark.tag()));
-        if bucket.tags.get(home) == Some(&tag)
-            && (self.homes.get(&bucket.homes).get(home)).is_some_and(|flow| flow.key == *key)
+        let (own, tag) = (bits.primary(), Some(bits.tag()));
+        if bucket.tags.get(own) == Some(&tag)
+            && (self.primary.get(&bucket.primary).get(own)).is_some_and(|flow| flow.key == *key)
         {
-            return self.homes.get_mut(&mut bucket.homes).get_mut(home);
+            return self.primary.get_mut(&mut bucket.primary).get_mut(own);
         }
-        self.find_elsewhere(bucket, mark, *key)
+        self.find_elsewhere(bucket, bits, *key)
     }
 
-    /// The same, if somebody else lived in its home when it came.
+    /// The same, if another flow had its own primary slot when it came.
     #[inline(never)]
     fn find_elsewhere<'a>(
         &'a self,
         bucket: &'a mut Bucket<A>,
-        mark: Mark,
+        bits: HashBits,
         key: Key<A>,
     ) -> Option<&'a mut Flow<A>> {
-        let tag = mark.tag();
+        let tag = bits.tag();
         if bucket.tags.contains(&Some(tag)) {
-            let homes = self.homes.get_mut(&mut bucket.homes);
-            for (its, flow) in bucket.tags.iter().zip(homes) {
+            let primary = self.primary.get_mut(&mut bucket.primary);
+            for (its, flow) in bucket.tags.iter().zip(primary) {
                 if *its == Some(tag) && flow.key == key {
                     return Some(flow);
                 }
             }
         }
-        for handle in bucket.spilled.iter_mut().map_while(Option::as_mut) {
-            if handle.tag() == tag.get() && self.spilled.get(handle).key == key {
-                return Some(self.spilled.get_mut(handle));
+        for handle in bucket.spill.iter_mut().map_while(Option::as_mut) {
+            if handle.tag() == tag.get() && self.spill.get(handle).key == key {
+                return Some(self.spill.get_mut(handle));
             }
         }
         None
@@ -208,11 +210,11 @@ where
 
     /// The flows of a bucket.
     pub(crate) fn iter<'a>(&'a self, bucket: &'a Bucket<A>) -> impl Iterator<Item = &'a Flow<A>> {
-        let homes = self.homes.get(&bucket.homes);
-        let spilled = bucket.spilled.iter().map_while(Option::as_ref);
-        (bucket.tags.iter().zip(homes))
+        let primary = self.primary.get(&bucket.primary);
+        let spill = bucket.spill.iter().map_while(Option::as_ref);
+        (bucket.tags.iter().zip(primary))
             .filter_map(|(tag, flow)| tag.and(Some(flow)))
-            .chain(spilled.map(|handle| self.spilled.get(handle)))
+            .chain(spill.map(|handle| self.spill.get(handle)))
     }
 
     /// Puts a flow, which may expire at `deadline`, into a `vacancy` of its bucket.
@@ -221,7 +223,7 @@ where
         &self,
         bucket: &mut Bucket<A>,
         vacancy: Vacancy<A>,
-        mark: Mark,
+        bits: HashBits,
         flow: Flow<A>,
         deadline: Uptime,
     ) {
@@ -230,62 +232,62 @@ where
             false => bucket.due.min(deadline),
         };
         match vacancy {
-            Vacancy::Home(home) => {
-                let place = self.homes.get_mut(&mut bucket.homes).get_mut(home);
-                if let (Some(tag), Some(place)) = (bucket.tags.get_mut(home), place) {
-                    *tag = Some(mark.tag());
-                    *place = flow;
+            Vacancy::Primary(i) => {
+                let slot = self.primary.get_mut(&mut bucket.primary).get_mut(i);
+                if let (Some(tag), Some(slot)) = (bucket.tags.get_mut(i), slot) {
+                    *tag = Some(bits.tag());
+                    *slot = flow;
                 }
             }
-            Vacancy::Cell(handle) => {
-                let mut handle = handle.with_tag(mark.tag().get());
-                *self.spilled.get_mut(&mut handle) = flow;
-                if let Some(slot) = bucket.spilled.iter_mut().find(|slot| slot.is_none()) {
+            Vacancy::Spill(handle) => {
+                let mut handle = handle.with_tag(bits.tag().get());
+                *self.spill.get_mut(&mut handle) = flow;
+                if let Some(slot) = bucket.spill.iter_mut().find(|slot| slot.is_none()) {
                     *slot = Some(handle);
                 }
             }
         }
     }
 
-    /// Takes the flows out of a bucket of which `leaves` holds, and returns how many. Those that had spilled
-    /// move into the homes that become vacant: there are never more of them than need be. The cells that
-    /// are left are for `spare`.
+    /// Takes the flows out of a bucket of which `leaves` holds, and returns how many. Flows in
+    /// spill slots move to the primary slots that become vacant, so that no more spill slots are
+    /// used than need be. Those that become free are passed to `free_spill`.
     pub(crate) fn take(
         &self,
         bucket: &mut Bucket<A>,
         mut leaves: impl FnMut(&Flow<A>) -> bool,
-        mut spare: impl FnMut(Handle<Flow<A>>),
+        mut free_spill: impl FnMut(Handle<Flow<A>>),
     ) -> u32 {
         let mut taken = 0u32;
-        let homes = self.homes.get_mut(&mut bucket.homes);
-        for (tag, flow) in bucket.tags.iter_mut().zip(&*homes) {
+        let primary = self.primary.get_mut(&mut bucket.primary);
+        for (tag, flow) in bucket.tags.iter_mut().zip(&*primary) {
             if tag.is_some() && leaves(flow) {
                 *tag = None;
                 taken = taken.wrapping_add(1);
             }
         }
         let mut kept = 0;
-        for i in 0..SPILLED {
-            let Some(handle) = bucket.spilled.get_mut(i).and_then(Option::take) else {
+        for i in 0..SPILL_SLOTS {
+            let Some(handle) = bucket.spill.get_mut(i).and_then(Option::take) else {
                 break;
             };
-            if leaves(self.spilled.get(&handle)) {
-                spare(handle);
+            if leaves(self.spill.get(&handle)) {
+                free_spill(handle);
                 taken = taken.wrapping_add(1);
-            } else if let Some(slot) = bucket.spilled.get_mut(kept) {
+            } else if let Some(slot) = bucket.spill.get_mut(kept) {
                 *slot = Some(handle);
                 kept = usize::wrapping_add(kept, 1);
             }
         }
-        let mut rest = bucket.spilled.iter_mut().rev().filter_map(Option::take);
-        for (tag, home) in bucket.tags.iter_mut().zip(homes) {
+        let mut rest = bucket.spill.iter_mut().rev().filter_map(Option::take);
+        for (tag, primary) in bucket.tags.iter_mut().zip(primary) {
             if tag.is_none() {
                 let Some(handle) = rest.next() else {
                     break;
                 };
-                *home = *self.spilled.get(&handle);
+                *primary = *self.spill.get(&handle);
                 *tag = NonZeroU8::new(handle.tag());
-                spare(handle);
+                free_spill(handle);
             }
         }
         taken

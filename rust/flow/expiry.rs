@@ -7,9 +7,9 @@
 //! room, a flow that pauses is kept if it is not small, and fewer records are exported.
 
 use super::{
-    clock::Uptime,
+    entry::Flow, //
     key::Address,
-    record::Flow, //
+    uptime::Uptime,
 };
 
 /// Flows of at most so many packets are small.
@@ -17,9 +17,6 @@ pub(crate) const SMALL: u64 = 4;
 
 /// Milliseconds that a finished flow stays, for the last acknowledgements of its connection.
 pub(crate) const LINGER: u32 = 1000;
-
-/// Bytes at which a flow is exported, before its counter exceeds the 32 bits of a v5 record.
-pub(crate) const OVERFLOW: u64 = u32::MAX as u64 - 65_535;
 
 /// Why a flow left the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +27,7 @@ pub(crate) enum Reason {
     Active,
     /// A FIN or RST was seen.
     Finished,
-    /// Its byte counter came near to 32 bits.
+    /// It had so many bytes that the export could soon not tell them.
     Overflow,
     /// It made way for another flow.
     Displaced,
@@ -81,7 +78,7 @@ pub(crate) enum Verdict {
     Keep(Uptime),
 }
 
-/// The timeouts, in milliseconds below 2^31.
+/// The timeouts, in milliseconds below 2^31, and what else ends a flow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     /// Since the first packet.
@@ -92,6 +89,8 @@ pub(crate) struct Policy {
     pub(crate) strict: bool,
     /// Since the last packet of a flow that has finished.
     pub(crate) linger: u32,
+    /// Bytes at which a flow goes, as the export could not tell many more.
+    pub(crate) max_bytes: u64,
 }
 
 impl Policy {
@@ -109,7 +108,7 @@ impl Policy {
             Verdict::Expired(Reason::Finished)
         } else if now.since(flow.first) > self.active {
             Verdict::Expired(Reason::Active)
-        } else if flow.bytes >= OVERFLOW {
+        } else if flow.bytes >= self.max_bytes {
             Verdict::Expired(Reason::Overflow)
         } else if idle > self.inactive && goes {
             Verdict::Expired(Reason::Inactive)
@@ -138,13 +137,13 @@ impl Policy {
 mod tests {
     use super::{
         super::{
-            key::Key,
-            record::{
+            entry::{
                 Counts,
                 Route,
                 TCP_FIN,
                 TCP_RST, //
             },
+            key::Key,
         },
         *,
     };
@@ -156,6 +155,7 @@ mod tests {
         inactive: 15_000,
         strict: false,
         linger: LINGER,
+        max_bytes: 1_000_000,
     };
 
     fn flow(packets: u32, bytes: u32, tcp_flags: u32) -> Flow<Ipv4Addr> {
@@ -216,8 +216,8 @@ mod tests {
     }
 
     #[test]
-    fn counters_near_32_bits_expire() {
-        let bytes = 4_294_901_760;
+    fn flows_of_too_many_bytes_expire() {
+        let bytes = 1_000_000;
         assert_eq!(judge(&flow(1, bytes - 1, 0), 0, Pressure::Low), None);
         let expired = judge(&flow(1, bytes, 0), 0, Pressure::Low);
         assert_eq!(expired, Some(Reason::Overflow));

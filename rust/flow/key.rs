@@ -103,8 +103,8 @@ impl<A: Address> Key<A> {
         proto_tos: 0,
     };
 
-    /// Makes a key. `ports` are source and destination port as they stand in a packet, `input` is the
-    /// interface that it came in by.
+    /// Makes a key. `ports` are source and destination port as they stand in a packet, `input` is
+    /// the interface that it came in by.
     #[inline(always)]
     pub(crate) fn new(src: A, dst: A, ports: [u8; 4], input: u32, proto: u8, tos: u8) -> Self {
         Self {
@@ -203,11 +203,12 @@ const fn finish(sum: u64) -> u32 {
 
 /// The secret of the hash: random numbers that an attacker does not know.
 ///
-/// The hash is "multilinear-HM": of each two 32-bit words of the key, each plus a random 64-bit number,
-/// the product; all added up modulo 2^64. The upper half of that is strongly universal: whatever keys
-/// an attacker chooses, without knowledge of the secret two of them agree in it with a probability of
-/// 2^-32 (Lemire and Kaser, "Strongly universal string hashing is fast", 2014, section 3). That says
-/// nothing of more than two keys; a last multiplication scatters those that lie in a row.
+/// The hash is "multilinear-HM": of each two 32-bit words of the key, each plus a random 64-bit
+/// number, the product; all added up modulo 2^64. The upper half of that is strongly universal:
+/// whatever keys an attacker chooses, without knowledge of the secret two of them agree in it with
+/// a probability of 2^-32 (Lemire and Kaser, "Strongly universal string hashing is fast", 2014,
+/// section 3). That says nothing of more than two keys; a last multiplication scatters those that
+/// lie in a row.
 pub(crate) struct Secret {
     base: u64,
     pair: [[u64; 2]; 4],
@@ -264,8 +265,8 @@ mod tests {
         Key::new(src.into(), dst.into(), [a, b, c, d], 2, 6, 0)
     }
 
-    /// How many of 65,536 keys find their bucket full, in a table made for as many: 16,384 buckets of
-    /// 16 slots. By Poisson's distribution, 0.02 of them.
+    /// How many of 65,536 keys find their bucket full, in a table made for as many: 16,384 buckets
+    /// of 16 slots. By Poisson's distribution, 0.02 of them.
     fn refused(secret: &Secret, keys: impl Iterator<Item = Key<Ipv4Addr>>) -> usize {
         let mut buckets = vec![0; 16_384];
         for key in keys {

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! It holds for packets and for bytes. The packet path counts, for each packet, in which
-//! [`Entry`] it began; the export counts what it took out of the cache and what became of it.
+//! [`Account`] it began; the export counts what it took out of the cache and what became of it.
 
 use core::ops::{
     Add,
@@ -61,7 +61,7 @@ impl SubAssign for Totals {
 
 /// How a packet enters the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Entry {
+pub(crate) enum Account {
     /// In a flow of the cache.
     Cached,
     /// Ignored: its IPv4 header is cut off.
@@ -74,7 +74,7 @@ pub(crate) enum Entry {
     CacheFull,
 }
 
-impl Entry {
+impl Account {
     /// How many there are.
     pub(crate) const COUNT: usize = 5;
 }

@@ -5,13 +5,12 @@
 //! All but [`cache`] is plain Rust without calls into the kernel, and is tested on the host.
 
 pub(crate) mod bucket;
-pub(crate) mod cache;
-pub(crate) mod clock;
+pub(crate) mod entry;
 pub(crate) mod expiry;
 pub(crate) mod key;
 pub(crate) mod ledger;
 pub(crate) mod observe;
 pub(crate) mod parse;
-pub(crate) mod record;
 pub(crate) mod ring;
 pub(crate) mod slab;
+pub(crate) mod uptime;

@@ -12,12 +12,12 @@
 //!
 //! A packet is counted at the first of the chosen points on its way. No mark is left on it: at each
 //! point, its way up to there is known from the point itself, from whether it was forwarded, and
-//! from whether it came in by the loopback device, having gone out before. What a VRF does to the way
-//! is in [`Facts`].
+//! from whether it came in by the loopback device, having gone out before. What a VRF does to the
+//! way is in [`HookFacts`].
 
 /// An observation point, one of netfilter's hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Point {
+pub(crate) enum ObservationPoint {
     /// Everything that comes in.
     Prerouting,
     /// What is for this host.
@@ -30,7 +30,7 @@ pub(crate) enum Point {
     Postrouting,
 }
 
-impl Point {
+impl ObservationPoint {
     /// All of them, in the order of `enum nf_inet_hooks`.
     pub(crate) const ALL: [Self; 5] = [
         Self::Prerouting,
@@ -40,7 +40,7 @@ impl Point {
         Self::Postrouting,
     ];
 
-    /// As a bit of [`Points`].
+    /// As a bit of [`ObservationPoints`].
     const fn bit(self) -> u32 {
         1 << self as u32
     }
@@ -48,11 +48,11 @@ impl Point {
 
 /// A set of observation points, as the bits of `enum netflow_observe`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Points(u32);
+pub(crate) struct ObservationPoints(u32);
 
-impl Points {
+impl ObservationPoints {
     /// What is observed unless chosen otherwise.
-    pub(crate) const DEFAULT: Self = Self(Point::Prerouting.bit());
+    pub(crate) const DEFAULT: Self = Self(ObservationPoint::Prerouting.bit());
 
     /// The points of `bits`; bits that name none are dropped.
     pub(crate) const fn from_bits(bits: u32) -> Self {
@@ -66,7 +66,7 @@ impl Points {
 
     /// Whether a point is among them.
     #[inline]
-    pub(crate) const fn has(self, point: Point) -> bool {
+    pub(crate) const fn has(self, point: ObservationPoint) -> bool {
         self.0 & point.bit() != 0
     }
 
@@ -83,7 +83,7 @@ impl Points {
 
 /// What is known of a packet at a point.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Facts {
+pub(crate) struct HookFacts {
     /// A VRF has received it from a device that is enslaved to it.
     pub(crate) from_l3_slave: bool,
     /// It came in by the loopback device, or as a copy of what this host sent to a group.
@@ -102,16 +102,17 @@ pub(crate) struct Facts {
     pub(crate) to_here: bool,
     /// It is a copy of what this host sends to a group, to be received here.
     pub(crate) group_copy: bool,
-    /// It was received and routed to the device of a VRF, and that sends it as if it came from here.
+    /// It was received and routed to the device of a VRF, and that sends it as if it came from
+    /// here.
     pub(crate) leaked: bool,
 }
 
 /// How a packet came to a point.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Way {
+pub(crate) struct Traversal {
     /// It has passed the same point before, or will: with the device of a VRF and with the device
     /// that is enslaved to it, by the bridge and by IP, or as a copy and as the original.
-    twice: bool,
+    is_duplicate: bool,
     /// This host sent it, and receives it now.
     looped: bool,
     origin: Origin,
@@ -130,17 +131,21 @@ enum Origin {
     Ipvs,
 }
 
-impl Way {
+impl Traversal {
     /// What the facts mean at a point.
     #[inline(always)]
-    pub(crate) const fn of(point: Point, facts: &Facts) -> Self {
+    pub(crate) const fn of(point: ObservationPoint, facts: &HookFacts) -> Self {
         Self {
-            twice: match point {
-                Point::Prerouting => facts.from_l3_slave || (facts.bridged && !facts.in_bridge),
-                Point::Input | Point::Forward => false,
+            is_duplicate: match point {
+                ObservationPoint::Prerouting => {
+                    facts.from_l3_slave || (facts.bridged && !facts.in_bridge)
+                }
+                ObservationPoint::Input | ObservationPoint::Forward => false,
                 // What stays here does not pass again: to it the device of the VRF is the loopback.
-                Point::Output => facts.to_l3_master && !facts.to_here,
-                Point::Postrouting => (facts.to_l3_master && !facts.to_here) || facts.group_copy,
+                ObservationPoint::Output => facts.to_l3_master && !facts.to_here,
+                ObservationPoint::Postrouting => {
+                    (facts.to_l3_master && !facts.to_here) || facts.group_copy
+                }
             },
             looped: facts.looped,
             origin: if facts.leaked && !facts.ipvs {
@@ -157,38 +162,42 @@ impl Way {
 
     /// Whether a packet that came to `point` was sent by this host.
     #[inline(always)]
-    pub(crate) const fn is_local(self, point: Point) -> bool {
+    pub(crate) const fn is_local(self, point: ObservationPoint) -> bool {
         match point {
-            Point::Prerouting | Point::Input => self.looped,
-            Point::Forward => false,
-            Point::Output | Point::Postrouting => matches!(self.origin, Origin::Here),
+            ObservationPoint::Prerouting | ObservationPoint::Input => self.looped,
+            ObservationPoint::Forward => false,
+            ObservationPoint::Output | ObservationPoint::Postrouting => {
+                matches!(self.origin, Origin::Here)
+            }
         }
     }
 
     /// Whether a packet that came to `point` is to be counted there.
     #[inline(always)]
-    pub(crate) const fn counts(self, point: Point, points: Points) -> bool {
-        const OUT: u32 = Point::Output.bit() | Point::Postrouting.bit();
-        const IN: u32 = Point::Prerouting.bit();
+    pub(crate) const fn counts(self, point: ObservationPoint, points: ObservationPoints) -> bool {
+        const OUT: u32 = ObservationPoint::Output.bit() | ObservationPoint::Postrouting.bit();
+        const IN: u32 = ObservationPoint::Prerouting.bit();
 
         let before = match point {
-            Point::Prerouting if self.looped => OUT,
-            Point::Prerouting => 0,
-            Point::Input if self.looped => OUT | IN,
-            Point::Input | Point::Forward => IN,
-            Point::Output => match self.origin {
+            ObservationPoint::Prerouting if self.looped => OUT,
+            ObservationPoint::Prerouting => 0,
+            ObservationPoint::Input if self.looped => OUT | IN,
+            ObservationPoint::Input | ObservationPoint::Forward => IN,
+            ObservationPoint::Output => match self.origin {
                 Origin::Here => 0,
                 Origin::Forwarded | Origin::Ipvs => IN,
-                Origin::Leaked => IN | Point::Forward.bit(),
+                Origin::Leaked => IN | ObservationPoint::Forward.bit(),
             },
-            Point::Postrouting => match self.origin {
-                Origin::Here => Point::Output.bit(),
-                Origin::Forwarded => IN | Point::Forward.bit(),
-                Origin::Leaked => IN | Point::Forward.bit() | Point::Output.bit(),
-                Origin::Ipvs => IN | Point::Output.bit(),
+            ObservationPoint::Postrouting => match self.origin {
+                Origin::Here => ObservationPoint::Output.bit(),
+                Origin::Forwarded => IN | ObservationPoint::Forward.bit(),
+                Origin::Leaked => {
+                    IN | ObservationPoint::Forward.bit() | ObservationPoint::Output.bit()
+                }
+                Origin::Ipvs => IN | ObservationPoint::Output.bit(),
             },
         };
-        points.has(point) && !self.twice && !points.has_any(before)
+        points.has(point) && !self.is_duplicate && !points.has_any(before)
     }
 }
 

@@ -22,8 +22,8 @@ use zerocopy_derive::{
 };
 
 use super::{
+    entry::Counts, //
     key::Key,
-    record::Counts, //
 };
 
 /// Bytes from the start of the IPv4 header that can matter: the longest IPv4 header, and of TCP's
@@ -177,8 +177,8 @@ struct Plain {
 /// Bytes of them.
 pub(crate) const PLAIN: usize = size_of::<Plain>();
 
-/// The short way through [`ipv4`], of a packet that stands for itself alone: for what is like most packets it
-/// comes to the same, for others to nothing.
+/// The short way through [`ipv4`], of a packet that stands for itself alone: for what is like most
+/// packets it comes to the same, for others to nothing.
 #[inline(always)]
 pub(crate) fn plain(
     headers: &[u8; PLAIN],

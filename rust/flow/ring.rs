@@ -92,7 +92,10 @@ mod tests {
     proptest! {
         /// Against the standard library's queue.
         #[test]
-        fn behaves_like_a_queue(slots in 0usize..6, steps in proptest::collection::vec(0usize..9, 0..60)) {
+        fn behaves_like_a_queue(
+            slots in 0usize..6,
+            steps in proptest::collection::vec(0usize..9, 0..60),
+        ) {
             let mut ring = Ring::new(vec![0; slots]);
             let mut queue = VecDeque::new();
             for (i, step) in steps.into_iter().enumerate() {

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Preallocated cells, and handles that own them.
+//! Preallocated slots, and handles that own them.
 //!
-//! A handle is to its cell what a `Box` is to its memory, in 24 bits: it cannot be copied, so whoever
-//! has it, has the cell. Who guards a handle by a lock thereby guards the cell, and no cell is
-//! ever in two places. Handles are made once, for all cells, and are kept by whoever may use the cell.
+//! A handle is to its slot what a `Box` is to its memory, in 24 bits: it cannot be copied, so
+//! whoever has it, has the slot. Who guards a handle by a lock thereby guards the slot, and no slot
+//! is ever in two places. Handles are made once, for all slots, and are kept by whoever may use the
+//! slot.
 //!
 //! This is the only file of `flow` with `unsafe` code.
 //!
 //! # Invariants
 //!
-//! - For each cell of a slab there is at most one handle.
-//! - A handle is used only with the slab that it was made with. Slabs and handles are private to one
-//!   [cache](super::cache), which has one slab of each type of cell, and a handle knows the type: so none
-//!   can stray.
+//! - For each slot of a slab there is at most one handle.
+//! - A handle is used only with the slab that it was made with: who makes a slab promises that
+//!   ([`Slab::new`]), as 24 bits are too few to tell.
 
 use core::{
     cell::UnsafeCell,
@@ -22,16 +22,16 @@ use core::{
     ops::Deref, //
 };
 
-/// Bits of a handle that say which cell it owns.
+/// Bits of a handle that say which slot it owns.
 const INDEX_BITS: u32 = 24;
 const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 
-/// The most cells that a slab can have.
-const CELLS_MAX: usize = INDEX_MASK as usize;
+/// The most slots that a slab can have.
+const SLOTS_MAX: usize = INDEX_MASK as usize;
 
-/// Owns a cell of a slab. Carries eight bits of its holder, the tag, along.
+/// Owns a slot of a slab. Carries eight bits of its holder, the tag, along.
 #[derive(Debug)]
-pub(crate) struct Handle<T>(NonZeroU32, PhantomData<Cell<T>>);
+pub(crate) struct Handle<T>(NonZeroU32, PhantomData<Slot<T>>);
 
 impl<T> Handle<T> {
     /// The same handle with another tag.
@@ -52,7 +52,7 @@ impl<T> Handle<T> {
         (self.0.get() >> INDEX_BITS) as u8
     }
 
-    /// Position of the cell in its slab.
+    /// Position of the slot in its slab.
     #[inline(always)]
     fn index(&self) -> usize {
         // Indices in handles count from 1.
@@ -60,65 +60,77 @@ impl<T> Handle<T> {
     }
 }
 
-/// A cell of a slab, not accessible but by its handle.
+/// A slot of a slab, not accessible but by its handle.
 #[repr(transparent)]
-pub(crate) struct Cell<T>(UnsafeCell<T>);
+pub(crate) struct Slot<T>(UnsafeCell<T>);
 
-// SAFETY: A cell is accessed only by its handle: shared references to it come from shared ones to the
-// handle, exclusive references from exclusive ones.
-unsafe impl<T: Send + Sync> Sync for Cell<T> {}
+// SAFETY: A slot is accessed only by its handle: shared references to it come from shared ones to
+// the handle, exclusive references from exclusive ones.
+unsafe impl<T: Send + Sync> Sync for Slot<T> {}
 
-impl<T> Cell<T> {
-    /// A cell that holds `value`.
+impl<T> Slot<T> {
+    /// A slot that holds `value`.
     pub(crate) const fn new(value: T) -> Self {
         Self(UnsafeCell::new(value))
     }
 }
 
-/// Cells of `T` in the memory `S`.
+/// FlowSlots of `T` in the memory `S`.
 pub(crate) struct Slab<T, S> {
-    cells: S,
+    slots: S,
     _cells: PhantomData<T>,
 }
 
-impl<T, S: Deref<Target = [Cell<T>]>> Slab<T, S> {
-    /// A slab of the given cells, and the handles of its first [`CELLS_MAX`].
-    pub(crate) fn new(cells: S) -> (Self, impl Iterator<Item = Handle<T>>) {
-        let count = cells.len().min(CELLS_MAX);
+impl<T, S: Deref<Target = [Slot<T>]>> Slab<T, S> {
+    /// A slab of the given slots, and the handles of its first [`SLOTS_MAX`].
+    ///
+    /// # Safety
+    ///
+    /// The handles must be used with no other slab, and with this one no other handles. `slots`
+    /// must stand for the same memory as long as it lives.
+    pub(crate) unsafe fn new(slots: S) -> (Self, impl Iterator<Item = Handle<T>>) {
+        let count = slots.len().min(SLOTS_MAX);
         let slab = Self {
-            cells,
+            slots,
             _cells: PhantomData,
         };
-        // CAST: At most `CELLS_MAX`.
-        // INVARIANT: One handle for each cell.
+        // CAST: At most `SLOTS_MAX`.
+        // INVARIANT: One handle for each slot.
         let handles = (1..=count as u32)
             .filter_map(|index| Some(Handle(NonZeroU32::new(index)?, PhantomData)));
         (slab, handles)
     }
 
-    /// The cell of `handle`.
+    /// The same for a test, which keeps them together.
+    #[cfg(test)]
+    pub(crate) fn new_in_test(slots: S) -> (Self, impl Iterator<Item = Handle<T>>) {
+        // SAFETY: Tests have one slab of a type, and use what is made here with it.
+        unsafe { Self::new(slots) }
+    }
+
+    /// The slot of `handle`.
     #[inline(always)]
     pub(crate) fn get<'a>(&'a self, handle: &'a Handle<T>) -> &'a T {
         // SAFETY: By the invariants, `handle` was made with this slab, so its index is in range.
-        let cell = unsafe { self.cells.get_unchecked(handle.index()) };
+        let slot = unsafe { self.slots.get_unchecked(handle.index()) };
         // SAFETY: By the invariants, this is the only handle, and while it is borrowed as shared
         // nobody has exclusive access by it.
-        unsafe { &*cell.0.get() }
+        unsafe { &*slot.0.get() }
     }
 
-    /// Where the cell at `index` lies, if there is one.
+    /// Where the slot at `index` lies, if there is one.
     #[inline(always)]
     pub(crate) fn address(&self, index: usize) -> *const T {
-        self.cells.as_ptr().wrapping_add(index).cast()
+        self.slots.as_ptr().wrapping_add(index).cast()
     }
 
-    /// The cell of `handle`, to change.
+    /// The slot of `handle`, to change.
     #[inline(always)]
     pub(crate) fn get_mut<'a>(&'a self, handle: &'a mut Handle<T>) -> &'a mut T {
         // SAFETY: As in `get`.
-        let cell = unsafe { self.cells.get_unchecked(handle.index()) };
+        let slot = unsafe { self.slots.get_unchecked(handle.index()) };
         // SAFETY: By the invariants, this is the only handle, and it is borrowed exclusively.
-        unsafe { &mut *cell.0.get() }
+        unsafe { &mut *slot.0.get() }
     }
 }
 
@@ -126,10 +138,11 @@ impl<T, S: Deref<Target = [Cell<T>]>> Slab<T, S> {
 mod tests {
     use super::*;
 
-    type Numbers = Slab<usize, Vec<Cell<usize>>>;
+    type Numbers = Slab<usize, Vec<Slot<usize>>>;
 
     fn slab(n: usize) -> (Numbers, Vec<Handle<usize>>) {
-        let (slab, handles) = Slab::new((0..n).map(Cell::new).collect::<Vec<_>>());
+        // SAFETY: Each test has one slab, and what is made here with it.
+        let (slab, handles) = unsafe { Slab::new((0..n).map(Slot::new).collect::<Vec<_>>()) };
         (slab, handles.collect())
     }
 

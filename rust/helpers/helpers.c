@@ -88,7 +88,7 @@ void netflow_packet_view(const struct sk_buff *skb, const struct nf_hook_state *
 		.looped = (state->in && state->in->flags & IFF_LOOPBACK) ||
 			  skb->pkt_type == PACKET_LOOPBACK,
 		.bridged = is_bridged(skb),
-		.softirqs_off = softirq_count(),
+		.bh_disabled = softirq_count(),
 	};
 }
 
@@ -238,31 +238,30 @@ static void fib_route(struct net *net, struct flowi4 *fl4, struct fib_route *rou
 	};
 }
 
-void netflow_fib_routes(struct net *net, const struct flow_query *query,
-			struct fib_route *there, struct fib_route *back)
+void netflow_fib_lookup(struct net *net, u32 l3mdev_of, const struct fib_query *queries,
+			struct fib_route *routes, u32 n)
 {
 	struct flowi4 fl4 __uninitialized;
 	kuid_t uid = INVALID_UID;
 	int l3mdev = 0;
+	u32 i;
 
 	rcu_read_lock();
 	/* Only rules ask for these two, and it takes a hundred instructions to find them. */
 	if (fib4_has_custom_rules(net)) {
 		uid = sock_net_uid(net, NULL);
-		l3mdev = l3mdev_master_ifindex_by_index(net, query->dev);
+		l3mdev = l3mdev_master_ifindex_by_index(net, l3mdev_of);
 	}
-	if (there) {
+	for (i = 0; i < n; i++) {
+		const struct fib_query *query = &queries[i];
+
 		flowi4_init_output(&fl4, 0, query->mark, query->tos, RT_SCOPE_UNIVERSE,
 				   query->proto, 0, query->daddr, query->saddr,
 				   query->dport, query->sport, uid);
 		fl4.flowi4_iif = query->iif;
 		fl4.flowi4_l3mdev = l3mdev;
-		fib_route(net, &fl4, there);
+		fib_route(net, &fl4, &routes[i]);
 	}
-	flowi4_init_output(&fl4, 0, 0, query->tos, RT_SCOPE_UNIVERSE, query->proto, 0,
-			   query->saddr, query->daddr, query->sport, query->dport, uid);
-	fl4.flowi4_l3mdev = l3mdev;
-	fib_route(net, &fl4, back);
 	rcu_read_unlock();
 }
 
@@ -319,16 +318,19 @@ void netflow_timer_setup(struct timer_list *timer, void (*function)(struct timer
 	timer_setup(timer, function, TIMER_PINNED);
 }
 
-void netflow_timer_start(struct timer_list *timer)
+void netflow_timer_arm(struct timer_list *timer)
 {
 	if (!timer_pending(timer))
 		mod_timer(timer, jiffies);	/* which is rounded up to the next tick */
 }
 
-/* Called on another CPU, when the one has been turned off but still has its timers. */
-int netflow_cpuhp_setup(int (*turned_off)(unsigned int cpu, struct hlist_node *node))
+/*
+ * Called on another CPU, when the one is offline but still has its timers: they are
+ * moved at CPUHP_TIMERS_PREPARE, which comes later on the way down.
+ */
+int netflow_cpuhp_setup(int (*dead)(unsigned int cpu, struct hlist_node *node))
 {
-	return cpuhp_setup_state_multi(CPUHP_BP_PREPARE_DYN, "netflow:dead", NULL, turned_off);
+	return cpuhp_setup_state_multi(CPUHP_BP_PREPARE_DYN, "netflow:dead", NULL, dead);
 }
 
 void netflow_cpuhp_teardown(u32 state)
@@ -361,7 +363,7 @@ u32 netflow_net_inum(const struct net *net)
 	return net->ns.inum;
 }
 
-bool netflow_net_is_ours(const struct net *net)
+bool netflow_net_is_of_init_user_ns(const struct net *net)
 {
 	return net->user_ns == &init_user_ns;
 }
@@ -399,6 +401,16 @@ struct net *netflow_genl_info_net(const struct genl_info *info)
 	return genl_info_net(info);
 }
 
+const void *netflow_genl_attrdata(const struct genl_info *info)
+{
+	return nlmsg_attrdata(info->nlhdr, GENL_HDRLEN + info->family->hdrsize);
+}
+
+int netflow_genl_attrlen(const struct genl_info *info)
+{
+	return nlmsg_attrlen(info->nlhdr, GENL_HDRLEN + info->family->hdrsize);
+}
+
 void *netflow_genlmsg_put(struct sk_buff *skb, const struct genl_info *info, int flags)
 {
 	return __genlmsg_iput(skb, info, flags);
@@ -427,21 +439,6 @@ struct nlattr *netflow_nla_nest_start(struct sk_buff *skb, int type)
 void netflow_nla_nest_end(struct sk_buff *skb, struct nlattr *start)
 {
 	nla_nest_end(skb, start);
-}
-
-const void *netflow_nla_data(const struct nlattr *attr)
-{
-	return nla_data(attr);
-}
-
-int netflow_nla_len(const struct nlattr *attr)
-{
-	return nla_len(attr);
-}
-
-const struct nlattr *netflow_nla_find_nested(const struct nlattr *nest, int type)
-{
-	return nla_find_nested(nest, type);
 }
 
 const void *netflow_skb_tail(const struct sk_buff *skb)

@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 struct fib_route;
-struct flow_query;
+struct fib_query;
 struct genl_info;
 struct hlist_node;
 struct net;
@@ -38,7 +38,7 @@ struct packet_view {
 	/* The rest is 0 if not, and anything else if so. */
 	u32 looped;		/* that device is the loopback, or it is a copy of what was sent */
 	u32 bridged;		/* comes from br_netfilter */
-	u32 softirqs_off;
+	u32 bh_disabled;
 };
 
 /* What more there is to know of a packet that goes out, or was bridged. */
@@ -52,16 +52,12 @@ struct packet_facts {
 	bool leaked;		/* was received, and the device of a VRF sends it on */
 };
 
-/*
- * What the routes of a flow depend on. The way back is asked for as if it was sent from
- * here, without mark.
- */
-struct flow_query {
+/* What the FIB is asked with, see struct flowi4. */
+struct fib_query {
 	__be32 saddr;
 	__be32 daddr;
-	u32 iif;		/* there alone */
-	u32 mark;		/* there alone */
-	u32 dev;		/* index of the device whose VRF is asked, 0 if there is none */
+	u32 iif;
+	u32 mark;
 	u8 tos;
 	u8 proto;
 	__be16 sport;
@@ -93,9 +89,8 @@ __be32 netflow_skb_gateway(const struct sk_buff *skb);
 u32 netflow_skb_iif(const struct sk_buff *skb);
 void netflow_packet_facts(const struct sk_buff *skb, const struct nf_hook_state *state,
 			  struct packet_facts *facts);
-/* `there` may be NULL. */
-void netflow_fib_routes(struct net *net, const struct flow_query *query,
-			struct fib_route *there, struct fib_route *back);
+void netflow_fib_lookup(struct net *net, u32 l3mdev_of, const struct fib_query *queries,
+			struct fib_route *routes, u32 n);
 
 void *netflow_alloc_percpu(size_t size, size_t align);
 void netflow_free_percpu(void *each);
@@ -106,15 +101,15 @@ unsigned int netflow_cpus_online(void);
 void netflow_local_bh_disable(void);
 void netflow_local_bh_enable(void);
 void netflow_timer_setup(struct timer_list *timer, void (*function)(struct timer_list *));
-void netflow_timer_start(struct timer_list *timer);
-int netflow_cpuhp_setup(int (*turned_off)(unsigned int cpu, struct hlist_node *node));
+void netflow_timer_arm(struct timer_list *timer);
+int netflow_cpuhp_setup(int (*dead)(unsigned int cpu, struct hlist_node *node));
 void netflow_cpuhp_teardown(u32 state);
 int netflow_cpuhp_add(u32 state, struct hlist_node *node);
 void netflow_cpuhp_remove(u32 state, struct hlist_node *node);
 
 void *netflow_net_generic(const struct net *net, unsigned int id);
 u32 netflow_net_inum(const struct net *net);
-bool netflow_net_is_ours(const struct net *net);
+bool netflow_net_is_of_init_user_ns(const struct net *net);
 
 void netflow_sock_receive_nothing(struct socket *sock);
 
@@ -125,15 +120,14 @@ u64 netflow_cycles(void);
 void netflow_clock_pair(s64 *boottime_ns, s64 *real_ns);
 
 struct net *netflow_genl_info_net(const struct genl_info *info);
+const void *netflow_genl_attrdata(const struct genl_info *info);
+int netflow_genl_attrlen(const struct genl_info *info);
 void *netflow_genlmsg_put(struct sk_buff *skb, const struct genl_info *info, int flags);
 int netflow_genlmsg_reply(struct sk_buff *skb, struct genl_info *info);
 const struct genl_info *netflow_genl_info_dump(struct netlink_callback *cb);
 void netflow_genl_dump_check_consistent(struct netlink_callback *cb, void *hdr);
 struct nlattr *netflow_nla_nest_start(struct sk_buff *skb, int type);
 void netflow_nla_nest_end(struct sk_buff *skb, struct nlattr *start);
-const void *netflow_nla_data(const struct nlattr *attr);
-int netflow_nla_len(const struct nlattr *attr);
-const struct nlattr *netflow_nla_find_nested(const struct nlattr *nest, int type);
 const void *netflow_skb_tail(const struct sk_buff *skb);
 void netflow_nlmsg_trim(struct sk_buff *skb, const void *mark);
 u32 netflow_skb_len(const struct sk_buff *skb);

@@ -1,109 +1,69 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Routes: what the forwarding information base (FIB) says of the two ends of a flow.
+//! Look-ups in the forwarding information base (FIB).
 //!
 //! C header: [`include/net/ip_fib.h`](srctree/include/net/ip_fib.h)
 
-use core::{
-    net::Ipv4Addr,
-    ptr, //
-};
+use core::net::Ipv4Addr;
 
 use super::netns::Netns;
-use crate::{
-    bindings,
-    flow::{
-        key::Key,
-        parse::{
-            IPPROTO_TCP,
-            IPPROTO_UDP, //
-        },
-        record::Route, //
-    },
-};
+use crate::bindings;
 
-/// Index of the loopback interface in each namespace (`LOOPBACK_IFINDEX`).
-const LOOPBACK: u32 = 1;
+/// Index of the loopback interface in each namespace (`LOOPBACK_IFINDEX`): to the FIB the input
+/// interface of what this host sends.
+pub(crate) const LOOPBACK_IFINDEX: u32 = bindings::NETFLOW_LOOPBACK_IFINDEX;
 
-/// What the FIB is asked with, beside the key of a flow.
-#[derive(Clone, Copy)]
-pub(crate) struct Path {
-    /// Index of the interface that the packet came in by, 0 if it comes from here.
-    pub(crate) input: u32,
-    /// Its mark (fwmark).
-    pub(crate) mark: u32,
-}
+/// What the FIB is asked with: all that a rule of policy routing may ask for (`struct flowi4`).
+/// Addresses and ports are as they lie in a packet.
+pub(crate) use bindings::fib_query as Query;
 
-/// What the kernel has found there.
-#[derive(Clone, Copy)]
-pub(crate) struct Found {
-    /// Index of the interface that the packet goes out by.
-    pub(crate) output: u32,
-    /// Index of the one whose VRF it was routed in.
-    pub(crate) device: u32,
-    /// Gateway, unspecified if there is none.
-    pub(crate) gateway: Ipv4Addr,
-}
+/// What the FIB has said, all zero if it has no route: the fields of a `struct fib_result` that may
+/// be kept when RCU's read lock is not.
+pub(crate) use bindings::fib_route as Route;
 
-/// Looks up the route of a packet, the way the kernel will: by its addresses, ToS, mark, input
-/// interface, VRF and ports, as the rules of policy routing ask for them. Any context.
-///
-/// Before the kernel has routed the packet, output interface and next hop are those of a unicast route
-/// to the destination; packets that stay here, or go nowhere, have none. Where several next hops
-/// share the load (ECMP), it is one of them. Later, they are what the kernel has `found`.
-///
-/// The source mask is of the route back to the source, without mark: as the reverse-path filter finds it
-/// unless told otherwise.
-pub(crate) fn route(
-    netns: Netns,
-    path: &Path,
-    found: Option<Found>,
-    key: &Key<Ipv4Addr>,
-) -> Route<Ipv4Addr> {
-    let ports = match key.proto() {
-        IPPROTO_TCP | IPPROTO_UDP => (key.src_port(), key.dst_port()),
-        _ => (0, 0),
+impl Route {
+    /// No route.
+    pub(crate) const NONE: Self = Self {
+        gateway: 0,
+        oif: 0,
+        prefixlen: 0,
+        type_: 0,
     };
-    let query = bindings::flow_query {
-        saddr: to_be32(key.src()),
-        daddr: to_be32(key.dst()),
-        iif: match path.input {
-            0 => LOOPBACK,
-            input => input,
-        },
-        mark: path.mark,
-        dev: found.map_or(path.input, |found| found.device),
-        tos: key.tos(),
-        proto: key.proto(),
-        sport: ports.0.to_be(),
-        dport: ports.1.to_be(),
-    };
-    let (mut there, mut back) = <(bindings::fib_route, bindings::fib_route)>::default();
-    // The kernel does not ask the FIB about these two: a default route would do for both.
-    let asks = !key.dst().is_multicast() && !key.dst().is_broadcast();
-    let to = if asks {
-        &raw mut there
-    } else {
-        ptr::null_mut()
-    };
-    // SAFETY: The namespace is valid by the invariant of `Netns`; the others are ours, or null where that is
-    // allowed.
-    unsafe { bindings::netflow_fib_routes(netns.as_ptr(), &query, to, &mut back) };
-    let is_unicast = u32::from(there.type_) == bindings::RTN_UNICAST;
-    let (output, next_hop) = match found {
-        Some(found) => (found.output, found.gateway),
-        None if is_unicast => (there.oif, Ipv4Addr::from(there.gateway.to_ne_bytes())),
-        None => (0, Ipv4Addr::UNSPECIFIED),
-    };
-    Route {
-        next_hop,
-        output,
-        src_mask: back.prefixlen,
-        dst_mask: there.prefixlen,
+
+    /// Whether its type is `RTN_UNICAST`: neither local, broadcast and the like, nor an error.
+    pub(crate) fn is_unicast(&self) -> bool {
+        u32::from(self.type_) == bindings::RTN_UNICAST
+    }
+
+    /// Gateway, unspecified if there is none, or none of IPv4.
+    pub(crate) fn gateway4(&self) -> Ipv4Addr {
+        Ipv4Addr::from(self.gateway.to_ne_bytes())
     }
 }
 
-/// The address in network byte order, as it lies in memory.
-fn to_be32(address: Ipv4Addr) -> bindings::__be32 {
+/// The address as it lies in a packet.
+#[inline(always)]
+pub(crate) fn to_be32(address: Ipv4Addr) -> bindings::__be32 {
     u32::from_ne_bytes(address.octets())
+}
+
+/// Answers questions about one packet, in the VRF of the device with the index `l3mdev_of` (0 for
+/// none): the answer to the first goes into the first of `routes`, and so on. Any context.
+///
+/// All of them in one call, as it takes long to find out what rules may ask for beside the query.
+#[inline(always)]
+pub(crate) fn lookup(netns: &Netns, l3mdev_of: u32, queries: &[Query], routes: &mut [Route]) {
+    let n = queries.len().min(routes.len());
+    // CAST: A few.
+    // SAFETY: The namespace is valid by the invariant of `Netns`; `n` queries can be read, and as
+    // many routes be written.
+    unsafe {
+        bindings::netflow_fib_lookup(
+            netns.as_ptr(),
+            l3mdev_of,
+            queries.as_ptr(),
+            routes.as_mut_ptr(),
+            n as u32,
+        )
+    }
 }

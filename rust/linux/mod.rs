@@ -2,23 +2,23 @@
 
 //! What this module needs of Linux and the kernel crate does not offer: one file for each noun.
 //!
-//! All `unsafe` code is here and in [`crate::bindings`], but for [`crate::flow::slab`]; the interfaces are
-//! safe. They are as narrow
-//! as their users need them: no general `sk_buff`, no general socket.
+//! The interfaces are safe, and as narrow as their users need them: no general `sk_buff`, no
+//! general socket. They know nothing of flows. Nearly all `unsafe` code of the module is here.
 
-pub(crate) mod backlog;
+pub(crate) mod bh_lock;
 pub(crate) mod clock;
+pub(crate) mod cpuhp;
 pub(crate) mod fib;
-pub(crate) mod hook;
-pub(crate) mod lock;
+pub(crate) mod netfilter;
 pub(crate) mod netlink;
 pub(crate) mod netns;
-pub(crate) mod packet;
 pub(crate) mod percpu;
-pub(crate) mod shared;
+pub(crate) mod periodic_work;
+pub(crate) mod rwonce;
+pub(crate) mod skb;
 pub(crate) mod socket;
-pub(crate) mod tick;
-pub(crate) mod watch;
+pub(crate) mod timer;
+mod users;
 
 use crate::bindings;
 
@@ -30,7 +30,7 @@ pub(crate) fn random<const N: usize>() -> [u64; N] {
     numbers
 }
 
-/// Lets others run who want to. Process context, without locks that spin.
+/// Lets other tasks run that want to. Process context, without locks that spin.
 #[inline]
 pub(crate) fn cond_resched() {
     // SAFETY: No lock that spins is held, as the callers ensure; else the kernel complains.
@@ -48,11 +48,16 @@ pub(crate) fn cond_resched_at(turn: usize) {
 /// Makes the CPU fetch what will be written soon. Any context.
 #[inline(always)]
 pub(crate) fn prefetch_for_write<T>(what: *const T) {
-    // A call is dearer than what it does. All CPUs of this kind know the instruction, or ignore it.
+    // A call takes longer than what it does. All CPUs of this kind know the instruction, or ignore
+    // it.
     #[cfg(target_arch = "x86_64")]
     // SAFETY: A prefetch has no effect on anything, wherever it points.
     unsafe {
-        core::arch::asm!("prefetchw [{}]", in(reg) what, options(nostack, preserves_flags, readonly));
+        core::arch::asm!(
+            "prefetchw [{}]",
+            in(reg) what,
+            options(nostack, preserves_flags, readonly)
+        );
     }
     #[cfg(not(target_arch = "x86_64"))]
     // SAFETY: As above.

@@ -1,26 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The generic-netlink family: requests, and the messages that answer them.
+//! A generic-netlink family: requests, and the messages that answer them.
 //!
-//! Policies and the table of operations are C, generated from the specification
-//! (`Documentation/netlink/specs/netflow.yaml`). What comes here has passed them.
+//! The policies and the table of operations are C, generated from a specification in YNL's form.
+//! What comes here has passed them.
 //!
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
 
+mod attribute;
 mod dump;
+mod extack;
 mod message;
-mod refusal;
+pub(crate) mod text;
 
 pub(crate) use self::{
+    attribute::{
+        Attribute,
+        Attributes, //
+    },
     dump::{
         run_dump,
         Dump, //
     },
-    message::Message,
-    refusal::{
-        Outcome,
-        Refusal, //
+    extack::{
+        ExtAck,
+        ExtResult, //
     },
+    message::Message,
 };
 
 use core::{
@@ -44,86 +50,112 @@ use crate::bindings;
 /// Room for the attributes of a reply.
 const REPLY_SIZE: usize = 4096;
 
-/// That the family can be asked. Dropping it makes it unknown and waits for requests under way.
+const _: () = assert!(size_of::<bindings::nlattr>() == attribute::HEADER_LEN);
+
+/// A generic-netlink family, the operations of which work on the states `T` of namespaces. Defined
+/// by [`operations!`].
+///
+/// # Invariants
+///
+/// Points to a static and valid family. Its operations are functions made by [`operations!`] for
+/// the same `T`.
+pub(crate) struct Family<T: State> {
+    family: *mut bindings::genl_family,
+    _states: PhantomData<fn() -> T>,
+}
+
+// SAFETY: The family is written by the kernel alone, which has a lock for that.
+unsafe impl<T: State> Sync for Family<T> {}
+
+impl<T: State> Family<T> {
+    /// # Safety
+    ///
+    /// What the type invariant says must hold for `family`.
+    pub(crate) const unsafe fn new(family: *mut bindings::genl_family) -> Self {
+        // INVARIANT: By the requirement of this function.
+        Self {
+            family,
+            _states: PhantomData,
+        }
+    }
+
+    /// Registers the family: from here on, requests come and ask for `states`. Process context.
+    pub(crate) fn register(
+        &'static self,
+        states: netns::Registration<T>,
+    ) -> Result<Registration<T>> {
+        // SAFETY: Static and valid by the type invariant. A family that is registered is refused.
+        to_result(unsafe { bindings::genl_register_family(self.family) })?;
+        // INVARIANT: Just registered.
+        Ok(Registration {
+            family: self,
+            _states: states,
+        })
+    }
+}
+
+/// That a family can be asked. Dropping it makes it unknown, and waits for requests under way.
 ///
 /// # Invariants
 ///
 /// The family is registered.
 pub(crate) struct Registration<T: State> {
+    family: &'static Family<T>,
     /// What requests ask for. Dropped after the family is gone.
     _states: netns::Registration<T>,
-}
-
-impl<T: State> Registration<T> {
-    /// Registers the family, which asks for the states of namespaces. Process context.
-    pub(crate) fn new(states: netns::Registration<T>) -> Result<Self> {
-        // SAFETY: The family is static, and generated to be valid.
-        to_result(unsafe { bindings::genl_register_family(&raw mut bindings::netflow_nl_family) })?;
-        // INVARIANT: Just registered.
-        Ok(Self { _states: states })
-    }
 }
 
 impl<T: State> Drop for Registration<T> {
     fn drop(&mut self) {
         // SAFETY: Registered by the type invariant.
-        unsafe { bindings::genl_unregister_family(&raw const bindings::netflow_nl_family) };
+        unsafe { bindings::genl_unregister_family(self.family.family) };
     }
 }
 
-/// A request.
+/// A request to a family, the operations of which work on the states `T` of namespaces.
 ///
 /// # Invariants
 ///
-/// `info` is valid for `'a`, and its attributes have passed the policy of the operation, which knows those
-/// up to `max`.
-pub(crate) struct Request<'a> {
+/// `info` is valid for `'a`, and came with a request to a [`Family<T>`] that is registered.
+pub(crate) struct Request<'a, T: State> {
     info: NonNull<bindings::genl_info>,
-    max: u32,
     _lifetime: PhantomData<&'a bindings::genl_info>,
+    _states: PhantomData<fn() -> T>,
 }
 
-impl Request<'_> {
+impl<T: State> Request<'_, T> {
     /// The state of the namespace that the request came from.
-    pub(crate) fn state<T: State>(&self) -> Outcome<ArcBorrow<'_, T>> {
+    pub(crate) fn state(&self) -> ExtResult<ArcBorrow<'_, T>> {
         // SAFETY: `info` is valid by the type invariant.
         let net = unsafe { bindings::netflow_genl_info_net(self.info.as_ptr()) };
-        // SAFETY: The socket that asks keeps its namespace alive. Requests arrive only while the family
-        // is registered, which it is only while the states are (`Registration`).
-        unsafe { T::pernet().get(net) }.ok_or(Refusal::new(
+        // SAFETY: The socket that asks keeps its namespace alive. The family is registered, by the
+        // type invariant, and that only while the states of `T` are ([`Registration`]).
+        unsafe { T::pernet().get(net) }.ok_or(ExtAck::new(
             ENODEV,
             c"this network namespace is being taken down: ask in another",
         ))
     }
 
-    /// The attribute `kind`, if given and known to the operation.
-    fn attribute(&self, kind: u32) -> Option<Attribute<'_>> {
-        if kind > self.max {
-            return None;
-        }
-        // SAFETY: `info` is valid by the type invariant, its table has an entry for each attribute up
-        // to `max`.
-        let attr = unsafe {
-            let attrs = (*self.info.as_ptr()).attrs;
-            if attrs.is_null() {
-                return None;
-            }
-            *attrs.add(kind as usize)
+    /// The attributes of the request. They have passed the policy of the operation, so all are
+    /// among those that it takes.
+    pub(crate) fn attributes(&self) -> Attributes<'_> {
+        let info = self.info.as_ptr();
+        // SAFETY: `info` is valid by the type invariant, and so is its message.
+        let (data, len) = unsafe {
+            (
+                bindings::netflow_genl_attrdata(info),
+                bindings::netflow_genl_attrlen(info),
+            )
         };
-        // INVARIANT: The kernel has checked its length.
-        NonNull::new(attr).map(|attr| Attribute {
-            attr,
-            _lifetime: PhantomData,
-        })
-    }
-
-    /// The nest `kind`, if given.
-    pub(crate) fn nest(&self, kind: u32) -> Option<Attribute<'_>> {
-        self.attribute(kind)
+        // SAFETY: The kernel has checked that the message has its headers and is as long as it
+        // says. It is the kernel's copy, to which nobody writes during the request.
+        let bytes =
+            unsafe { slice::from_raw_parts(data.cast(), usize::try_from(len).unwrap_or(0)) };
+        Attributes::new(bytes)
     }
 
     /// Sends a reply with the attributes that `fill` puts.
-    pub(crate) fn reply(&self, fill: impl FnOnce(&mut Message<'_>) -> Result) -> Outcome {
+    pub(crate) fn reply(&self, fill: impl FnOnce(&mut Message<'_>) -> Result) -> ExtResult {
         // SAFETY: Allocation has no requirements.
         let skb = unsafe { bindings::genlmsg_new(REPLY_SIZE, bindings::GFP_KERNEL) };
         let skb = NonNull::new(skb).ok_or(ENOMEM)?;
@@ -140,84 +172,50 @@ impl Request<'_> {
     }
 }
 
-/// An attribute of a request.
-///
-/// # Invariants
-///
-/// `attr` is a valid attribute for `'a`, and the length that it states is there.
-pub(crate) struct Attribute<'a> {
-    attr: NonNull<bindings::nlattr>,
-    _lifetime: PhantomData<&'a bindings::nlattr>,
-}
-
-impl<'a> Attribute<'a> {
-    /// The payload.
-    pub(crate) fn bytes(&self) -> &'a [u8] {
-        // SAFETY: Valid by the type invariant.
-        let (data, len) = unsafe {
-            (
-                bindings::netflow_nla_data(self.attr.as_ptr()),
-                bindings::netflow_nla_len(self.attr.as_ptr()),
-            )
-        };
-        // SAFETY: The payload is there for `'a` by the type invariant.
-        unsafe { slice::from_raw_parts(data.cast(), usize::try_from(len).unwrap_or(0)) }
-    }
-
-    /// The payload as a `u32` in host byte order, if it is one.
-    pub(crate) fn u32(&self) -> Option<u32> {
-        Some(u32::from_ne_bytes(self.bytes().try_into().ok()?))
-    }
-
-    /// The payload as a `u16` in host byte order, if it is one.
-    pub(crate) fn u16(&self) -> Option<u16> {
-        Some(u16::from_ne_bytes(self.bytes().try_into().ok()?))
-    }
-
-    /// The attribute `kind` of this nest, if given.
-    pub(crate) fn get(&self, kind: u32) -> Option<Attribute<'a>> {
-        // CAST: Attribute numbers are small.
-        // SAFETY: Valid by the type invariant.
-        let attr = unsafe { bindings::netflow_nla_find_nested(self.attr.as_ptr(), kind as c_int) };
-        // INVARIANT: The kernel has checked the nest by its policy.
-        NonNull::new(attr.cast_mut()).map(|attr| Attribute {
-            attr,
-            _lifetime: PhantomData,
-        })
-    }
-}
-
 /// Runs the handler of a `do` operation.
 ///
 /// # Safety
 ///
-/// `info` must be what the kernel passed to the operation, whose policy must know the attributes up to
-/// `max`; 0 if it has none.
-pub(crate) unsafe fn run_do(
+/// `info` must be what the kernel passed to an operation of a [`Family<T>`].
+pub(crate) unsafe fn run_do<T: State>(
     info: *mut bindings::genl_info,
-    max: u32,
-    handler: impl FnOnce(&Request<'_>) -> Outcome,
+    handler: impl FnOnce(&Request<'_, T>) -> ExtResult,
 ) -> c_int {
     let Some(info) = NonNull::new(info) else {
         return EINVAL.to_errno();
     };
-    // INVARIANT: By the requirements of this function.
+    // INVARIANT: By the requirement of this function. The kernel calls operations of registered
+    // families only, and to unregister one waits for them.
     let request = Request {
         info,
-        max,
         _lifetime: PhantomData,
+        _states: PhantomData,
     };
     match handler(&request) {
         Ok(()) => 0,
-        // SAFETY: `info` is valid by the requirements of this function.
-        Err(refusal) => unsafe { refusal.answer(info) },
+        // SAFETY: `info` is valid by the requirement of this function.
+        Err(extack) => unsafe { extack.answer(info) },
     }
 }
 
-/// Defines the functions that the generated table of operations names, in terms of safe handlers. In
-/// parentheses is the last attribute that the operation takes, `maxattr` in that table.
+/// Defines `FAMILY`, a generated family, and the functions that its table of operations names, in
+/// terms of safe handlers.
+///
+/// All operations of a family stand in one such list. The linker refuses a table that names a
+/// function which no list defines, and a function which two define.
 macro_rules! operations {
-    ($(do $doit:ident($max:expr) => $do_handler:path;)* $(dump $dumpit:ident => $dump_handler:path;)*) => {
+    (
+        family $family:ident of $state:ty;
+        $(do $doit:ident => $do_handler:path;)*
+        $(dump $dumpit:ident => $dump_handler:path;)*
+    ) => {
+        /// The family, not yet registered.
+        pub(crate) static FAMILY: $crate::linux::netlink::Family<$state> =
+            // SAFETY: The family is static, and generated to be valid. Its operations are below.
+            unsafe {
+                $crate::linux::netlink::Family::new(&raw mut $crate::bindings::$family)
+            };
+
         $(
             /// What the kernel calls for this operation.
             ///
@@ -229,8 +227,8 @@ macro_rules! operations {
                 _skb: *mut $crate::bindings::sk_buff,
                 info: *mut $crate::bindings::genl_info,
             ) -> ::kernel::ffi::c_int {
-                // SAFETY: The kernel calls this as the operation, whose policy is generated.
-                unsafe { $crate::linux::netlink::run_do(info, $max, $do_handler) }
+                // SAFETY: The kernel calls this as an operation of the family.
+                unsafe { $crate::linux::netlink::run_do::<$state>(info, $do_handler) }
             }
 
             // The signature is that of the generated C header.
@@ -249,8 +247,8 @@ macro_rules! operations {
                 skb: *mut $crate::bindings::sk_buff,
                 callback: *mut $crate::bindings::netlink_callback,
             ) -> ::kernel::ffi::c_int {
-                // SAFETY: The kernel calls this as the operation.
-                unsafe { $crate::linux::netlink::run_dump(skb, callback, $dump_handler) }
+                // SAFETY: The kernel calls this as an operation of the family.
+                unsafe { $crate::linux::netlink::run_dump::<$state>(skb, callback, $dump_handler) }
             }
 
             // The signature is that of the generated C header.

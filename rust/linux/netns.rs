@@ -30,17 +30,26 @@ use kernel::{
     },
 };
 
+use super::users::{
+    Owner,
+    User, //
+};
 use crate::bindings;
 
-/// A network namespace.
+/// A network namespace, which is not freed before the last of these is dropped.
+///
+/// It does not keep the namespace alive: when nobody else uses that, [`State::stop`] is called and
+/// the state dropped, and what holds one of these must go with the state. The namespace waits for
+/// it.
 ///
 /// # Invariants
 ///
-/// Points to a valid namespace. Only [`PerNet`] hands it out: to the state of that namespace, which is
-/// stopped ([`State::stop`]) and dropped before the namespace is freed, and must not pass it to
-/// anything that outlives the stop.
-#[derive(Clone, Copy)]
-pub(crate) struct Netns(NonNull<bindings::net>);
+/// `net` is valid as long as `_user` is one of its users: `exit` waits for them.
+#[derive(Clone)]
+pub(crate) struct Netns {
+    net: NonNull<bindings::net>,
+    _user: User,
+}
 
 // SAFETY: What is done with a namespace is safe from any thread.
 unsafe impl Send for Netns {}
@@ -50,33 +59,31 @@ unsafe impl Sync for Netns {}
 impl Netns {
     /// For calls to C.
     #[inline]
-    pub(super) fn as_ptr(self) -> *mut bindings::net {
-        self.0.as_ptr()
+    pub(super) fn as_ptr(&self) -> *mut bindings::net {
+        self.net.as_ptr()
     }
 
     /// The inode number, by which people know it (`ls -l /proc/PID/ns/net`).
-    pub(crate) fn inode(self) -> u32 {
+    pub(crate) fn inode(&self) -> u32 {
         // SAFETY: Valid by the type invariant.
         unsafe { bindings::netflow_net_inum(self.as_ptr()) }
     }
 
-    /// Whether it belongs to the system: only its root, not just any user, can have made it.
-    pub(crate) fn is_of_system(self) -> bool {
+    /// Whether it belongs to the initial user namespace, so that only the root of the system, and
+    /// not just any user, can have made it.
+    pub(crate) fn is_of_init_user_ns(&self) -> bool {
         // SAFETY: Valid by the type invariant.
-        unsafe { bindings::netflow_net_is_ours(self.as_ptr()) }
+        unsafe { bindings::netflow_net_is_of_init_user_ns(self.as_ptr()) }
     }
 
     /// Whether this is the namespace that the system was booted in.
-    pub(crate) fn is_initial(self) -> bool {
+    pub(crate) fn is_initial(&self) -> bool {
         core::ptr::eq(self.as_ptr(), &raw const bindings::init_net)
     }
 }
 
-/// What a module keeps for each namespace.
-pub(crate) trait State: Sized + Send + Sync + 'static {
-    /// Where the states of this type are kept: always the same `static`.
-    fn pernet() -> &'static PerNet<Self>;
-
+/// What a module keeps for each namespace. Where the states are kept is defined by [`per_net!`].
+pub(crate) trait State: HasPerNet {
     /// Makes the state of a namespace. Process context.
     fn new(netns: Netns) -> Result<Arc<Self>>;
 
@@ -85,8 +92,44 @@ pub(crate) trait State: Sized + Send + Sync + 'static {
     fn stop(&self);
 }
 
-/// The state of all namespaces, found by namespace. For a `static`.
-pub(crate) struct PerNet<T: State> {
+/// That states of this type are kept somewhere.
+///
+/// # Safety
+///
+/// There must be one [`PerNet`] of this type, and `pernet` must return it.
+pub(crate) unsafe trait HasPerNet: Sized + Send + Sync + 'static {
+    /// Where they are kept.
+    fn pernet() -> &'static PerNet<Self>;
+}
+
+/// Defines the `static` that the states of a type are kept in.
+macro_rules! per_net {
+    ($(#[$attr:meta])* $vis:vis static $name:ident of $state:ty;) => {
+        $(#[$attr])*
+        $vis static $name: $crate::linux::netns::PerNet<$state> =
+            // SAFETY: As a type can implement `HasPerNet` but once, this is the only one.
+            unsafe { $crate::linux::netns::PerNet::new() };
+
+        // SAFETY: As above.
+        unsafe impl $crate::linux::netns::HasPerNet for $state {
+            fn pernet() -> &'static $crate::linux::netns::PerNet<Self> {
+                &$name
+            }
+        }
+    };
+}
+pub(crate) use per_net;
+
+/// What `init` puts into the slot of a namespace, and `exit` takes out. The order of the fields is
+/// the order in which they go: the state first, then `users`, which waits for all that the state
+/// has left.
+struct Slot<T> {
+    state: Arc<T>,
+    _users: Owner,
+}
+
+/// The states of all namespaces, found by namespace. Made by [`per_net!`].
+pub(crate) struct PerNet<T> {
     ops: Opaque<bindings::pernet_operations>,
     /// Written by the kernel when `ops` is registered, constant from then on.
     id: Opaque<c_uint>,
@@ -95,11 +138,16 @@ pub(crate) struct PerNet<T: State> {
 }
 
 // SAFETY: `ops` and `id` are written only during registration, which happens once.
-unsafe impl<T: State> Sync for PerNet<T> {}
+unsafe impl<T> Sync for PerNet<T> {}
 
-impl<T: State> PerNet<T> {
+impl<T> PerNet<T> {
     /// Registered nowhere yet.
-    pub(crate) const fn new() -> Self {
+    ///
+    /// # Safety
+    ///
+    /// There must be no other one of this type: the functions that the kernel calls on behalf of
+    /// this one find it by the type.
+    pub(crate) const unsafe fn new() -> Self {
         Self {
             ops: Opaque::zeroed(),
             id: Opaque::zeroed(),
@@ -107,7 +155,9 @@ impl<T: State> PerNet<T> {
             _state: PhantomData,
         }
     }
+}
 
+impl<T: State> PerNet<T> {
     /// Makes the state of all namespaces that exist and of all to come. Process context.
     ///
     /// `EBUSY` if that was done before.
@@ -139,16 +189,17 @@ impl<T: State> PerNet<T> {
     /// `net` must be a valid namespace for `'a`, and this must stay registered for `'a`.
     pub(super) unsafe fn get<'a>(&self, net: *const bindings::net) -> Option<ArcBorrow<'a, T>> {
         // SAFETY: As this function requires.
-        let state = unsafe { *self.slot(net) };
-        if state.is_null() {
+        let slot = unsafe { *self.slot(net) };
+        if slot.is_null() {
             return None;
         }
         // SAFETY: `init` put it there with `into_foreign`; `exit` takes it when nobody is left who
         // could ask.
-        Some(unsafe { Arc::borrow(state) })
+        let slot: &'a Slot<T> = unsafe { KBox::borrow(slot) };
+        Some(slot.state.as_arc_borrow())
     }
 
-    /// Where the namespace keeps the pointer to its state.
+    /// Where the namespace keeps the pointer to its [`Slot`].
     ///
     /// # Safety
     ///
@@ -156,7 +207,8 @@ impl<T: State> PerNet<T> {
     unsafe fn slot(&self, net: *const bindings::net) -> *mut *mut c_void {
         // SAFETY: The number was written at registration and is constant since.
         let id = unsafe { *self.id.get() };
-        // SAFETY: `net` is valid, and `id` a registered number, by the requirements of this function.
+        // SAFETY: `net` is valid, and `id` a registered number, by the requirements of this
+        // function.
         unsafe { bindings::netflow_net_generic(net, id) }.cast()
     }
 
@@ -167,11 +219,24 @@ impl<T: State> PerNet<T> {
     /// To be called by the kernel only, on behalf of `T::pernet()`.
     unsafe extern "C" fn init(net: *mut bindings::net) -> c_int {
         from_result(|| {
-            let netns = Netns(NonNull::new(net).ok_or(EINVAL)?);
+            let users = Owner::new()?;
+            // INVARIANT: `exit` drops `users`, and so waits for this one, before the namespace is
+            // freed; so does an error here.
+            let netns = Netns {
+                net: NonNull::new(net).ok_or(EINVAL)?,
+                _user: users.user(),
+            };
             let state = T::new(netns)?;
-            // SAFETY: The kernel calls this after it has reserved the slot in a valid namespace, and
-            // nobody else uses the slot yet.
-            unsafe { *T::pernet().slot(net) = state.into_foreign() };
+            let slot = KBox::new(
+                Slot {
+                    state,
+                    _users: users,
+                },
+                GFP_KERNEL_ACCOUNT,
+            )?;
+            // SAFETY: The kernel calls this after it has reserved the slot in a valid namespace,
+            // and nobody else uses the slot yet.
+            unsafe { *T::pernet().slot(net) = slot.into_foreign() };
             Ok(0)
         })
     }
@@ -198,18 +263,18 @@ impl<T: State> PerNet<T> {
         let slot = unsafe { T::pernet().slot(net) };
         // SAFETY: Nobody else uses the slot any more: sockets hold a reference to their namespace,
         // and the netlink family is unregistered before this is.
-        let state = unsafe { core::ptr::replace(slot, core::ptr::null_mut()) };
-        if !state.is_null() {
-            // SAFETY: It came from `into_foreign` in `init`, and was just taken out of the slot.
-            drop(unsafe { Arc::<T>::from_foreign(state) });
+        let slot = unsafe { core::ptr::replace(slot, core::ptr::null_mut()) };
+        if !slot.is_null() {
+            // SAFETY: It came from `into_foreign` in `init`, and was just taken out.
+            drop(unsafe { KBox::<Slot<T>>::from_foreign(slot) });
         }
     }
 }
 
 /// That a [`PerNet`] is registered.
 ///
-/// Dropping it stops and drops the states of all namespaces. Whoever can ask for a state, as a netlink
-/// family, must be gone before.
+/// Dropping it stops and drops the states of all namespaces. Whoever can ask for a state, as a
+/// netlink family, must be gone before.
 ///
 /// # Invariants
 ///

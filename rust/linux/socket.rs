@@ -26,7 +26,8 @@ use crate::bindings;
 /// An IPv4 UDP socket in a network namespace.
 ///
 /// It is not connected: the route is looked up for each datagram, so that a collector may be
-/// configured before there is a route to it. Nor does it keep its namespace alive.
+/// configured before there is a route to it. Nor does it keep its namespace alive: the
+/// namespace waits for it.
 ///
 /// # Invariants
 ///
@@ -34,6 +35,8 @@ use crate::bindings;
 pub(crate) struct UdpSocket {
     socket: NonNull<bindings::socket>,
     port: u16,
+    /// Released before the namespace is freed, as a socket of the kernel's own does not keep that.
+    _netns: Netns,
 }
 
 // SAFETY: Kernel sockets may be used from any thread.
@@ -41,7 +44,7 @@ unsafe impl Send for UdpSocket {}
 
 impl UdpSocket {
     /// Makes a socket with a port of its own. Process context.
-    pub(crate) fn new(netns: Netns) -> Result<Self> {
+    pub(crate) fn new(netns: &Netns) -> Result<Self> {
         let mut socket = ptr::null_mut();
         // CAST: Constants that fit.
         // SAFETY: The namespace is valid by the invariant of `Netns`, `socket` is ours.
@@ -58,7 +61,11 @@ impl UdpSocket {
         // SAFETY: The socket is valid, just made.
         unsafe { bindings::netflow_sock_receive_nothing(socket.as_ptr()) };
         // From here on, dropping it releases the socket.
-        let mut this = Self { socket, port: 0 };
+        let mut this = Self {
+            socket,
+            port: 0,
+            _netns: netns.clone(),
+        };
         let mut address = ipv4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
         // CAST: 16 bytes.
         // SAFETY: The socket is valid, and the address of the length that is stated.

@@ -15,10 +15,11 @@ use crate::{
         Socket,
         Transport, //
     },
-    settings::Settings,
+    settings::Config,
     uapi::{
         cmd,
         collector,
+        config,
         iface,
         info,
         FAMILY_NAME,
@@ -74,15 +75,15 @@ impl<T: Transport> Client<T> {
     }
 
     /// Begins to account packets.
-    pub fn enable(&mut self, settings: &Settings) -> Result<(), Error> {
+    pub fn enable(&mut self, config: &Config) -> Result<(), Error> {
         let request = request("enable", cmd::ENABLE);
-        self.request(with_settings(request, settings))?.finish()
+        self.request(with_config(request, config))?.finish()
     }
 
     /// Changes all of these settings, or if one of them is refused none.
-    pub fn set(&mut self, settings: &Settings) -> Result<(), Error> {
+    pub fn set(&mut self, config: &Config) -> Result<(), Error> {
         let request = request("set", cmd::SET);
-        self.request(with_settings(request, settings))?.finish()
+        self.request(with_config(request, config))?.finish()
     }
 
     /// Reports the interface of this index by another number.
@@ -125,29 +126,22 @@ impl<T: Transport> Client<T> {
 }
 
 fn request(name: &'static str, command: u8) -> Request {
-    // The header has one byte for it.
-    Request::new(name, command, FAMILY_VERSION as u8, info::NAMES)
+    Request::new(name, command, FAMILY_VERSION, info::NAMES)
 }
 
-fn with_settings(request: Request, settings: &Settings) -> Request {
-    request
-        .u32(info::MAX_FLOWS, settings.max_flows)
-        .u32(info::ACTIVE_TIMEOUT, settings.active_timeout)
-        .u32(info::INACTIVE_TIMEOUT, settings.inactive_timeout)
-        .u32(info::EXPIRY, settings.expiry.map(|mode| mode.0))
-        .u32(info::OBSERVE, settings.observe.map(|points| points.0))
-        .u8(info::ENGINE_TYPE, settings.engine_type)
-        .u8(info::ENGINE_ID, settings.engine_id)
-        .u32(info::ICMP_PORTS, settings.icmp_ports.map(|mode| mode.0))
-        .u8(info::COUNT_OWN, settings.count_own.map(u8::from))
+fn with_config(request: Request, config: &Config) -> Request {
+    let attributes = config
+        .iter()
+        .map(|value| (value.setting.number, value.bytes()));
+    request.nest(info::CONFIG, config::NAMES, attributes)
 }
 
 fn with_iface(request: Request, ifindex: u32, number: u32) -> Request {
-    let (ifindex, number) = (ifindex.to_ne_bytes(), number.to_ne_bytes());
+    let attributes = [(iface::IFINDEX, ifindex), (iface::NUMBER, number)];
     request.nest(
         info::IFACE,
         iface::NAMES,
-        &[(iface::IFINDEX, &ifindex), (iface::NUMBER, &number)],
+        attributes.map(|(kind, value)| (kind, value.to_ne_bytes().to_vec())),
     )
 }
 
@@ -156,11 +150,11 @@ fn with_address(request: Request, to: SocketAddr) -> Request {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
     };
-    let port = to.port().to_ne_bytes();
+    let port = to.port().to_ne_bytes().to_vec();
     request.nest(
         info::COLLECTOR,
         collector::NAMES,
-        &[(collector::ADDRESS, &address), (collector::PORT, &port)],
+        [(collector::ADDRESS, address), (collector::PORT, port)],
     )
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Carrying out what the command line says.
+//! Executing commands.
 
 use crate::{
     cli::{
@@ -22,10 +22,7 @@ use crate::{
     netns,
     output::{
         collectors,
-        config::{
-            self,
-            Config, //
-        },
+        config,
         flows,
         ifaces,
         info,
@@ -36,7 +33,7 @@ use crate::{
 use clap::CommandFactory;
 use std::io::Write;
 
-/// Carries out a command line and writes what it is to show.
+/// Executes a command and writes its output.
 pub fn run(cli: Cli, out: &mut impl Write) -> Result<(), Error> {
     match cli.command {
         Command::Completions { shell } => {
@@ -50,22 +47,22 @@ pub fn run(cli: Cli, out: &mut impl Write) -> Result<(), Error> {
             if let Some(name) = &cli.options.netns {
                 netns::enter(name)?;
             }
-            talk(&mut Client::open()?, &command, &cli.options, out)?;
+            execute(&mut Client::open()?, &command, &cli.options, out)?;
         }
     }
     Ok(out.flush()?)
 }
 
-/// Carries out a command that the exporter is needed for.
-pub fn talk<T: Transport>(
+/// Executes a command that needs the exporter.
+pub fn execute<T: Transport>(
     client: &mut Client<T>,
     command: &Command,
     options: &Options,
     out: &mut impl Write,
 ) -> Result<(), Error> {
     match command {
-        Command::Enable(settings) => {
-            client.enable(settings)?;
+        Command::Enable(enable) => {
+            client.enable(&enable.config)?;
             state_after_change(client, options, out)
         }
         Command::Disable => {
@@ -77,17 +74,17 @@ pub fn talk<T: Transport>(
             state_after_change(client, options, out)
         }
         Command::Set(set) => {
-            client.set(&set.settings)?;
+            client.set(&set.config)?;
             match options.layout() {
-                Some(layout) => json::value(out, layout, &Config::from(&state(client)?)),
+                Some(layout) => json::value(out, layout, &config::Shown::from(&state(client)?)),
                 None => Ok(()),
             }
         }
         Command::Show(Show::Config) => {
             let state = state(client)?;
             match options.layout() {
-                Some(layout) => json::value(out, layout, &Config::from(&state)),
-                None => Ok(config::print(out, &(&state).into(), &mut names(options))?),
+                Some(layout) => json::value(out, layout, &config::Shown::from(&state)),
+                None => Ok(config::print(out, &state, &mut names(options))?),
             }
         }
         Command::Info { prometheus: true } => {
@@ -125,7 +122,7 @@ fn names(options: &Options) -> Names {
     }
 }
 
-/// A change says nothing to people, and to programs what it led to.
+/// A change prints nothing as text, and the new state as JSON.
 fn state_after_change<T: Transport>(
     client: &mut Client<T>,
     options: &Options,
@@ -189,10 +186,7 @@ fn iface<T: Transport>(
 ) -> Result<(), Error> {
     let index = |device: &Device| Interfaces::open().index(&device.name);
     match command {
-        Iface::Set {
-            device,
-            index: number,
-        } => client.iface_set(index(device)?, *number)?,
+        Iface::Set { device, number } => client.iface_set(index(device)?, *number)?,
         Iface::Del(device) => client.iface_del(index(device)?)?,
         Iface::List => {}
     }

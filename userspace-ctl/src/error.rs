@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What can go wrong, each as the one line that a person is shown.
+//! Errors, each of which is one line.
 
 use crate::{
-    netlink::Refusal,
+    netlink::KernelError,
     uapi::FAMILY_NAME, //
 };
 use std::io;
@@ -19,12 +19,12 @@ pub enum Error {
     ModuleNotLoaded,
 
     /// The kernel answered a request with an error.
-    #[error("{request}: {refusal}")]
+    #[error("{request}: {error}")]
     Refused {
         /// The request, in the words of the command line.
         request: &'static str,
-        /// What the kernel said.
-        refusal: Refusal,
+        /// The kernel's answer.
+        error: KernelError,
     },
 
     /// The socket itself failed.
@@ -55,7 +55,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the reader of standard output has gone away, which is its right.
+    /// Whether the reader of standard output has closed it, as `head` does.
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
@@ -68,7 +68,7 @@ impl From<serde_json::Error> for Error {
     }
 }
 
-/// The text of an error of the system, as the C library words it.
+/// The text of an error of the system, as the C library has it.
 pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error ") {

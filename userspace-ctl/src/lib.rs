@@ -5,17 +5,16 @@
 //!
 //! From the wire to the terminal, each module does one step:
 //!
-//! - [`uapi`]: the numbers of the family, as its specification lists them.
-//! - [`netlink`]: a socket, requests with their replies and refusals, attributes. Knows nothing of
+//! - [`uapi`]: the numbers of the family and the table of settings, as specified.
+//! - [`netlink`]: a socket, requests with their replies and errors, attributes. Knows nothing of
 //!   NetFlow.
-//! - [`messages`]: what the family's attributes mean: the state of the exporter, a flow.
-//! - [`values`]: what of that has names; [`settings`]: what can be set.
+//! - [`settings`]: what can be set, and the values; a table made from the specification.
+//! - [`messages`]: what the family's other attributes mean: the state of the exporter, a flow.
 //! - [`client`]: the operations of the family, as functions.
-//! - [`output`]: tables for people, JSON and metrics for programs; [`names`] for both [`interfaces`]
-//!   and protocols.
-//! - [`cli`]: the arguments; [`commands`] carries them out.
+//! - [`output`]: text, JSON and metrics; [`names`] of [`interfaces`] and protocols.
+//! - [`cli`]: the arguments; [`commands`] executes them.
 //!
-//! Nothing here is asynchronous: each command is one conversation with the kernel.
+//! Nothing here is asynchronous: each command waits for the kernel's reply to each request.
 
 pub mod address;
 pub mod cli;
@@ -31,4 +30,3 @@ pub mod netns;
 pub mod output;
 pub mod settings;
 pub mod uapi;
-pub mod values;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `netflowctl`: reads the command line, has it carried out, tells how it went.
+//! `netflowctl`: reads the command line, executes the command, reports errors.
 
 use netflowctl::{
     cli::{
-        complaint,
+        usage_error,
         Cli, //
     },
     commands, //
@@ -34,22 +34,22 @@ fn main() -> ExitCode {
         // As `netflowctl flows | head` ends.
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&error);
+            report(&error);
             ExitCode::FAILURE
         }
     }
 }
 
 fn usage(error: &clap::Error) -> ExitCode {
-    match complaint(error) {
-        Some(line) => tell(&line),
+    match usage_error(error) {
+        Some(line) => report(&line),
         // Help that a reader does not want to the end is no failure.
         None => drop(error.print()),
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
-/// Says one line on standard error; whether that can be written changes nothing.
-fn tell(line: &impl Display) {
+/// Writes one line to standard error. If that fails, there is nothing left to report it to.
+fn report(line: &impl Display) {
     let _ = writeln!(io::stderr(), "netflowctl: {line}");
 }

@@ -35,10 +35,10 @@ const PROTOCOLS: &[(u8, &str)] = &[
     (136, "udplite"),
 ];
 
-/// What finds the name of an interface index.
+/// Finds the name of an interface by its index.
 type Lookup = Box<dyn Fn(u32) -> Option<String>>;
 
-/// Turns numbers into names, each but once.
+/// Names for numbers, each of which is looked up once.
 pub struct Names {
     protocols: Vec<String>,
     interfaces: HashMap<u32, String>,

@@ -47,9 +47,9 @@ fn explain(name: &str, path: &Path, error: &io::Error) -> String {
     let place = path.display();
     match error.kind() {
         io::ErrorKind::NotFound => format!("no network namespace \"{name}\" ({place})"),
-        // What setns() says of a file that is none.
+        // setns() on a file that is no network namespace.
         io::ErrorKind::InvalidInput => format!("{place} is not a network namespace"),
-        // What it says without the capability; opening the file says something else.
+        // setns() without the capability; opening the file fails with EACCES.
         io::ErrorKind::PermissionDenied if error.raw_os_error() == Some(EPERM) => format!(
             "cannot enter network namespace \"{name}\" ({place}): {}: CAP_SYS_ADMIN is needed",
             reason(error)

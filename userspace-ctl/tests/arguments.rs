@@ -4,20 +4,22 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)] // Helpers of tests fail as tests do.
 
+mod support;
+
 use clap::{
     CommandFactory,
     Parser, //
 };
 use netflowctl::{
     cli::{
-        complaint,
+        usage_error,
         Cli,
         Collector,
         Command, //
     },
-    output::json::Layout,
-    settings::Settings, //
+    output::json::Layout, //
 };
+use support::config;
 
 fn parse(arguments: &str) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(arguments.split_whitespace())
@@ -51,17 +53,16 @@ fn global_options_go_before_and_after_the_command() {
 #[test]
 fn enable_takes_settings() {
     let settings = |arguments| match parse(arguments).unwrap().command {
-        Command::Enable(settings) => settings,
+        Command::Enable(enable) => enable.config,
         other => panic!("{other:?}"),
     };
-    assert_eq!(settings("netflowctl enable"), Settings::default());
+    assert_eq!(settings("netflowctl enable"), config(&[]));
     let given = "netflowctl enable --max-flows 7 --active-timeout 60 --inactive-timeout=5";
-    let expected = Settings {
-        max_flows: Some(7),
-        active_timeout: Some(60),
-        inactive_timeout: Some(5),
-        ..Settings::default()
-    };
+    let expected = config(&[
+        ("max-flows", 7),
+        ("active-timeout", 60),
+        ("inactive-timeout", 5),
+    ]);
     assert_eq!(settings(given), expected);
 }
 
@@ -80,7 +81,7 @@ fn collectors_have_a_port() {
 }
 
 #[test]
-fn a_complaint_is_one_line() {
+fn a_usage_error_is_one_line() {
     for (arguments, expected) in [
         (
             "netflowctl frobnicate",
@@ -106,7 +107,7 @@ fn a_complaint_is_one_line() {
         ("netflowctl completions ksh", "invalid value 'ksh'"),
     ] {
         let error = parse(arguments).unwrap_err();
-        let line = complaint(&error).unwrap();
+        let line = usage_error(&error).unwrap();
         assert!(line.contains(expected), "{arguments}: {line}");
         assert!(!line.contains('\n'), "{arguments}: {line}");
         assert_eq!(error.exit_code(), 2);
@@ -114,7 +115,7 @@ fn a_complaint_is_one_line() {
 }
 
 #[test]
-fn help_is_no_complaint() {
+fn help_is_no_usage_error() {
     for arguments in [
         "netflowctl --help",
         "netflowctl help enable",
@@ -123,7 +124,7 @@ fn help_is_no_complaint() {
         "netflowctl collector",
     ] {
         assert!(
-            complaint(&parse(arguments).unwrap_err()).is_none(),
+            usage_error(&parse(arguments).unwrap_err()).is_none(),
             "{arguments}"
         );
     }

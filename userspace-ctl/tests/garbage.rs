@@ -9,7 +9,7 @@ mod support;
 use clap::Parser;
 use netflowctl::{
     cli::{
-        complaint,
+        usage_error,
         Cli, //
     },
     client::Client,
@@ -60,7 +60,7 @@ fn run(arguments: &[&str], answers: Vec<Vec<u8>>) {
         return;
     };
     let cli = Cli::parse_from(arguments);
-    let _ = commands::talk(&mut client, &cli.command, &cli.options, &mut Vec::new());
+    let _ = commands::execute(&mut client, &cli.command, &cli.options, &mut Vec::new());
 }
 
 proptest! {
@@ -97,7 +97,7 @@ proptest! {
     #[test]
     fn as_settings(words in prop::collection::vec("\\PC*|[a-z-]*=?[a-z,-]*", 0..6)) {
         let arguments = ["netflowctl", "set"].map(str::to_owned).into_iter().chain(words);
-        let _ = Cli::try_parse_from(arguments).map_err(|error| complaint(&error));
+        let _ = Cli::try_parse_from(arguments).map_err(|error| usage_error(&error));
     }
 
     #[test]

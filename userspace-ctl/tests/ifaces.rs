@@ -9,7 +9,7 @@ mod support;
 use clap::Parser;
 use netflowctl::{
     cli::{
-        complaint,
+        usage_error,
         Cli,
         Command,
         Iface, //
@@ -40,7 +40,7 @@ fn interfaces_are_listed() {
         expected
     );
     for command in [
-        "iface set lo --index 70000",
+        "iface set lo --number 70000",
         "iface del lo",
         "iface delete 1",
     ] {
@@ -53,7 +53,7 @@ fn interfaces_are_listed() {
 
 #[test]
 fn an_interface_that_is_gone_has_no_name() {
-    let gone = nest(19, &[nla_u32(1, 4_000_000_000), nla_u32(2, 7)]);
+    let gone = nest(11, &[nla_u32(1, 4_000_000_000), nla_u32(2, 7)]);
     let state = || vec![[reply(0, FIRST, 1, &gone), ack(FIRST)].concat()];
     assert_eq!(
         print("netflowctl iface list --json", state()),
@@ -71,7 +71,7 @@ fn interfaces_are_given_by_name_or_index() {
         ("1", [1, 0, 0, 0]),
         ("if258", [2, 1, 0, 0]),
     ] {
-        let command = format!("netflowctl iface set {device} --index 9");
+        let command = format!("netflowctl iface set {device} --number 9");
         let run = attempt(&command, vec![ack(FIRST)]);
         assert_eq!(run.requests[0][24..32], [[8, 0, 1, 0], index].concat());
         assert_eq!(run.requests[0][32..40], [8, 0, 2, 0, 9, 0, 0, 0]);
@@ -80,7 +80,7 @@ fn interfaces_are_given_by_name_or_index() {
 
 #[test]
 fn an_unknown_interface_is_not_asked_for() {
-    for command in ["iface set nowhere --index 7", "iface del nowhere"] {
+    for command in ["iface set nowhere --number 7", "iface del nowhere"] {
         let run = attempt(&format!("netflowctl {command}"), Vec::new());
         assert!(run.requests.is_empty());
         let error = run.result.unwrap_err();
@@ -96,21 +96,21 @@ fn an_unknown_interface_is_not_asked_for() {
 fn a_number_is_needed() {
     for arguments in [
         "iface set lo",
-        "iface set --index 7",
-        "iface set lo --index -1",
-        "iface set lo --index 4294967296",
-        "iface set lo --index many",
+        "iface set --number 7",
+        "iface set lo --number -1",
+        "iface set lo --number 4294967296",
+        "iface set lo --number many",
         "iface del",
     ] {
         let words = format!("netflowctl {arguments}");
         let error = Cli::try_parse_from(words.split(' ')).unwrap_err();
-        assert!(complaint(&error).is_some(), "{arguments}");
+        assert!(usage_error(&error).is_some(), "{arguments}");
     }
-    let cli = Cli::try_parse_from("netflowctl iface set lo --index 4294967295".split(' '));
-    let Command::Iface(Iface::Set { device, index }) = cli.unwrap().command else {
+    let cli = Cli::try_parse_from("netflowctl iface set lo --number 4294967295".split(' '));
+    let Command::Iface(Iface::Set { device, number }) = cli.unwrap().command else {
         panic!("not iface set");
     };
-    assert_eq!((device.name.as_str(), index), ("lo", u32::MAX));
+    assert_eq!((device.name.as_str(), number), ("lo", u32::MAX));
 }
 
 #[test]

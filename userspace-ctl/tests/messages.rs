@@ -34,7 +34,7 @@ fn every_attribute_of_the_state_has_its_field() {
         serde_json::to_string(&info).unwrap(),
         "{\"enabled\":true,\"active_timeout\":1800,\"inactive_timeout\":15,\
          \"expiry\":\"strict\",\"observe\":[\"prerouting\",\"output\"],\
-         \"engine_type\":3,\"engine_id\":200,\"icmp_ports\":\"zero\",\"count_own\":true,\
+         \"icmp_ports\":\"zero\",\"count_own\":true,\"engine_type\":3,\"engine_id\":200,\
          \"flows\":{\"cached\":77,\"max\":65536,\"created\":5000000123},\
          \"packets\":{\"seen\":101,\"ignored\":102,\"cached\":103,\"pending\":104,\
          \"exported\":105,\"lost\":106,\
@@ -72,7 +72,7 @@ fn an_address_must_not_be_absent() {
     assert!(only_source.ends_with("a message without dst-addr"));
     let only_destination = message(Flow::decode(&nla(2, &[10, 0, 0, 1])));
     assert!(only_destination.ends_with("a message without src-addr"));
-    let collector = nest(10, &[nla_u16(2, 2055)]);
+    let collector = nest(8, &[nla_u16(2, 2055)]);
     let error = Info::decode(&collector).unwrap_err().to_string();
     assert!(error.ends_with("a message without address"));
 }
@@ -80,7 +80,7 @@ fn an_address_must_not_be_absent() {
 #[test]
 fn an_interface_needs_both_its_numbers() {
     for (only, expected) in [(nla_u32(2, 7), "ifindex"), (nla_u32(1, 7), "number")] {
-        let error = Info::decode(&nest(19, &[only])).unwrap_err().to_string();
+        let error = Info::decode(&nest(11, &[only])).unwrap_err().to_string();
         assert!(error.ends_with(&format!("a message without {expected}")));
     }
 }
@@ -93,8 +93,10 @@ fn attributes_of_newer_kernels_are_skipped() {
         Flow::decode(&flow).unwrap(),
         Flow::decode(&TCP_FLOW.attributes()).unwrap()
     );
-    let packets = nest(7, &[nla_uint(1, 5), nla_uint(99, 6)]);
-    let info = Info::decode(&[extra, packets].concat()).unwrap();
+    let packets = nest(5, &[nla_uint(1, 5), nla_uint(99, 6)]);
+    let settings = nest(2, &[nla_u32(1, 9), nla_u32(99, 6)]);
+    let info = Info::decode(&[extra, packets, settings].concat()).unwrap();
+    assert_eq!(info.config, config(&[("max-flows", 9)]));
     assert_eq!(info.packets.seen, 5);
 }
 
@@ -109,7 +111,12 @@ fn a_wrong_length_is_an_error() {
         let flow = [TCP_FLOW.attributes(), bad].concat();
         assert!(Flow::decode(&flow).is_err());
     }
-    for bad in [nla_u8(2, 1), nest(7, &[nla_u8(1, 1)]), nla(9, &[1, 2, 3])] {
+    for bad in [
+        nla_u8(3, 1),
+        nest(2, &[nla_u8(1, 1)]),
+        nest(5, &[nla_u8(1, 1)]),
+        nla(7, &[1, 2, 3]),
+    ] {
         assert!(Info::decode(&bad).is_err());
     }
 }
@@ -122,7 +129,7 @@ fn addresses_may_be_of_ipv6() {
     let flow = Flow::decode(&flow).unwrap();
     assert_eq!(flow.src_addr.to_string(), "2001::1");
     assert_eq!(flow.next_hop.to_string(), "::");
-    let collector = nest(10, &[nla(1, &long), nla_u16(2, 9995)]);
+    let collector = nest(8, &[nla(1, &long), nla_u16(2, 9995)]);
     let info = Info::decode(&collector).unwrap();
     assert_eq!(
         info.collectors[0].socket_addr().to_string(),
@@ -132,7 +139,7 @@ fn addresses_may_be_of_ipv6() {
 
 #[test]
 fn collectors_keep_their_order() {
-    let collector = |last| nest(10, &[nla(1, &[192, 0, 2, last]), nla_u16(2, 2055)]);
+    let collector = |last| nest(8, &[nla(1, &[192, 0, 2, last]), nla_u16(2, 2055)]);
     let info = Info::decode(&[collector(7), collector(3), collector(5)].concat()).unwrap();
     let last: Vec<_> = info
         .collectors

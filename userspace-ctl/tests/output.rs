@@ -53,16 +53,24 @@ fn dump(seq: u32) -> Vec<u8> {
 }
 
 #[test]
-fn the_state_for_people() {
+fn the_state_as_text() {
     assert_eq!(
         print("netflowctl info", vec![info(FIRST)]),
         "\
 netflow enabled
   flows: 77 cached, 65536 at most, 5000000123 created
-  timeouts: active 1800 s, inactive 15 s; expiry: strict
-  observe: prerouting,output; own datagrams: counted
-  engine: type 3, id 200; ICMP ports: zero
   uptime: 123.456 s, next record: 991
+
+SETTING           VALUE
+max-flows         65536
+active-timeout    1800
+inactive-timeout  15
+expiry            strict
+observe           prerouting,output
+icmp-ports        zero
+count-own         on
+engine-type       3
+engine-id         200
 
 LEDGER          PACKETS       BYTES
 seen                101  6000000001
@@ -104,7 +112,7 @@ fn the_state_of_nothing() {
 }
 
 #[test]
-fn flows_for_people() {
+fn flows_as_text() {
     let text = print("netflowctl flows", vec![info(FIRST), dump(FIRST + 1)]);
     // Interface 1 is the loopback everywhere; 3 may have any name, or none.
     let lines: Vec<_> = text.lines().collect();
@@ -147,23 +155,27 @@ fn flows_as_numbers() {
     assert_eq!(
         print("netflowctl flows -n", vec![info(FIRST), dump(FIRST + 1)]),
         "\
-PROTO  SOURCE    SPORT  DESTINATION      DPORT  IN          OUT  NEXT HOP   TOS  FLAGS  PACKETS       BYTES  DURATION    IDLE
-6      10.0.0.1  40312  192.168.200.254    443  1           3    10.9.9.9  0x10  0x1b        12  5000000000     2.500  20.956
-1      10.0.0.1      0  192.168.200.254    769  1           -    -         0x00  -            1          84     0.100   0.000
-253    10.0.0.1      0  192.168.200.254      0  4000000000  1    10.9.9.9  0x10  -           12  5000000000     2.500  20.956
+PROTO  SOURCE    SPORT  DESTINATION      DPORT  IN          OUT  NEXT HOP   TOS  FLAGS  \
+PACKETS       BYTES  DURATION    IDLE
+6      10.0.0.1  40312  192.168.200.254    443  1           3    10.9.9.9  0x10  \
+0x1b        12  5000000000     2.500  20.956
+1      10.0.0.1      0  192.168.200.254    769  1           -    -         0x00  \
+-            1          84     0.100   0.000
+253    10.0.0.1      0  192.168.200.254      0  4000000000  1    10.9.9.9  0x10  \
+-           12  5000000000     2.500  20.956
 "
     );
 }
 
 #[test]
-fn no_flows_for_people() {
+fn no_flows_as_text() {
     let text = print("netflowctl flows", vec![info(FIRST), done(FIRST + 1)]);
     assert_eq!(text.lines().count(), 1);
     assert!(text.starts_with("PROTO"));
 }
 
 #[test]
-fn flows_for_programs() {
+fn flows_as_json() {
     let text = print("netflowctl --json flows", vec![dump(FIRST)]);
     assert_eq!(text.lines().count(), 1);
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -206,7 +218,7 @@ fn pretty_json_is_the_same_indented() {
 }
 
 #[test]
-fn a_change_says_nothing_to_people() {
+fn a_change_prints_no_text() {
     for command in [
         "netflowctl enable --max-flows 5",
         "netflowctl disable",
@@ -219,7 +231,7 @@ fn a_change_says_nothing_to_people() {
 }
 
 #[test]
-fn a_change_tells_programs_what_it_led_to() {
+fn a_change_prints_the_new_state_as_json() {
     for command in ["enable", "disable", "flush"] {
         let command = format!("netflowctl {command} --json");
         let text = print(&command, vec![ack(FIRST), info(FIRST + 1)]);

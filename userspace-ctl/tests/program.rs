@@ -34,7 +34,7 @@ fn stdout(output: &Output) -> String {
 }
 
 /// The one line that a failure says.
-fn complaint(output: &Output, status: i32) -> String {
+fn failure(output: &Output, status: i32) -> String {
     assert_eq!(output.status.code(), Some(status));
     assert!(output.stdout.is_empty());
     let text = String::from_utf8(output.stderr.clone()).unwrap();
@@ -73,20 +73,20 @@ fn no_arguments_show_the_help_and_fail() {
 
 #[test]
 fn wrong_arguments_fail_with_one_line() {
-    let line = complaint(&netflowctl(&["flwos"]), 2);
+    let line = failure(&netflowctl(&["flwos"]), 2);
     assert!(line.starts_with("unrecognized subcommand 'flwos'"));
-    complaint(&netflowctl(&["collector", "add", "example.com"]), 2);
-    complaint(&netflowctl(&["enable", "--active-timeout", "soon"]), 2);
+    failure(&netflowctl(&["collector", "add", "example.com"]), 2);
+    failure(&netflowctl(&["enable", "--active-timeout", "soon"]), 2);
 }
 
 #[test]
 fn an_unknown_namespace_is_named() {
     let arguments = ["--netns", "no-such-namespace", "info"];
     assert_eq!(
-        complaint(&netflowctl(&arguments), 1),
+        failure(&netflowctl(&arguments), 1),
         "no network namespace \"no-such-namespace\" (/run/netns/no-such-namespace)"
     );
-    let line = complaint(&netflowctl(&["info", "--netns", "/dev/null"]), 1);
+    let line = failure(&netflowctl(&["info", "--netns", "/dev/null"]), 1);
     assert_eq!(line, "/dev/null is not a network namespace");
 }
 
@@ -105,17 +105,17 @@ fn a_module_that_is_not_loaded_is_told() {
         &["set", "expiry", "strict"],
         &["show", "config"],
         &["info", "--prometheus"],
-        &["iface", "set", "lo", "--index", "7"],
+        &["iface", "set", "lo", "--number", "7"],
         &["collector", "add", "192.0.2.1"],
     ] {
         assert_eq!(
-            complaint(&netflowctl(arguments), 1),
+            failure(&netflowctl(arguments), 1),
             "the netflow module is not loaded \
              (family \"netflow\" is unknown to this kernel): modprobe netflow"
         );
     }
     // That it is asked for in the namespace, which takes CAP_SYS_ADMIN to enter.
-    let line = complaint(&netflowctl(&["--netns", "/proc/self/ns/net", "info"]), 1);
+    let line = failure(&netflowctl(&["--netns", "/proc/self/ns/net", "info"]), 1);
     let expected = [
         "the netflow module is not loaded",
         "cannot enter network namespace",
@@ -166,10 +166,7 @@ fn a_full_disk_is_an_error() {
     };
     let mut command = Command::new(env!("CARGO_BIN_EXE_netflowctl"));
     let output = command.arg("man").stdout(full).output().unwrap();
-    assert_eq!(
-        complaint(&output, 1),
-        "cannot write: No space left on device"
-    );
+    assert_eq!(failure(&output, 1), "cannot write: No space left on device");
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod support;
 
 use netflowctl::{
     cli::{
-        complaint,
+        usage_error,
         Cli, //
     },
     messages::Info,
@@ -179,8 +179,8 @@ fn every_value_has_its_metric() {
         ("active_timeout_seconds", 1800.0),
         ("inactive_timeout_seconds", 15.0),
         (
-            "settings_info{expiry=\"strict\",observe=\"prerouting,output\",engine_type=\"3\",\
-             engine_id=\"200\",icmp_ports=\"zero\",count_own=\"on\"}",
+            "settings_info{expiry=\"strict\",observe=\"prerouting,output\",icmp_ports=\"zero\",\
+             count_own=\"on\",engine_type=\"3\",engine_id=\"200\"}",
             1.0,
         ),
         (
@@ -262,7 +262,7 @@ fn metrics_are_not_json() {
     for arguments in ["info --prometheus --json", "--json info --prometheus"] {
         let words = format!("netflowctl {arguments}");
         let error = Cli::read(words.split(' ')).unwrap_err();
-        let line = complaint(&error).unwrap();
+        let line = usage_error(&error).unwrap();
         assert!(line.contains("cannot be used with"), "{line}");
     }
 }

@@ -7,15 +7,7 @@
 
 mod support;
 
-use netflowctl::{
-    client::Client,
-    settings::Settings,
-    values::{
-        Expiry,
-        IcmpPorts,
-        Observe, //
-    }, //
-};
+use netflowctl::client::Client;
 use support::*;
 
 fn client(kernel: &Kernel) -> Client<Kernel> {
@@ -26,13 +18,10 @@ fn client(kernel: &Kernel) -> Client<Kernel> {
 fn requests_are_those_of_the_specification() {
     let kernel = Kernel::with_family((FIRST..FIRST + 6).map(ack));
     let mut client = client(&kernel);
-    let settings = Settings {
-        max_flows: Some(262_144),
-        inactive_timeout: Some(15),
-        ..Settings::default()
-    };
-    client.enable(&settings).unwrap();
-    client.enable(&Settings::default()).unwrap();
+    client
+        .enable(&config(&[("max-flows", 262_144), ("inactive-timeout", 15)]))
+        .unwrap();
+    client.enable(&config(&[])).unwrap();
     client.disable().unwrap();
     client.flush().unwrap();
     client
@@ -45,22 +34,26 @@ fn requests_are_those_of_the_specification() {
     #[rustfmt::skip]
     let expected = [
         &[
-            36, 0, 0, 0, 0x1f, 0, 5, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 1, 0, 0,
-            8, 0, 2, 0, 0, 0, 4, 0,
-            8, 0, 4, 0, 15, 0, 0, 0,
+            40, 0, 0, 0, 0x1f, 0, 5, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 1, 0, 0,
+            20, 0, 2, 0x80,
+            8, 0, 1, 0, 0, 0, 4, 0,
+            8, 0, 3, 0, 15, 0, 0, 0,
         ][..],
-        &[20, 0, 0, 0, 0x1f, 0, 5, 0, 3, 0, 0, 0, 0, 0, 0, 0, 3, 1, 0, 0],
+        &[
+            24, 0, 0, 0, 0x1f, 0, 5, 0, 3, 0, 0, 0, 0, 0, 0, 0, 3, 1, 0, 0,
+            4, 0, 2, 0x80,
+        ],
         &[20, 0, 0, 0, 0x1f, 0, 5, 0, 4, 0, 0, 0, 0, 0, 0, 0, 6, 1, 0, 0],
         &[20, 0, 0, 0, 0x1f, 0, 5, 0, 5, 0, 0, 0, 0, 0, 0, 0, 7, 1, 0, 0],
         &[
             40, 0, 0, 0, 0x1f, 0, 5, 0, 6, 0, 0, 0, 0, 0, 0, 0, 8, 1, 0, 0,
-            20, 0, 10, 0x80,
+            20, 0, 8, 0x80,
             8, 0, 1, 0, 192, 0, 2, 10,
             6, 0, 2, 0, 0x07, 0x08, 0, 0,
         ],
         &[
             52, 0, 0, 0, 0x1f, 0, 5, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9, 1, 0, 0,
-            32, 0, 10, 0x80,
+            32, 0, 8, 0x80,
             20, 0, 1, 0, 0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
             6, 0, 2, 0, 0x0b, 0x27, 0, 0,
         ],
@@ -72,44 +65,45 @@ fn requests_are_those_of_the_specification() {
 fn every_setting_has_its_attribute() {
     let kernel = Kernel::with_family((FIRST..FIRST + 3).map(ack));
     let mut client = client(&kernel);
-    let settings = Settings {
-        max_flows: Some(1),
-        active_timeout: Some(60),
-        inactive_timeout: Some(5),
-        expiry: Some(Expiry(1)),
-        observe: Some(Observe(0b1_1000)),
-        engine_type: Some(8),
-        engine_id: Some(255),
-        icmp_ports: Some(IcmpPorts(1)),
-        count_own: Some(true),
-    };
-    client.set(&settings).unwrap();
+    let settings = [
+        ("max-flows", 1),
+        ("active-timeout", 60),
+        ("inactive-timeout", 5),
+        ("expiry", 1),
+        ("observe", 0b1_1000),
+        ("engine-type", 8),
+        ("engine-id", 255),
+        ("icmp-ports", 1),
+        ("count-own", 1),
+    ];
+    client.set(&config(&settings)).unwrap();
     client.iface_set(3, 70_000).unwrap();
     client.iface_del(258).unwrap();
 
     #[rustfmt::skip]
     let expected = [
         &[
-            92, 0, 0, 0, 0x1f, 0, 5, 0, 2, 0, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0,
-            8, 0, 2, 0, 1, 0, 0, 0,
-            8, 0, 3, 0, 60, 0, 0, 0,
-            8, 0, 4, 0, 5, 0, 0, 0,
-            8, 0, 13, 0, 1, 0, 0, 0,
-            8, 0, 14, 0, 0x18, 0, 0, 0,
-            5, 0, 15, 0, 8, 0, 0, 0,
-            5, 0, 16, 0, 255, 0, 0, 0,
-            8, 0, 17, 0, 1, 0, 0, 0,
-            5, 0, 18, 0, 1, 0, 0, 0,
+            96, 0, 0, 0, 0x1f, 0, 5, 0, 2, 0, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0,
+            76, 0, 2, 0x80,
+            8, 0, 1, 0, 1, 0, 0, 0,
+            8, 0, 2, 0, 60, 0, 0, 0,
+            8, 0, 3, 0, 5, 0, 0, 0,
+            8, 0, 4, 0, 1, 0, 0, 0,
+            8, 0, 5, 0, 0x18, 0, 0, 0,
+            8, 0, 6, 0, 1, 0, 0, 0,
+            5, 0, 7, 0, 1, 0, 0, 0,
+            5, 0, 8, 0, 8, 0, 0, 0,
+            5, 0, 9, 0, 255, 0, 0, 0,
         ][..],
         &[
             40, 0, 0, 0, 0x1f, 0, 5, 0, 3, 0, 0, 0, 0, 0, 0, 0, 5, 1, 0, 0,
-            20, 0, 19, 0x80,
+            20, 0, 11, 0x80,
             8, 0, 1, 0, 3, 0, 0, 0,
             8, 0, 2, 0, 0x70, 0x11, 1, 0,
         ],
         &[
             40, 0, 0, 0, 0x1f, 0, 5, 0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 1, 0, 0,
-            20, 0, 19, 0x80,
+            20, 0, 11, 0x80,
             8, 0, 1, 0, 2, 1, 0, 0,
             8, 0, 2, 0, 0, 0, 0, 0,
         ],

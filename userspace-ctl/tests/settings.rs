@@ -9,16 +9,11 @@ mod support;
 use clap::Parser;
 use netflowctl::{
     cli::{
-        complaint,
+        usage_error,
         Cli,
         Command, //
     },
-    settings::Settings,
-    values::{
-        Expiry,
-        IcmpPorts,
-        Observe, //
-    }, //
+    settings::Config, //
 };
 use support::{
     run::{
@@ -28,12 +23,12 @@ use support::{
     *, //
 };
 
-fn parse(arguments: &str) -> Result<Settings, clap::Error> {
+fn parse(arguments: &str) -> Result<Config, clap::Error> {
     let words = arguments.split(' ').filter(|word| !word.is_empty());
     let cli = Cli::try_parse_from(["netflowctl"].into_iter().chain(words))?;
     match cli.command {
-        Command::Enable(settings) => Ok(settings),
-        Command::Set(set) => Ok(set.settings),
+        Command::Enable(enable) => Ok(enable.config),
+        Command::Set(set) => Ok(set.config),
         other => panic!("{other:?}"),
     }
 }
@@ -42,24 +37,24 @@ fn parse(arguments: &str) -> Result<Settings, clap::Error> {
 fn refused(arguments: &str) -> String {
     let error = parse(arguments).unwrap_err();
     assert_eq!(error.exit_code(), 2);
-    let line = complaint(&error).unwrap();
+    let line = usage_error(&error).unwrap();
     assert!(!line.contains('\n'), "{line}");
     line.strip_suffix("; see netflowctl --help")
         .unwrap()
         .to_owned()
 }
 
-const ALL: Settings = Settings {
-    max_flows: Some(7),
-    active_timeout: Some(60),
-    inactive_timeout: Some(5),
-    expiry: Some(Expiry(1)),
-    observe: Some(Observe(0b1_0011)),
-    engine_type: Some(1),
-    engine_id: Some(255),
-    icmp_ports: Some(IcmpPorts(1)),
-    count_own: Some(true),
-};
+const ALL: &[(&str, u64)] = &[
+    ("max-flows", 7),
+    ("active-timeout", 60),
+    ("inactive-timeout", 5),
+    ("expiry", 1),
+    ("observe", 0b1_0011),
+    ("engine-type", 1),
+    ("engine-id", 255),
+    ("icmp-ports", 1),
+    ("count-own", 1),
+];
 
 #[test]
 fn settings_are_given_in_three_notations() {
@@ -74,16 +69,15 @@ fn settings_are_given_in_three_notations() {
          --observe prerouting,input,postrouting --engine-type 1 --engine-id=255 \
          --icmp-ports=zero --count-own on",
     ] {
-        assert_eq!(parse(arguments).unwrap(), ALL, "{arguments}");
+        assert_eq!(parse(arguments).unwrap(), config(ALL), "{arguments}");
     }
     let others = parse("set expiry lazy icmp-ports=type-code count-own off observe=output");
-    let expected = Settings {
-        expiry: Some(Expiry(0)),
-        observe: Some(Observe(8)),
-        icmp_ports: Some(IcmpPorts(0)),
-        count_own: Some(false),
-        ..Settings::default()
-    };
+    let expected = config(&[
+        ("expiry", 0),
+        ("observe", 8),
+        ("icmp-ports", 0),
+        ("count-own", 0),
+    ]);
     assert_eq!(others.unwrap(), expected);
 }
 
@@ -96,7 +90,7 @@ fn options_may_stand_between_settings() {
     ] {
         let cli = Cli::try_parse_from(arguments.split(' ')).unwrap();
         assert!(cli.options.json, "{arguments}");
-        assert!(matches!(cli.command, Command::Set(set) if set.settings.expiry.is_some()));
+        assert!(matches!(cli.command, Command::Set(set) if set.config == config(&[("expiry", 0)])));
     }
 }
 
@@ -131,7 +125,7 @@ fn a_wrong_setting_is_named() {
         ("set count-own=yes", "[possible values: on, off]"),
         (
             "set observe input,exit",
-            "invalid value 'exit' for 'observe <POINT[,POINT]...>' \
+            "invalid value 'exit' for 'observe <NAME[,NAME]...>' \
              [possible values: prerouting, input, forward, output, postrouting]",
         ),
         ("set observe input,", "[possible values: prerouting,"),
@@ -145,13 +139,13 @@ fn a_wrong_setting_is_named() {
         ("set -1 5", "unexpected argument '-1' found"),
         ("set -- --expiry lazy", "unexpected argument"),
         ("enable --observe nowhere", "[possible values: prerouting,"),
-        ("enable --count-own", "'--count-own <SWITCH>'"),
+        ("enable --count-own", "'--count-own <on|off>'"),
     ] {
         let line = refused(arguments);
         assert!(line.contains(expected), "{arguments}: {line}");
     }
     let empty = Cli::try_parse_from(["netflowctl", "set", "", "lazy"]).unwrap_err();
-    assert!(complaint(&empty).unwrap().contains("a value is required"));
+    assert!(usage_error(&empty).unwrap().contains("a value is required"));
 }
 
 #[test]
@@ -183,10 +177,10 @@ active-timeout    1800
 inactive-timeout  15
 expiry            strict
 observe           prerouting,output
-engine-type       3
-engine-id         200
 icmp-ports        zero
 count-own         on
+engine-type       3
+engine-id         200
 
 INTERFACE  INDEX  NUMBER
 lo             1   70000
@@ -195,22 +189,24 @@ lo             1   70000
     let (settings, _) = text.split_once("\n\n").unwrap();
     let words: Vec<_> = settings.split_whitespace().skip(2).collect();
     let given = parse(&format!("set {}", words.join(" "))).unwrap();
-    let expected = Settings {
-        max_flows: Some(65536),
-        active_timeout: Some(1800),
-        inactive_timeout: Some(15),
-        observe: Some(Observe(9)),
-        engine_type: Some(3),
-        engine_id: Some(200),
-        ..ALL
-    };
-    assert_eq!(given, expected);
+    let expected = [
+        ("max-flows", 65536),
+        ("active-timeout", 1800),
+        ("inactive-timeout", 15),
+        ("expiry", 1),
+        ("observe", 9),
+        ("icmp-ports", 1),
+        ("count-own", 1),
+        ("engine-type", 3),
+        ("engine-id", 200),
+    ];
+    assert_eq!(given, config(&expected));
 }
 
 /// What programs are told of the settings.
 const CONFIG: &str = "{\"max_flows\":65536,\"active_timeout\":1800,\"inactive_timeout\":15,\
-     \"expiry\":\"strict\",\"observe\":[\"prerouting\",\"output\"],\"engine_type\":3,\
-     \"engine_id\":200,\"icmp_ports\":\"zero\",\"count_own\":true,\
+     \"expiry\":\"strict\",\"observe\":[\"prerouting\",\"output\"],\"icmp_ports\":\"zero\",\
+     \"count_own\":true,\"engine_type\":3,\"engine_id\":200,\
      \"ifaces\":[{\"ifindex\":1,\"ifname\":\"lo\",\"number\":70000}]}\n";
 
 #[test]
@@ -239,4 +235,24 @@ fn nothing_is_set_if_the_kernel_refuses() {
         run.result.unwrap_err().to_string(),
         "set: max-flows can change only while the exporter is disabled: Device or resource busy"
     );
+}
+
+#[test]
+fn errors_name_settings_as_they_are_typed() {
+    for (words, errno, expected) in [
+        (
+            "inactive_timeout must not be greater than active_timeout",
+            22,
+            "set: inactive-timeout must not be greater than active-timeout: Invalid argument",
+        ),
+        (
+            "enable fewer flows with max_flows",
+            12,
+            "set: enable fewer flows with max-flows: Cannot allocate memory",
+        ),
+    ] {
+        let answers = vec![error(FIRST, errno, &text(words))];
+        let run = attempt("netflowctl set expiry lazy", answers);
+        assert_eq!(run.result.unwrap_err().to_string(), expected);
+    }
 }

@@ -21,7 +21,7 @@ const GETFAMILY: u8 = 3;
 const FAMILY_ID: u16 = 1;
 const FAMILY_NAME: u16 = 2;
 
-const NAMES: &[&str] = &["family-id", "family-name"];
+const NAMES: &[(u16, &str)] = &[(1, "family-id"), (2, "family-name")];
 
 fn connection() -> Connection<Socket> {
     Connection::new(Socket::open().unwrap())
@@ -58,10 +58,10 @@ fn a_refusal_names_the_attribute() {
     let mut connection = connection();
     let replies = connection.request(CONTROLLER, request).unwrap();
     match replies.finish().unwrap_err() {
-        Error::Refused { request, refusal } => {
+        Error::Refused { request, error } => {
             assert_eq!(request, "family");
-            assert_eq!(refusal.attribute, Some("family-id"));
-            assert!(refusal.text.is_some());
+            assert_eq!(error.attribute, Some("family-id"));
+            assert!(error.text.is_some());
         }
         other => assert_eq!(other.to_string(), "a refusal"),
     }

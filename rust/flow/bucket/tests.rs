@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
 use super::*;
-use crate::flow::record::{
+use crate::flow::entry::{
     Counts,
     Route, //
 };
 use core::net::Ipv4Addr;
 use proptest::prelude::*;
 
-type Memory = Cells<Ipv4Addr, Vec<Cell<Homes<Ipv4Addr>>>, Vec<Cell<Flow<Ipv4Addr>>>>;
-type Spare = Vec<Handle<Flow<Ipv4Addr>>>;
+type Memory = FlowSlots<Ipv4Addr, Vec<Slot<PrimarySlots<Ipv4Addr>>>, Vec<Slot<Flow<Ipv4Addr>>>>;
+type FreeSpillSlots = Vec<Handle<Flow<Ipv4Addr>>>;
 
-/// An empty bucket, its memory, and `n` cells to spill into.
-fn bucket(n: usize) -> (Bucket<Ipv4Addr>, Memory, Spare) {
-    let (homes, mut handles) = Slab::new(vec![Cell::new([Flow::VACANT; HOMES])]);
-    let vacant = || Cell::new(Flow::VACANT);
-    let (spilled, spare) = Slab::new((0..n).map(|_| vacant()).collect::<Vec<_>>());
+/// An empty bucket, its memory, and `n` slots to spill into.
+fn bucket(n: usize) -> (Bucket<Ipv4Addr>, Memory, FreeSpillSlots) {
+    let (primary, mut handles) = Slab::new_in_test(vec![Slot::new([Flow::VACANT; PRIMARY_SLOTS])]);
+    let vacant = || Slot::new(Flow::VACANT);
+    let (spill, free_spill) = Slab::new_in_test((0..n).map(|_| vacant()).collect::<Vec<_>>());
     let bucket = Bucket::new(handles.next().unwrap());
-    (bucket, Cells::new(homes, spilled), spare.collect())
+    (bucket, FlowSlots::new(primary, spill), free_spill.collect())
 }
 
 fn key(n: u32) -> Key<Ipv4Addr> {
@@ -34,8 +34,8 @@ fn flow(n: u32) -> Flow<Ipv4Addr> {
 }
 
 /// Few different ones, so that flows meet.
-fn mark(n: u32) -> Mark {
-    Mark::of(n % 3 + ((n % 2) << 7))
+fn bits(n: u32) -> HashBits {
+    HashBits::of(n % 3 + ((n % 2) << 7))
 }
 
 fn number(flow: &Flow<Ipv4Addr>) -> u32 {
@@ -49,55 +49,55 @@ fn fits_a_cache_line_with_its_lock() {
 
 #[test]
 fn marks_are_of_the_lower_nine_bits() {
-    let parts = |hash| (Mark::of(hash).tag(), Mark::of(hash).home());
+    let parts = |hash| (HashBits::of(hash).tag(), HashBits::of(hash).primary());
     let mut marks: Vec<_> = (0..512).map(parts).collect();
     marks.sort();
     marks.dedup();
     assert_eq!(marks.len(), 512);
-    assert!(marks.iter().all(|&(_, home)| home < HOMES));
+    assert!(marks.iter().all(|&(_, primary)| primary < PRIMARY_SLOTS));
     assert_eq!(parts(0xffff_fe00), parts(0));
 }
 
 #[test]
 fn has_room_for_so_many_and_takes_cells_only_when_it_must() {
-    let (mut bucket, cells, mut spare) = bucket(20);
+    let (mut bucket, slots, mut free_spill) = bucket(20);
     for n in 0..SLOTS as u32 {
-        let vacancy = bucket.vacancy(mark(n), || spare.pop()).unwrap();
-        cells.put(
+        let vacancy = bucket.vacancy(bits(n), || free_spill.pop()).unwrap();
+        slots.put(
             &mut bucket,
             vacancy,
-            mark(n),
+            bits(n),
             flow(n),
             Uptime::from_millis(0),
         );
     }
-    assert_eq!(spare.len(), 20 - SPILLED);
-    assert!(bucket.vacancy(mark(0), || spare.pop()).is_none());
-    assert_eq!(spare.len(), 20 - SPILLED);
-    assert_eq!(cells.iter(&bucket).count(), SLOTS);
+    assert_eq!(free_spill.len(), 20 - SPILL_SLOTS);
+    assert!(bucket.vacancy(bits(0), || free_spill.pop()).is_none());
+    assert_eq!(free_spill.len(), 20 - SPILL_SLOTS);
+    assert_eq!(slots.iter(&bucket).count(), SLOTS);
 }
 
 #[test]
 fn a_flow_is_where_its_mark_says_if_nobody_was_there() {
-    for n in 0..HOMES as u32 {
-        let (mut bucket, cells, _) = bucket(0);
-        let mark = Mark::of((n << 7) | 5);
-        let vacancy = bucket.vacancy(mark, || None).unwrap();
-        cells.put(&mut bucket, vacancy, mark, flow(n), Uptime::from_millis(0));
-        let found = cells.find(&mut bucket, mark, &key(n)).unwrap();
-        assert!(core::ptr::eq(found, cells.home(0, mark)));
+    for n in 0..PRIMARY_SLOTS as u32 {
+        let (mut bucket, slots, _) = bucket(0);
+        let bits = HashBits::of((n << 7) | 5);
+        let vacancy = bucket.vacancy(bits, || None).unwrap();
+        slots.put(&mut bucket, vacancy, bits, flow(n), Uptime::from_millis(0));
+        let found = slots.find(&mut bucket, bits, &key(n)).unwrap();
+        assert!(core::ptr::eq(found, slots.primary_slot(0, bits)));
     }
 }
 
 #[test]
 fn is_due_with_its_first() {
-    let (mut bucket, cells, _) = bucket(0);
+    let (mut bucket, slots, _) = bucket(0);
     for (n, deadline) in [(1, 500), (2, 300), (3, 400)] {
-        let vacancy = bucket.vacancy(mark(n), || None).unwrap();
-        cells.put(
+        let vacancy = bucket.vacancy(bits(n), || None).unwrap();
+        slots.put(
             &mut bucket,
             vacancy,
-            mark(n),
+            bits(n),
             flow(n),
             Uptime::from_millis(deadline),
         );
@@ -105,12 +105,12 @@ fn is_due_with_its_first() {
     assert_eq!(bucket.due, Uptime::from_millis(300));
 }
 
-/// Of keys that fall like raindrops, no more find no home than there are cells for.
+/// Of keys that are spread at random, no more find no primary slot than there are spill slots for.
 #[test]
 fn there_are_cells_for_all_that_spill() {
     for flows in [1usize, 16, 1000, 28_000, 65_536] {
         for seed in 0..50u64 {
-            let mut buckets = vec![0usize; flows.div_ceil(HOMES)];
+            let mut buckets = vec![0usize; flows.div_ceil(PRIMARY_SLOTS)];
             let mut random = 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(seed + 1);
             for _ in 0..flows {
                 // xorshift (Marsaglia, 2003)
@@ -120,14 +120,18 @@ fn there_are_cells_for_all_that_spill() {
                 let i = ((random >> 32) * buckets.len() as u64) >> 32;
                 buckets[i as usize] += 1;
             }
-            let spilled: usize = buckets.iter().map(|n| n.saturating_sub(HOMES)).sum();
-            assert!(spilled <= spilled_of(flows), "{spilled} of {flows}");
+            let spill: usize = buckets
+                .iter()
+                .map(|n| n.saturating_sub(PRIMARY_SLOTS))
+                .sum();
+            assert!(spill <= spill_slots_for(flows), "{spill} of {flows}");
         }
     }
 }
 
 proptest! {
-    /// Against a plain list: whatever is put in and taken out, both hold the same, and no cell is lost.
+    /// Against a plain list: whatever is put in and taken out, both hold the same, and no cell is
+    /// lost.
     #[test]
     fn behaves_like_a_list(
         spare_cells in 0usize..SLOTS,
@@ -135,30 +139,30 @@ proptest! {
     ) {
         const FLOWS: u32 = 20;
 
-        let (mut bucket, cells, mut spare) = bucket(spare_cells);
+        let (mut bucket, slots, mut free_spill) = bucket(spare_cells);
         let mut list: Vec<u32> = Vec::new();
         for (come, go) in rounds {
             for n in (0..FLOWS).filter(|n| come & (1 << n) != 0) {
-                if cells.find(&mut bucket, mark(n), &key(n)).is_some() {
+                if slots.find(&mut bucket, bits(n), &key(n)).is_some() {
                     continue;
                 }
-                match bucket.vacancy(mark(n), || spare.pop()) {
+                match bucket.vacancy(bits(n), || free_spill.pop()) {
                     Some(vacancy) => {
-                        cells.put(&mut bucket, vacancy, mark(n), flow(n), Uptime::from_millis(0));
+                        slots.put(&mut bucket, vacancy, bits(n), flow(n), Uptime::from_millis(0));
                         list.push(n);
                     }
-                    None => prop_assert_eq!(list.len(), SLOTS.min(HOMES + spare_cells)),
+                    None => prop_assert_eq!(list.len(), SLOTS.min(PRIMARY_SLOTS + spare_cells)),
                 }
             }
             let mut gone = Vec::new();
-            let taken = cells.take(
+            let taken = slots.take(
                 &mut bucket,
                 |flow| {
                     let goes = go & (1 << number(flow)) != 0;
                     gone.extend(goes.then_some(number(flow)));
                     goes
                 },
-                |handle| spare.push(handle),
+                |handle| free_spill.push(handle),
             );
             prop_assert_eq!(taken as usize, gone.len());
             let expected: Vec<u32> = list.iter().copied().filter(|n| go & (1 << n) != 0).collect();
@@ -167,15 +171,15 @@ proptest! {
             prop_assert_eq!(gone.len(), expected.len());
             prop_assert!(gone.iter().all(|n| expected.contains(n)));
             list.retain(|n| go & (1 << n) == 0);
-            let mut held: Vec<u32> = cells.iter(&bucket).map(number).collect();
+            let mut held: Vec<u32> = slots.iter(&bucket).map(number).collect();
             held.sort();
             prop_assert_eq!(&held, &list);
             prop_assert_eq!(bucket.is_empty(), list.is_empty());
-            let in_cells = bucket.spilled.iter().flatten().count();
-            prop_assert_eq!(in_cells, list.len().saturating_sub(HOMES));
-            prop_assert_eq!(in_cells + spare.len(), spare_cells);
+            let in_cells = bucket.spill.iter().flatten().count();
+            prop_assert_eq!(in_cells, list.len().saturating_sub(PRIMARY_SLOTS));
+            prop_assert_eq!(in_cells + free_spill.len(), spare_cells);
             for n in 0..FLOWS {
-                let found = cells.find(&mut bucket, mark(n), &key(n)).map(|flow| number(flow));
+                let found = slots.find(&mut bucket, bits(n), &key(n)).map(|flow| number(flow));
                 prop_assert_eq!(found, list.contains(&n).then_some(n));
             }
         }

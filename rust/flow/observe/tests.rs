@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
 use super::{
-    Point::*,
+    ObservationPoint::*,
     *, //
 };
 
-const NONE: Facts = Facts {
+const NONE: HookFacts = HookFacts {
     from_l3_slave: false,
     looped: false,
     routed: false,
@@ -20,63 +20,63 @@ const NONE: Facts = Facts {
 
 /// The ways of packets through netfilter: each point that they pass, and what is known there.
 /// How the kernel goes is told where the facts differ from the plain ones.
-fn ways() -> Vec<(&'static str, Vec<(Point, Facts)>)> {
-    let looped = Facts {
+fn ways() -> Vec<(&'static str, Vec<(ObservationPoint, HookFacts)>)> {
+    let looped = HookFacts {
         looped: true,
         ..NONE
     };
-    let routed = Facts {
+    let routed = HookFacts {
         routed: true,
         ..NONE
     };
-    let slave = Facts {
+    let slave = HookFacts {
         from_l3_slave: true,
         ..NONE
     };
-    let bridged = Facts {
+    let bridged = HookFacts {
         bridged: true,
         ..NONE
     };
-    let in_bridge = Facts {
+    let in_bridge = HookFacts {
         bridged: true,
         in_bridge: true,
         ..NONE
     };
-    let ipvs = Facts { ipvs: true, ..NONE };
-    let master = Facts {
+    let ipvs = HookFacts { ipvs: true, ..NONE };
+    let master = HookFacts {
         to_l3_master: true,
         ..NONE
     };
-    let here = Facts {
+    let here = HookFacts {
         to_here: true,
         ..NONE
     };
-    let vrf_here = Facts {
+    let vrf_here = HookFacts {
         to_l3_master: true,
         to_here: true,
         ..NONE
     };
-    let copy = Facts {
+    let copy = HookFacts {
         group_copy: true,
         ..NONE
     };
-    let routed_to_master = Facts {
+    let routed_to_master = HookFacts {
         routed: true,
         ..master
     };
-    let leaked = Facts {
+    let leaked = HookFacts {
         leaked: true,
         ..NONE
     };
-    let leaked_on = Facts {
+    let leaked_on = HookFacts {
         leaked: true,
         ..master
     };
-    let bridged_leaked = Facts {
+    let bridged_leaked = HookFacts {
         leaked: true,
         ..bridged
     };
-    let ipvs_leaked = Facts {
+    let ipvs_leaked = HookFacts {
         leaked: true,
         ..ipvs
     };
@@ -160,7 +160,7 @@ fn ways() -> Vec<(&'static str, Vec<(Point, Facts)>)> {
                 (Prerouting, NONE),
                 (
                     Output,
-                    Facts {
+                    HookFacts {
                         to_l3_master: true,
                         ..ipvs
                     },
@@ -210,11 +210,12 @@ fn ways() -> Vec<(&'static str, Vec<(Point, Facts)>)> {
 #[test]
 fn once_for_any_combination() {
     for bits in 0..32 {
-        let points = Points::from_bits(bits);
+        let points = ObservationPoints::from_bits(bits);
         for (name, way) in ways() {
             let passes = way.iter().any(|&(point, _)| points.has(point));
-            let here =
-                |&&(point, facts): &&(Point, Facts)| Way::of(point, &facts).counts(point, points);
+            let here = |&&(point, facts): &&(ObservationPoint, HookFacts)| {
+                Traversal::of(point, &facts).counts(point, points)
+            };
             let counted = way.iter().filter(here).count();
             assert_eq!(counted, usize::from(passes), "{bits:#b} {name}");
         }
@@ -223,22 +224,22 @@ fn once_for_any_combination() {
 
 #[test]
 fn only_what_this_host_sends_is_local() {
-    let local = |point, facts| Way::of(point, &facts).is_local(point);
+    let local = |point, facts| Traversal::of(point, &facts).is_local(point);
     assert!(!local(Prerouting, NONE) && !local(Input, NONE) && !local(Forward, NONE));
     assert!(local(Output, NONE) && local(Postrouting, NONE));
     assert!(local(
         Prerouting,
-        Facts {
+        HookFacts {
             looped: true,
             ..NONE
         }
     ));
     for facts in [
-        Facts {
+        HookFacts {
             routed: true,
             ..NONE
         },
-        Facts {
+        HookFacts {
             leaked: true,
             ..NONE
         },
@@ -250,8 +251,8 @@ fn only_what_this_host_sends_is_local() {
 #[test]
 fn bits_are_those_of_the_interface() {
     // enum netflow_observe in uapi/linux/netflow.h.
-    for (point, bit) in Point::ALL.into_iter().zip([1, 2, 4, 8, 16]) {
+    for (point, bit) in ObservationPoint::ALL.into_iter().zip([1, 2, 4, 8, 16]) {
         assert_eq!(point.bit(), bit);
     }
-    assert_eq!(Points::from_bits(u32::MAX).bits(), 31);
+    assert_eq!(ObservationPoints::from_bits(u32::MAX).bits(), 31);
 }

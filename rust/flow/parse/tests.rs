@@ -258,7 +258,8 @@ proptest! {
         match ipv4(&cut) {
             Err(reason) => prop_assert!(keep < 20 && reason == Unaccountable::Truncated),
             Ok((key, counts)) => {
-                prop_assert_eq!((key.src(), key.dst(), key.proto()), (whole.0.src(), whole.0.dst(), 6));
+                let wanted = (whole.0.src(), whole.0.dst(), 6);
+                prop_assert_eq!((key.src(), key.dst(), key.proto()), wanted);
                 prop_assert_eq!(counts.bytes, 40);
             }
         }

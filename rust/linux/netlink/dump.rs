@@ -10,8 +10,9 @@ use core::{
 use kernel::prelude::*;
 
 use super::{
+    super::netns::State,
+    ExtResult,
     Message,
-    Outcome,
     Request, //
 };
 use crate::bindings;
@@ -21,15 +22,15 @@ use crate::bindings;
 /// # Invariants
 ///
 /// `callback` and `skb` are those of a dump under way, valid for `'a`.
-pub(crate) struct Dump<'a> {
-    request: Request<'a>,
+pub(crate) struct Dump<'a, T: State> {
+    request: Request<'a, T>,
     skb: NonNull<bindings::sk_buff>,
     callback: NonNull<bindings::netlink_callback>,
 }
 
-impl Dump<'_> {
+impl<T: State> Dump<'_, T> {
     /// The request that asked for the dump.
-    pub(crate) fn request(&self) -> &Request<'_> {
+    pub(crate) fn request(&self) -> &Request<'_, T> {
         &self.request
     }
 
@@ -48,8 +49,8 @@ impl Dump<'_> {
         }
     }
 
-    /// States which generation of the data this part is of. If it differs between parts, the dump is
-    /// marked as inconsistent (`NLM_F_DUMP_INTR`). To be called before the first message.
+    /// States which generation of the data this part is of. If it differs between parts, the dump
+    /// is marked as inconsistent (`NLM_F_DUMP_INTR`). To be called before the first message.
     pub(crate) fn set_generation(&mut self, generation: u32) {
         // Zero would mean that there are no generations.
         // SAFETY: The callback is valid by the type invariant.
@@ -85,11 +86,11 @@ impl Dump<'_> {
 ///
 /// # Safety
 ///
-/// Both must be what the kernel passed to the operation.
-pub(crate) unsafe fn run_dump(
+/// Both must be what the kernel passed to an operation of a [`Family<T>`](super::Family).
+pub(crate) unsafe fn run_dump<T: State>(
     skb: *mut bindings::sk_buff,
     callback: *mut bindings::netlink_callback,
-    handler: impl FnOnce(&mut Dump<'_>) -> Outcome,
+    handler: impl FnOnce(&mut Dump<'_, T>) -> ExtResult,
 ) -> c_int {
     // SAFETY: The callback is valid by the requirements of this function.
     let info = unsafe { bindings::netflow_genl_info_dump(callback) };
@@ -100,12 +101,13 @@ pub(crate) unsafe fn run_dump(
     ) else {
         return EINVAL.to_errno();
     };
-    // INVARIANT: By the requirements of this function.
+    // INVARIANT: By the requirements of this function. A dump under way holds a reference to the
+    // module, and the family is registered for as long as the module is there.
     let mut dump = Dump {
         request: Request {
             info,
-            max: 0,
             _lifetime: PhantomData,
+            _states: PhantomData,
         },
         skb,
         callback,
@@ -115,6 +117,6 @@ pub(crate) unsafe fn run_dump(
         // SAFETY: The buffer is valid.
         Ok(()) => unsafe { bindings::netflow_skb_len(skb.as_ptr()) as c_int },
         // SAFETY: `info` is valid by the requirements of this function.
-        Err(refusal) => unsafe { refusal.answer(info) },
+        Err(extack) => unsafe { extack.answer(info) },
     }
 }

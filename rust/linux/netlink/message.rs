@@ -25,7 +25,8 @@ pub(crate) struct Message<'a> {
 }
 
 impl Message<'_> {
-    /// Appends a message to `skb`; on an error, as `EMSGSIZE` when it does not fit, nothing of it stays.
+    /// Appends a message to `skb`. On an error, as `EMSGSIZE` when it does not fit, nothing of it
+    /// stays.
     ///
     /// # Safety
     ///

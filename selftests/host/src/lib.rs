@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rooms of the module that call nothing of the kernel, compiled for the host.
+//! The files of the module that call nothing of the kernel, compiled for the host.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports, unused_macros)]
 
-#[path = "../../../rust/flow"]
-mod flow {
-    pub(crate) mod bucket;
-    pub(crate) mod clock;
-    pub(crate) mod expiry;
-    pub(crate) mod key;
-    pub(crate) mod ledger;
-    pub(crate) mod observe;
-    pub(crate) mod parse;
-    pub(crate) mod record;
-    pub(crate) mod ring;
-    pub(crate) mod slab;
-}
+#[path = "../../../rust/flow/mod.rs"]
+mod flow;
 
 #[path = "../../../rust/export"]
 mod export {
+    pub(crate) mod batch;
+    #[path = "../../selftests/host/src/collector.rs"]
+    pub(crate) mod collector;
+    pub(crate) mod format;
+    pub(crate) mod stream;
     pub(crate) mod v5;
+}
+
+#[path = "../../../rust/linux"]
+mod linux {
+    #[path = "netlink"]
+    pub(crate) mod netlink {
+        pub(crate) mod attribute;
+        pub(crate) mod text;
+    }
 }

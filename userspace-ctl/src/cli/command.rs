@@ -2,13 +2,15 @@
 
 //! The commands and their arguments.
 
-use super::Set;
+use super::{
+    set::Set,
+    settings::Enable, //
+};
 use crate::{
     address::{
         self,
         DEFAULT_PORT, //
     },
-    settings::Settings,
     uapi::MAX_IFACES, //
 };
 use clap::{
@@ -25,7 +27,7 @@ pub enum Command {
     ///
     /// Memory is reserved for all flows that the cache may hold. What is not given stays as it was
     /// set before, at first as the load parameters of the module say.
-    Enable(Settings),
+    Enable(Enable),
 
     /// Export all flows, then stop accounting packets
     ///
@@ -54,7 +56,8 @@ pub enum Command {
         /// All have names that begin with netflow_. With --netns, they have a label netns with its
         /// argument, so that those of several namespaces can stand side by side. Not with --json.
         ///
-        /// Example: netflowctl info --prometheus | sponge /var/lib/prometheus/node-exporter/netflow.prom
+        /// Example:
+        /// netflowctl info --prometheus | sponge /var/lib/prometheus/node-exporter/netflow.prom
         #[arg(long)]
         prometheus: bool,
     },
@@ -131,17 +134,17 @@ pub enum Iface {
         "Report an interface by another number than its index\n\n\
          Up to {MAX_IFACES} interfaces can have one, which holds for flows that begin from then \
          on. It belongs to the index: an interface that is removed and made anew has none.\n\n\
-         Example: netflowctl iface set eth0 --index 7"
+         Example: netflowctl iface set eth0 --number 7"
     ))]
     Set {
         /// The interface
         #[command(flatten)]
         device: Device,
-        /// The number that it is reported by; 0 takes it away
+        /// The number by which it is reported; 0 to report the index again
         ///
         /// Version 5 of NetFlow has 16 bits for it: what does not fit is reported as 65535.
         #[arg(long, value_name = "N")]
-        index: u32,
+        number: u32,
     },
     /// Report an interface by its index again
     #[command(visible_alias = "delete")]

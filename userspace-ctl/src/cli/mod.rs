@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The command line: what can be said, and what `--help` says about it.
+//! The command line: commands, arguments, and their help.
 
 mod command;
-mod complaint;
-mod set;
+pub mod set;
+pub mod settings;
+mod usage_error;
 
 pub use command::{
     Collector,
@@ -13,8 +14,7 @@ pub use command::{
     Iface,
     Show, //
 };
-pub use complaint::complaint;
-pub use set::Set;
+pub use usage_error::usage_error;
 
 use crate::output::json::Layout;
 use clap::{
@@ -47,7 +47,7 @@ netflowctl info
 netflowctl set active-timeout 60 expiry strict
 netflowctl set observe=prerouting,output engine-id=7
 netflowctl show config
-netflowctl iface set eth0 --index 7
+netflowctl iface set eth0 --number 7
 netflowctl flows
 netflowctl --json flows | jq 'sort_by(-.bytes)[:10]'
 netflowctl --netns blue --json info | jq .packets
@@ -120,9 +120,9 @@ impl Cli {
 pub struct Options {
     /// Print JSON, on one line
     ///
-    /// Times are in milliseconds where they are readings of the exporter's clock, in seconds where
-    /// they are timeouts; interfaces are the numbers that they are reported by. A command that changes something prints what it
-    /// was changed to: the object of `info` after enable, disable and flush, that of `show config`
+    /// Readings of the exporter's clock are in milliseconds, timeouts in seconds; interfaces are
+    /// the numbers by which they are reported. A command that changes something prints the state
+    /// afterwards: the object of `info` after enable, disable and flush, that of `show config`
     /// after set, the array of `collector list` after collector add and del, that of `iface list`
     /// after iface set and del.
     #[arg(short, long, global = true)]

@@ -5,10 +5,19 @@
 //! They are the options of `enable` in another notation: `expiry strict` is read as
 //! `--expiry=strict`, so that there is one list of names, values and limits.
 
-use super::complaint::sentence;
+use super::{
+    settings::{
+        given,
+        options, //
+    },
+    usage_error::sentence, //
+};
 use crate::{
-    settings::Settings,
-    uapi::info, //
+    settings::{
+        Config,
+        Setting, //
+    },
+    uapi::SETTINGS, //
 };
 use clap::{
     builder::{
@@ -24,29 +33,24 @@ use clap::{
     Error,
     FromArgMatches, //
 };
-use std::ffi::OsStr;
+use std::{
+    ffi::OsStr,
+    iter, //
+};
 
 /// Name of the one argument in the parser.
 const ID: &str = "settings";
 
 /// Arguments of `set`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Set {
     /// The settings that are given.
-    pub settings: Settings,
+    pub config: Config,
 }
 
 impl Args for Set {
     fn augment_args(command: Command) -> Command {
-        command.arg(
-            Arg::new(ID)
-                .value_name("NAME VALUE")
-                .help("What is set, and to what; NAME=VALUE does as well")
-                .num_args(1..)
-                .action(ArgAction::Append)
-                .required(true)
-                .value_parser(Word),
-        )
+        command.arg(argument(SETTINGS))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -56,10 +60,8 @@ impl Args for Set {
 
 impl FromArgMatches for Set {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let words = matches.get_many::<String>(ID).unwrap_or_default();
-        Ok(Self {
-            settings: settings(words.map(String::as_str))?,
-        })
+        let config = named(SETTINGS, matches)?;
+        Ok(Self { config })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -68,35 +70,49 @@ impl FromArgMatches for Set {
     }
 }
 
-/// Reads names and values in turn, or both in one word.
-fn settings<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Settings, Error> {
-    let mut options = Vec::new();
-    while let Some(word) = words.next() {
+/// The argument, which takes any number of names and values.
+pub fn argument(table: &'static [Setting]) -> Arg {
+    Arg::new(ID)
+        .value_name("NAME VALUE")
+        .help("What is set, and to what; NAME=VALUE does as well")
+        .num_args(1..)
+        .action(ArgAction::Append)
+        .required(true)
+        .value_parser(Word(table))
+}
+
+/// The settings that [`argument`] has set: names and values in turn, or both in one word.
+pub fn named(table: &'static [Setting], matches: &ArgMatches) -> Result<Config, Error> {
+    let words = matches.get_many::<String>(ID).unwrap_or_default();
+    let mut words = words.map(String::as_str);
+    let options = iter::from_fn(|| {
+        let word = words.next()?;
         let value = match word.contains('=') {
             true => None,
             false => words.next(),
         };
-        options.push(match value {
+        Some(match value {
             Some(value) => format!("--{word}={value}"),
             None => format!("--{word}"),
-        });
-    }
-    let matches = options_of_settings().try_get_matches_from(options);
-    matches
-        .and_then(|matches| Settings::from_arg_matches(&matches))
-        .map_err(|error| Error::raw(error.kind(), sentence(&error).replace("'--", "'")))
-}
-
-fn options_of_settings() -> Command {
-    let command = Command::new("set")
+        })
+    });
+    let matches = Command::new("set")
         .no_binary_name(true)
-        .disable_help_flag(true);
-    Settings::augment_args(command)
+        .disable_help_flag(true)
+        .args(self::options(table))
+        .try_get_matches_from(options);
+    match matches {
+        Ok(matches) => Ok(given(table, &matches)),
+        Err(error) => {
+            let line = sentence(&error).replace("'--", "'");
+            Err(Error::raw(error.kind(), line))
+        }
+    }
 }
 
 /// A name or a value: any text. The names are what shells complete, and what the help lists.
 #[derive(Clone)]
-struct Word;
+struct Word(&'static [Setting]);
 
 impl TypedValueParser for Word {
     type Value = String;
@@ -111,28 +127,18 @@ impl TypedValueParser for Word {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let names = options_of_settings()
-            .get_arguments()
-            .filter_map(explained)
-            .collect::<Vec<_>>();
-        Some(Box::new(names.into_iter()))
+        let names = iter::zip(self.0, options(self.0));
+        Some(Box::new(names.map(|(setting, option)| {
+            let mut help = option
+                .get_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let values = option.get_possible_values();
+            if !values.is_empty() {
+                let values: Vec<_> = values.iter().map(PossibleValue::get_name).collect();
+                help += &format!(" ({})", values.join(", "));
+            }
+            PossibleValue::new(setting.name).help(help)
+        })))
     }
-}
-
-/// The name of a setting and what it means.
-fn explained(option: &Arg) -> Option<PossibleValue> {
-    // The attributes of the family have the same names, which outlive the option.
-    let name = info::NAMES
-        .iter()
-        .find(|&&name| option.get_long() == Some(name))?;
-    let values: Vec<_> = option
-        .get_possible_values()
-        .iter()
-        .map(|value| value.get_name().to_owned())
-        .collect();
-    let mut help = option.get_help()?.to_string();
-    if !values.is_empty() {
-        help += &format!(" ({})", values.join(", "));
-    }
-    Some(PossibleValue::new(*name).help(help))
 }

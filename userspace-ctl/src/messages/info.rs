@@ -10,18 +10,19 @@ use super::{
 use crate::{
     error::Error,
     netlink::attributes,
+    settings::Config,
     uapi::{
         collector,
+        config,
         iface,
-        info, //
-    },
-    values::{
-        Expiry,
-        IcmpPorts,
-        Observe, //
+        info,
+        SETTINGS, //
     }, //
 };
-use serde::Serialize;
+use serde::{
+    Serialize,
+    Serializer, //
+};
 use std::net::{
     IpAddr,
     SocketAddr, //
@@ -32,22 +33,10 @@ use std::net::{
 pub struct Info {
     /// Whether packets are accounted.
     pub enabled: bool,
-    /// Seconds after its first packet at which a flow is exported although it goes on.
-    pub active_timeout: u32,
-    /// Seconds after its last packet at which a flow is inactive.
-    pub inactive_timeout: u32,
-    /// What becomes of it then.
-    pub expiry: Expiry,
-    /// Where packets are counted.
-    pub observe: Observe,
-    /// Engine type in the header of v5 datagrams.
-    pub engine_type: u8,
-    /// Engine id there.
-    pub engine_id: u8,
-    /// What the destination port of an ICMP flow holds.
-    pub icmp_ports: IcmpPorts,
-    /// Whether the exporter's own datagrams are accounted.
-    pub count_own: bool,
+    /// The settings. In JSON each is a field of this object, except for the one that is
+    /// [`FlowCounts::max`] there.
+    #[serde(flatten, serialize_with = "without_max_flows")]
+    pub config: Config,
     /// How many flows there are, may be and have been.
     pub flows: FlowCounts,
     /// Where every packet ended.
@@ -71,8 +60,8 @@ pub struct Info {
 pub struct FlowCounts {
     /// In the cache.
     pub cached: u32,
-    /// What the cache holds at most.
-    pub max: u32,
+    /// What the cache holds at most, which is the setting `max-flows`.
+    pub max: u64,
     /// Created since the namespace first enabled the exporter.
     pub created: u64,
 }
@@ -97,10 +86,16 @@ pub struct Collector {
 pub struct Iface {
     /// Its index.
     pub ifindex: u32,
-    /// Its name, if it has one. The kernel does not tell it with the state: who asks adds it.
+    /// Its name, if it has one. The reply has none: the caller looks it up.
     pub ifname: Option<String>,
     /// The number.
     pub number: u32,
+}
+
+fn without_max_flows<S: Serializer>(config: &Config, serializer: S) -> Result<S::Ok, S::Error> {
+    let values = config.iter().copied();
+    let others = values.filter(|value| value.setting.number != config::MAX_FLOWS);
+    others.collect::<Config>().serialize(serializer)
 }
 
 impl Info {
@@ -111,9 +106,7 @@ impl Info {
             let attribute = attribute?;
             match attribute.kind {
                 info::ENABLED => state.enabled = attribute.u8()? != 0,
-                info::MAX_FLOWS => state.flows.max = attribute.u32()?,
-                info::ACTIVE_TIMEOUT => state.active_timeout = attribute.u32()?,
-                info::INACTIVE_TIMEOUT => state.inactive_timeout = attribute.u32()?,
+                info::CONFIG => state.config = Config::decode(SETTINGS, attribute.value)?,
                 info::FLOWS_CACHED => state.flows.cached = attribute.u32()?,
                 info::FLOWS_CREATED => state.flows.created = attribute.uint()?,
                 info::PACKETS => state.packets = Account::decode(attribute.value)?,
@@ -122,16 +115,11 @@ impl Info {
                 info::COLLECTOR => state.collectors.push(Collector::decode(attribute.value)?),
                 info::SYS_UPTIME => state.sys_uptime = attribute.u32()?,
                 info::FLOW_SEQUENCE => state.flow_sequence = attribute.u32()?,
-                info::EXPIRY => state.expiry = Expiry(attribute.u32()?),
-                info::OBSERVE => state.observe = Observe(attribute.u32()?),
-                info::ENGINE_TYPE => state.engine_type = attribute.u8()?,
-                info::ENGINE_ID => state.engine_id = attribute.u8()?,
-                info::ICMP_PORTS => state.icmp_ports = IcmpPorts(attribute.u32()?),
-                info::COUNT_OWN => state.count_own = attribute.u8()? != 0,
                 info::IFACE => state.ifaces.push(Iface::decode(attribute.value)?),
                 _ => {}
             }
         }
+        state.flows.max = state.config.get(config::MAX_FLOWS).unwrap_or(0);
         Ok(state)
     }
 }

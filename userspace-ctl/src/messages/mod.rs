@@ -2,9 +2,9 @@
 
 //! What the messages of the family mean.
 //!
-//! Each type decodes itself from attributes. An attribute that is not known is skipped, since a
-//! newer kernel may have more to tell; one that is absent leaves zero, except for those without which
-//! a flow, a collector or an interface is none.
+//! Each type is decoded from attributes. An unknown attribute is skipped, since a newer kernel may
+//! have it. An absent one is zero, except for those that identify a flow, a collector or an
+//! interface: without them a message is malformed.
 //!
 //! The names of the fields are those of the JSON output, which is part of the interface.
 

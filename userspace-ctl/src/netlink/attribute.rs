@@ -51,11 +51,16 @@ impl Attribute<'_> {
         self.exactly().map(u32::from_ne_bytes)
     }
 
+    /// The value of a `u64`.
+    pub fn u64(&self) -> Result<u64, Error> {
+        self.exactly().map(u64::from_ne_bytes)
+    }
+
     /// The value of a `uint`, for which the kernel takes 4 bytes or, where they do not do, 8.
     pub fn uint(&self) -> Result<u64, Error> {
         match self.value.len() {
             4 => self.u32().map(u64::from),
-            _ => self.exactly().map(u64::from_ne_bytes),
+            _ => self.u64(),
         }
     }
 
@@ -108,6 +113,8 @@ mod tests {
         assert_eq!(only(&nlattr(2, &bytes)).u16().unwrap(), 513);
         let bytes = 0x0102_0304u32.to_ne_bytes();
         assert_eq!(only(&nlattr(3, &bytes)).u32().unwrap(), 0x0102_0304);
+        let bytes = (1u64 << 40).to_ne_bytes();
+        assert_eq!(only(&nlattr(4, &bytes)).u64().unwrap(), 1 << 40);
     }
 
     #[test]

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A conversation: one request, and the replies to it.
+//! One request at a time, and the replies to it.
 
 use super::{
     attributes,
-    request::{
-        GENL_HEADER_LEN,
-        HEADER_LEN, //
-    },
-    Refusal,
+    request::HEADER_LEN,
+    KernelError,
     Request, //
 };
 use crate::error::Error;
@@ -22,6 +19,19 @@ use netlink_packet_core::{
     NLM_F_CAPPED,
     NLM_F_DUMP_INTR, //
 };
+use netlink_packet_generic::{
+    constants::{
+        CTRL_ATTR_FAMILY_ID,
+        GENL_HDRLEN,
+        GENL_ID_CTRL, //
+    },
+    ctrl::{
+        nlas::GenlCtrlAttrs,
+        GenlCtrl,
+        GenlCtrlCmd, //
+    },
+    GenlMessage, //
+};
 use std::{
     io,
     ops::Range, //
@@ -30,17 +40,9 @@ use std::{
 /// Bytes of the error number with which `NLMSG_ERROR` and `NLMSG_DONE` begin.
 const ERRNO_LEN: usize = 4;
 
-/// The controller of generic netlink, which knows the families: `GENL_ID_CTRL` of
-/// linux/genetlink.h and what it takes.
-const CONTROLLER: u16 = 16;
-const CONTROLLER_VERSION: u8 = 2;
-const CTRL_CMD_GETFAMILY: u8 = 3;
-const CTRL_ATTR_FAMILY_ID: u16 = 1;
-const CTRL_ATTR_FAMILY_NAME: u16 = 2;
-
 const ENOENT: i32 = 2;
 
-/// What carries datagrams to the kernel and back. A socket, or what a test puts in its place.
+/// Sends and receives datagrams: a socket, or what a test puts in its place.
 pub trait Transport {
     /// Sends one message.
     fn send(&mut self, message: &[u8]) -> io::Result<()>;
@@ -59,7 +61,7 @@ pub struct Connection<T> {
 }
 
 impl<T: Transport> Connection<T> {
-    /// Begins to talk.
+    /// A connection without requests so far.
     pub fn new(transport: T) -> Self {
         Self {
             transport,
@@ -85,15 +87,17 @@ impl<T: Transport> Connection<T> {
 
     /// Finds the number of a family; `None` if the kernel does not know it.
     pub fn family(&mut self, name: &str) -> Result<Option<u16>, Error> {
-        let mut name = name.as_bytes().to_vec();
-        name.push(0);
-        let request = Request::new("family", CTRL_CMD_GETFAMILY, CONTROLLER_VERSION, &[])
-            .attribute(CTRL_ATTR_FAMILY_NAME, &name);
+        let message = GenlMessage::from_payload(GenlCtrl {
+            cmd: GenlCtrlCmd::GetFamily,
+            nlas: vec![GenlCtrlAttrs::FamilyName(name.to_owned())],
+        });
+        let request = Request::with_payload("family", &message);
         let mut found = None;
-        let mut replies = self.request(CONTROLLER, request)?;
+        let mut replies = self.request(GENL_ID_CTRL, request)?;
         loop {
             match replies.next() {
                 Ok(Some(payload)) => {
+                    // GenlCtrl does not take attributes that a newer kernel may have.
                     for attribute in attributes(payload) {
                         let attribute = attribute?;
                         if attribute.kind == CTRL_ATTR_FAMILY_ID {
@@ -102,7 +106,7 @@ impl<T: Transport> Connection<T> {
                     }
                 }
                 Ok(None) => return Ok(found),
-                Err(Error::Refused { refusal, .. }) if refusal.errno == ENOENT => return Ok(None),
+                Err(Error::Refused { error, .. }) if error.errno == ENOENT => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
@@ -119,7 +123,7 @@ pub struct Replies<'a, T> {
 }
 
 impl<T: Transport> Replies<'_, T> {
-    /// The attributes of the next reply, `None` when the kernel has said all.
+    /// The attributes of the next reply, `None` after the last.
     #[allow(clippy::should_implement_trait)] // What it returns lives in the buffer it reads into.
     pub fn next(&mut self) -> Result<Option<&[u8]>, Error> {
         while !self.ended {
@@ -133,7 +137,7 @@ impl<T: Transport> Replies<'_, T> {
         Ok(None)
     }
 
-    /// Reads replies that have nothing to say up to the acknowledgement.
+    /// Skips replies up to the acknowledgement.
     pub fn finish(mut self) -> Result<(), Error> {
         while self.next()?.is_some() {}
         Ok(())
@@ -153,8 +157,8 @@ impl<T: Transport> Replies<'_, T> {
             .map_err(Error::Socket)
     }
 
-    /// Steps over one message of the datagram and tells where its attributes are, if it is a reply
-    /// to this request that has any.
+    /// Steps over one message of the datagram. Returns where its attributes are if it is a reply to
+    /// this request, except for the last.
     fn message(&mut self) -> Result<Option<Range<usize>>, Error> {
         let start = self.connection.position;
         let rest = self.connection.datagram.get(start..).unwrap_or_default();
@@ -177,26 +181,26 @@ impl<T: Transport> Replies<'_, T> {
                     _ => HEADER_LEN,
                 };
                 self.ended = true;
-                self.verdict(flags, payload, ERRNO_LEN + echo)
+                self.outcome(flags, payload, ERRNO_LEN + echo)
             }
             NLMSG_DONE => {
                 self.ended = true;
-                self.verdict(flags, payload, ERRNO_LEN)
+                self.outcome(flags, payload, ERRNO_LEN)
             }
             NLMSG_OVERRUN => Err(Error::Malformed("data was lost".to_owned())),
-            _ if payload.len() < GENL_HEADER_LEN => {
+            _ if payload.len() < GENL_HDRLEN => {
                 Err(Error::Malformed("message without a header".to_owned()))
             }
-            _ => Ok(Some(start + HEADER_LEN + GENL_HEADER_LEN..start + length)),
+            _ => Ok(Some(start + HEADER_LEN + GENL_HDRLEN..start + length)),
         }
     }
 
-    /// What the last message says: an error number, 0 for success, and behind `offset` the
-    /// extended acknowledgement.
-    fn verdict<N>(&self, flags: u16, payload: &[u8], offset: usize) -> Result<Option<N>, Error> {
+    /// Reads the last message: the error number, 0 for success, and at `offset` the extended
+    /// acknowledgement.
+    fn outcome<N>(&self, flags: u16, payload: &[u8], offset: usize) -> Result<Option<N>, Error> {
         let code = match payload.first_chunk::<ERRNO_LEN>() {
             Some(bytes) => i32::from_ne_bytes(*bytes),
-            // The end of a dump may come without.
+            // NLMSG_DONE may have none.
             None => 0,
         };
         if code >= 0 {
@@ -209,7 +213,7 @@ impl<T: Transport> Replies<'_, T> {
         let acknowledgement = acknowledgement.unwrap_or_default();
         Err(Error::Refused {
             request: self.request.name(),
-            refusal: Refusal::decode(&self.request, code, acknowledgement),
+            error: KernelError::decode(&self.request, code, acknowledgement),
         })
     }
 }

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Generic netlink, as far as one conversation at a time needs it.
+//! Generic netlink, one request at a time.
 //!
 //! ```text
 //!   Request --encode--> Transport --datagram--> Replies --payload--> attributes()
 //!                                                  |
-//!                                                  +--error--> Refusal
+//!                                                  +--error--> KernelError
 //! ```
 //!
 //! Integers are in the byte order of the machine, as netlink has it.
 
 mod attribute;
 mod connection;
-mod refusal;
+mod kernel_error;
 mod request;
 mod socket;
 
@@ -25,6 +25,9 @@ pub use connection::{
     Replies,
     Transport, //
 };
-pub use refusal::Refusal;
-pub use request::Request;
+pub use kernel_error::KernelError;
+pub use request::{
+    Names,
+    Request, //
+};
 pub use socket::Socket;

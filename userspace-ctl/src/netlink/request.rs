@@ -12,39 +12,53 @@ use netlink_packet_core::{
     NLM_F_DUMP,
     NLM_F_REQUEST, //
 };
+use netlink_packet_generic::GenlHeader;
 
 /// Bytes of `struct nlmsghdr`.
 pub const HEADER_LEN: usize = 16;
 
-/// Bytes of `struct genlmsghdr`: command, version, two reserved.
-pub const GENL_HEADER_LEN: usize = 4;
-
-/// Names of a set of attributes, beginning with that of number 1.
-pub type Names = &'static [&'static str];
+/// Numbers and names of the attributes of a set.
+pub type Names = &'static [(u16, &'static str)];
 
 /// A request to a generic-netlink family.
 #[derive(Clone, Debug)]
 pub struct Request {
     name: &'static str,
     dump: bool,
-    attribute_names: Names,
     /// The generic-netlink header and the attributes, as they are sent.
     payload: Vec<u8>,
+    /// The set of its attributes, and those of its nests.
+    sets: Vec<Names>,
     /// Where in `payload` an attribute begins, and its name.
-    marks: Vec<(usize, &'static str)>,
+    offsets: Vec<(usize, &'static str)>,
 }
 
 impl Request {
     /// A request without attributes, to be answered at most once.
     ///
-    /// Errors call it `name`, and its attributes by `attribute_names`.
-    pub fn new(name: &'static str, command: u8, version: u8, attribute_names: Names) -> Self {
+    /// Errors call it `name`, and its attributes by their names in `set`.
+    pub fn new(name: &'static str, command: u8, version: u8, set: Names) -> Self {
+        let header = GenlHeader {
+            cmd: command,
+            version,
+        };
+        Self {
+            sets: vec![set],
+            ..Self::with_payload(name, &header)
+        }
+    }
+
+    /// A request with this generic-netlink header and these attributes, the names of which errors
+    /// do not know.
+    pub fn with_payload(name: &'static str, message: &impl Emitable) -> Self {
+        let mut payload = vec![0; message.buffer_len()];
+        message.emit(&mut payload);
         Self {
             name,
             dump: false,
-            attribute_names,
-            payload: vec![command, version, 0, 0],
-            marks: Vec::new(),
+            payload,
+            sets: Vec::new(),
+            offsets: Vec::new(),
         }
     }
 
@@ -56,44 +70,37 @@ impl Request {
 
     /// Adds an attribute with these bytes; integers are wanted in the byte order of the machine.
     pub fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
-        self.mark(0, kind, self.attribute_names);
+        self.note(0, kind, self.own_set());
         append(&mut self.payload, kind, value);
         self
     }
 
-    /// Adds a `u8`, unless there is none.
-    pub fn u8(self, kind: u16, value: Option<u8>) -> Self {
-        match value {
-            Some(value) => self.attribute(kind, &[value]),
-            None => self,
-        }
-    }
-
-    /// Adds a `u32`, unless there is none.
-    pub fn u32(self, kind: u16, value: Option<u32>) -> Self {
-        match value {
-            Some(value) => self.attribute(kind, &value.to_ne_bytes()),
-            None => self,
-        }
-    }
-
-    /// Adds an attribute that holds others, which have names of their own.
-    pub fn nest(mut self, kind: u16, names: Names, attributes: &[(u16, &[u8])]) -> Self {
-        self.mark(0, kind, self.attribute_names);
+    /// Adds an attribute that holds others, which are of another set.
+    pub fn nest(
+        mut self,
+        kind: u16,
+        set: Names,
+        attributes: impl IntoIterator<Item = (u16, Vec<u8>)>,
+    ) -> Self {
+        self.note(0, kind, self.own_set());
+        self.sets.push(set);
         let mut nest = Vec::new();
-        for &(kind, value) in attributes {
-            self.mark(NLA_HEADER_SIZE + nest.len(), kind, names);
-            append(&mut nest, kind, value);
+        for (kind, value) in attributes {
+            self.note(NLA_HEADER_SIZE + nest.len(), kind, set);
+            append(&mut nest, kind, &value);
         }
         append(&mut self.payload, kind | NLA_F_NESTED, &nest);
         self
     }
 
-    /// Remembers that an attribute will begin at this distance from the end.
-    fn mark(&mut self, distance: usize, kind: u16, names: Names) {
-        let index = usize::from(kind).wrapping_sub(1);
-        if let Some(name) = names.get(index) {
-            self.marks.push((self.payload.len() + distance, name));
+    fn own_set(&self) -> Names {
+        self.sets.first().copied().unwrap_or_default()
+    }
+
+    /// Notes that an attribute will begin at this distance from the end.
+    fn note(&mut self, distance: usize, kind: u16, set: Names) {
+        if let Some((_, name)) = set.iter().find(|&&(number, _)| number == kind) {
+            self.offsets.push((self.payload.len() + distance, name));
         }
     }
 
@@ -105,8 +112,17 @@ impl Request {
     /// The attribute whose header is at this offset of the encoded message.
     pub(super) fn attribute_at(&self, offset: usize) -> Option<&'static str> {
         let offset = offset.checked_sub(HEADER_LEN)?;
-        let (_, name) = self.marks.iter().find(|&&(start, _)| start == offset)?;
+        let (_, name) = self.offsets.iter().find(|&&(start, _)| start == offset)?;
         Some(name)
+    }
+
+    /// Spells the names of attributes as the specification does, `max-flows`. Texts of the kernel
+    /// serve load parameters as well, which are spelled `max_flows`.
+    pub(super) fn spell(&self, text: &str) -> String {
+        let names = self.sets.iter().copied().flatten();
+        names.fold(text.to_owned(), |text, (_, name)| {
+            text.replace(&name.replace('-', "_"), name)
+        })
     }
 
     /// The message, ready to be sent.
@@ -142,17 +158,19 @@ fn append(to: &mut Vec<u8>, kind: u16, value: &[u8]) {
 mod tests {
     use super::*;
 
-    const NAMES: Names = &["enabled", "max-flows", "inner"];
-    const INNER: Names = &["address", "port"];
+    const NAMES: Names = &[(1, "enabled"), (2, "max-flows"), (3, "inner")];
+    const INNER: Names = &[(1, "address"), (2, "port-number")];
+
+    fn inner() -> [(u16, Vec<u8>); 2] {
+        [(1, vec![10, 0, 0, 1]), (2, vec![7, 8])]
+    }
 
     #[test]
     fn the_bytes_are_those_of_the_headers() {
         let request = Request::new("test", 3, 1, NAMES)
-            .u32(2, Some(0x0102_0304))
-            .u32(9, None)
-            .u8(5, Some(0x55))
-            .u8(6, None)
-            .nest(3, INNER, &[(1, &[10, 0, 0, 1]), (2, &[7, 8])]);
+            .attribute(2, &[4, 3, 2, 1])
+            .attribute(5, &[0x55])
+            .nest(3, INNER, inner());
         #[rustfmt::skip]
         let expected = [
             56, 0, 0, 0,    // nlmsg_len
@@ -181,16 +199,25 @@ mod tests {
     fn an_offset_names_an_attribute() {
         let request = Request::new("test", 3, 1, NAMES)
             .attribute(1, &[1])
-            .u32(2, Some(0))
-            .u32(9, Some(0))
-            .nest(3, INNER, &[(1, &[10, 0, 0, 1]), (2, &[7, 8])]);
+            .attribute(2, &[0; 4])
+            .attribute(9, &[0; 4])
+            .nest(3, INNER, inner());
         assert_eq!(request.attribute_at(20), Some("enabled"));
         assert_eq!(request.attribute_at(28), Some("max-flows"));
         assert_eq!(request.attribute_at(44), Some("inner"));
         assert_eq!(request.attribute_at(48), Some("address"));
-        assert_eq!(request.attribute_at(56), Some("port"));
+        assert_eq!(request.attribute_at(56), Some("port-number"));
         for offset in [0, 16, 24, 36, 40, 64, usize::MAX] {
             assert_eq!(request.attribute_at(offset), None);
         }
+    }
+
+    #[test]
+    fn names_are_spelled_as_specified() {
+        let request = Request::new("test", 3, 1, NAMES).nest(3, INNER, inner());
+        assert_eq!(
+            request.spell("max_flows, port_number: other_words - max-flows"),
+            "max-flows, port-number: other_words - max-flows"
+        );
     }
 }

@@ -23,9 +23,9 @@ impl Socket {
     pub fn open() -> io::Result<Self> {
         let mut socket = netlink_sys::Socket::new(NETLINK_GENERIC)?;
         socket.bind_auto()?;
-        // From here on nobody but the kernel is listened to.
+        // From here on, only messages of the kernel are received.
         socket.connect(&SocketAddr::new(0, 0))?;
-        // Both only make errors tell more, or less of what is known anyway.
+        // Kernels without them answer with less about errors, or echo the request.
         let _ = socket.set_ext_ack(true);
         let _ = socket.set_cap_ack(true);
         Ok(Self(socket))

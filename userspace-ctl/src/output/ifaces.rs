@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Interfaces that have a number of their own, as a table.
+//! Interfaces that are reported by a number of their own, as a table.
 
 use super::table::{
     Align::{

@@ -4,6 +4,7 @@
 
 use super::{
     collectors,
+    config,
     ifaces,
     table::{
         Align::{
@@ -23,9 +24,11 @@ use std::io::{
 };
 
 /// Writes everything: state, settings, ledger, reasons of expiry, collectors, and if there are any,
-/// interfaces that have a number of their own.
+/// interfaces that are reported by a number of their own.
 pub fn print(out: &mut impl Write, info: &Info, names: &mut Names) -> io::Result<()> {
     summary(out, info)?;
+    writeln!(out)?;
+    config::table(out, &info.config)?;
     writeln!(out)?;
     ledger(out, info)?;
     writeln!(out)?;
@@ -52,25 +55,6 @@ fn summary(out: &mut impl Write, info: &Info) -> io::Result<()> {
         out,
         "  flows: {} cached, {} at most, {} created",
         info.flows.cached, info.flows.max, info.flows.created
-    )?;
-    writeln!(
-        out,
-        "  timeouts: active {} s, inactive {} s; expiry: {}",
-        info.active_timeout, info.inactive_timeout, info.expiry
-    )?;
-    writeln!(
-        out,
-        "  observe: {}; own datagrams: {}",
-        info.observe,
-        match info.count_own {
-            true => "counted",
-            false => "ignored",
-        }
-    )?;
-    writeln!(
-        out,
-        "  engine: type {}, id {}; ICMP ports: {}",
-        info.engine_type, info.engine_id, info.icmp_ports
     )?;
     writeln!(
         out,

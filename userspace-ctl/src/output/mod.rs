@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Showing what the kernel told.
+//! Output of what the kernel reports.
 //!
 //! [`json`] shows all of it, under the names of the fields of [`messages`](crate::messages), and
-//! [`prometheus`] what can be watched. The others are for people: [`table`] aligns columns, and
-//! [`info`], [`config`], [`flows`], [`collectors`] and [`ifaces`] say what is in them.
+//! [`prometheus`] what can be monitored. The others are text: [`table`] aligns columns, and
+//! [`info`], [`config`], [`flows`], [`collectors`] and [`ifaces`] fill them.
 
 pub mod collectors;
 pub mod config;

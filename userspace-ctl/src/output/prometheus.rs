@@ -12,7 +12,10 @@ use crate::{
         Collector,
         Info, //
     },
-    values::on_off, //
+    settings::{
+        Config,
+        Kind, //
+    }, //
 };
 use std::{
     fmt::Display,
@@ -29,7 +32,7 @@ type Labels<'a> = &'a [(&'a str, &'a str)];
 pub fn print(out: &mut impl Write, info: &Info, netns: Option<&str>) -> io::Result<()> {
     let mut page = Page { out, netns };
     state(&mut page, info)?;
-    settings(&mut page, info)?;
+    settings(&mut page, &info.config)?;
     ledger(&mut page, "packets", "Packets", &info.packets)?;
     ledger(&mut page, "bytes", "Bytes of layer 3", &info.bytes)?;
     expired(&mut page, info)?;
@@ -57,31 +60,28 @@ fn state(page: &mut Page<'_, impl Write>, info: &Info) -> io::Result<()> {
     page.sample("created_flows_total", &[], info.flows.created)
 }
 
-fn settings(page: &mut Page<'_, impl Write>, info: &Info) -> io::Result<()> {
-    page.gauge(
-        "max_flows",
-        "Flows that the cache holds at most.",
-        info.flows.max,
-    )?;
-    page.gauge(
-        "active_timeout_seconds",
-        "Time after its first packet at which a flow is exported although it goes on.",
-        info.active_timeout,
-    )?;
-    page.gauge(
-        "inactive_timeout_seconds",
-        "Time after its last packet at which a flow is inactive.",
-        info.inactive_timeout,
-    )?;
+/// A number with limits is a quantity, and a gauge of its own. All others, such as modes and
+/// identifiers, are labels of one gauge.
+fn settings(page: &mut Page<'_, impl Write>, config: &Config) -> io::Result<()> {
+    let mut labels = Vec::new();
+    for value in config.iter() {
+        let setting = value.setting;
+        if !matches!(setting.kind, Kind::Number(Some(_))) {
+            labels.push((setting.field(), value.to_string()));
+            continue;
+        }
+        let unit = match setting.in_seconds() {
+            true => "_seconds",
+            false => "",
+        };
+        let name = setting.field() + unit;
+        page.gauge(&name, setting.doc, value.raw)?;
+    }
     page.family("settings_info", "gauge", "Settings, as labels.")?;
-    let labels = [
-        ("expiry", &*info.expiry.to_string()),
-        ("observe", &info.observe.to_string()),
-        ("engine_type", &info.engine_type.to_string()),
-        ("engine_id", &info.engine_id.to_string()),
-        ("icmp_ports", &info.icmp_ports.to_string()),
-        ("count_own", on_off(info.count_own)),
-    ];
+    let labels: Vec<_> = labels
+        .iter()
+        .map(|(name, text)| (&**name, &**text))
+        .collect();
     page.sample("settings_info", &labels, 1)
 }
 
@@ -176,6 +176,7 @@ struct Page<'a, W> {
 
 impl<W: Write> Page<'_, W> {
     fn family(&mut self, name: &str, kind: &str, help: &str) -> io::Result<()> {
+        let help = help.replace('\\', "\\\\");
         writeln!(self.out, "# HELP netflow_{name} {help}")?;
         writeln!(self.out, "# TYPE netflow_{name} {kind}")
     }

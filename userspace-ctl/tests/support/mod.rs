@@ -11,7 +11,14 @@
 
 pub mod run;
 
-use netflowctl::netlink::Transport;
+use netflowctl::{
+    netlink::Transport,
+    settings::{
+        Config,
+        Value, //
+    },
+    uapi::SETTINGS, //
+};
 use std::{
     cell::RefCell,
     collections::VecDeque,
@@ -235,9 +242,20 @@ fn account(kind: u16, base: u64) -> Vec<u8> {
     nest(kind, &parts)
 }
 
-/// State of an exporter with one collector, no setting as it is at first, and another number for the
+/// State of an exporter with one collector, no setting at its default, and another number for the
 /// loopback.
 pub fn info_attributes() -> Vec<u8> {
+    let config = [
+        nla_u32(1, 65536),
+        nla_u32(2, 1800),
+        nla_u32(3, 15),
+        nla_u32(4, 1),
+        nla_u32(5, 0b1001),
+        nla_u32(6, 1),
+        nla_u8(7, 1),
+        nla_u8(8, 3),
+        nla_u8(9, 200),
+    ];
     let expired: Vec<_> = (1..=6).map(|n| nla_uint(n, 300 + u64::from(n))).collect();
     let collector = [
         nla(1, &[192, 0, 2, 10]),
@@ -248,24 +266,16 @@ pub fn info_attributes() -> Vec<u8> {
     ];
     [
         nla_u8(1, 1),
-        nla_u32(2, 65536),
-        nla_u32(3, 1800),
-        nla_u32(4, 15),
-        nla_u32(5, 77),
-        nla_uint(6, 5_000_000_123),
-        account(7, 100),
-        account(8, 6_000_000_000),
-        nest(9, &expired),
-        nest(10, &collector),
-        nla_u32(11, 123_456),
-        nla_u32(12, 991),
-        nla_u32(13, 1),
-        nla_u32(14, 0b1001),
-        nla_u8(15, 3),
-        nla_u8(16, 200),
-        nla_u32(17, 1),
-        nla_u8(18, 1),
-        nest(19, &[nla_u32(1, 1), nla_u32(2, 70_000)]),
+        nest(2, &config),
+        nla_u32(3, 77),
+        nla_uint(4, 5_000_000_123),
+        account(5, 100),
+        account(6, 6_000_000_000),
+        nest(7, &expired),
+        nest(8, &collector),
+        nla_u32(9, 123_456),
+        nla_u32(10, 991),
+        nest(11, &[nla_u32(1, 1), nla_u32(2, 70_000)]),
     ]
     .concat()
 }
@@ -273,4 +283,14 @@ pub fn info_attributes() -> Vec<u8> {
 /// The reply that tells this state, and its acknowledgement.
 pub fn info(seq: u32) -> Vec<u8> {
     [reply(0, seq, 1, &info_attributes()), ack(seq)].concat()
+}
+
+/// Settings by their names.
+pub fn config(values: &[(&str, u64)]) -> Config {
+    let value = |&(name, raw): &(&str, u64)| {
+        let setting = SETTINGS.iter().find(|setting| setting.name == name);
+        let setting = setting.unwrap();
+        Value { setting, raw }
+    };
+    values.iter().map(value).collect()
 }

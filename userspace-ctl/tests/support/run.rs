@@ -24,7 +24,7 @@ pub fn attempt(arguments: &str, answers: Vec<Vec<u8>>) -> Run {
     let kernel = Kernel::with_family(answers);
     let mut client = Client::new(kernel.clone()).unwrap();
     let mut out = Vec::new();
-    let result = commands::talk(&mut client, &cli.command, &cli.options, &mut out);
+    let result = commands::execute(&mut client, &cli.command, &cli.options, &mut out);
     assert!(kernel.exhausted());
     Run {
         text: String::from_utf8(out).unwrap(),

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Requests that change something. A refused one changes nothing, and its text says what to do.
+
+use core::net::{
+    Ipv4Addr,
+    SocketAddrV4, //
+};
+
+use kernel::prelude::*;
+
+use super::Request;
+use crate::{
+    bindings as uapi,
+    config::Config,
+    linux::netlink::{
+        text::text,
+        ExtAck,
+        ExtResult, //
+    },
+};
+
+/// The port of collectors, unless given.
+const DEFAULT_PORT: u16 = 2055;
+
+/// Says what an error means to who asks for a change, unless that has been said.
+fn explain(extack: impl Into<ExtAck>) -> ExtAck {
+    let extack = extack.into();
+    if extack.has_text() {
+        return extack;
+    }
+    let error = extack.error();
+    let text = match error {
+        EALREADY => c"the exporter is enabled in this namespace: disable it first",
+        ENODATA => c"the exporter is not enabled in this namespace: enable it first",
+        EEXIST => c"this collector was added before: remove it first to start its counters anew",
+        ENOENT => c"no such collector: give address and port as the list shows them",
+        ENOSPC => text!(
+            "there are " {uapi::NETFLOW_MAX_COLLECTORS}
+            " collectors, no more are possible: remove one"
+        ),
+        EADDRINUSE => c"no local UDP port is free: widen net.ipv4.ip_local_port_range",
+        EAFNOSUPPORT => c"this kernel has no IPv4 sockets: boot one that has",
+        _ => return extack,
+    };
+    ExtAck::new(error, text)
+}
+
+/// Changes the settings that a request gives.
+fn change(config: &mut Config, request: &Request<'_>) -> ExtResult {
+    match request.attributes().nest(uapi::NETFLOW_A_INFO_CONFIG)? {
+        Some(nest) => config.read(nest),
+        None => Ok(()),
+    }
+}
+
+/// Enables the exporter.
+pub(super) fn enable(request: &Request<'_>) -> ExtResult {
+    let namespace = request.state()?;
+    namespace
+        .enable(|config| change(config, request))
+        .map_err(explain)
+}
+
+/// Changes settings.
+pub(super) fn set(request: &Request<'_>) -> ExtResult {
+    let namespace = request.state()?;
+    namespace
+        .set(|config| change(config, request))
+        .map_err(explain)
+}
+
+/// Gives an interface a number.
+pub(super) fn set_iface(request: &Request<'_>) -> ExtResult {
+    let nest = request
+        .attributes()
+        .nest(uapi::NETFLOW_A_INFO_IFACE)?
+        .ok_or(ExtAck::new(EINVAL, c"no interface given"))?;
+    let index = nest
+        .get(uapi::NETFLOW_A_IFACE_IFINDEX)?
+        .and_then(|attribute| attribute.u32())
+        .ok_or(ExtAck::new(EINVAL, c"the interface has no index"))?;
+    let number = nest
+        .get(uapi::NETFLOW_A_IFACE_NUMBER)?
+        .and_then(|attribute| attribute.u32())
+        .ok_or(ExtAck::new(EINVAL, c"no number given: 0 takes it away"))?;
+    let namespace = request.state()?;
+    namespace
+        .set_iface(index, number)
+        .map_err(|error| match error {
+            ENOSPC => ExtAck::new(
+                ENOSPC,
+                text!({uapi::NETFLOW_MAX_IFACES} " interfaces have numbers: take one away"),
+            ),
+            error => explain(error),
+        })
+}
+
+/// Disables the exporter.
+pub(super) fn disable(request: &Request<'_>) -> ExtResult {
+    request.state()?.disable().map_err(explain)
+}
+
+/// Exports all flows.
+pub(super) fn flush(request: &Request<'_>) -> ExtResult {
+    request.state()?.flush().map_err(explain)
+}
+
+/// Adds a collector.
+pub(super) fn add_collector(request: &Request<'_>) -> ExtResult {
+    let address = collector(request)?;
+    request.state()?.add_collector(address).map_err(explain)
+}
+
+/// Removes a collector.
+pub(super) fn remove_collector(request: &Request<'_>) -> ExtResult {
+    let address = collector(request)?;
+    request.state()?.remove_collector(address).map_err(explain)
+}
+
+/// The collector that a request names.
+fn collector(request: &Request<'_>) -> ExtResult<SocketAddrV4> {
+    let nest = request
+        .attributes()
+        .nest(uapi::NETFLOW_A_INFO_COLLECTOR)?
+        .ok_or(ExtAck::new(EINVAL, c"no collector given"))?;
+    let address = nest
+        .get(uapi::NETFLOW_A_COLLECTOR_ADDRESS)?
+        .ok_or(ExtAck::new(EINVAL, c"the collector has no address"))?;
+    let octets: [u8; 4] = address.bytes().try_into().map_err(|_| {
+        ExtAck::new(
+            EAFNOSUPPORT,
+            c"the collector's address must be an IPv4 address, of four bytes",
+        )
+    })?;
+    let address = Ipv4Addr::from(octets);
+    check_host(address).map_err(|text| ExtAck::new(EINVAL, text))?;
+    let port = match nest.get(uapi::NETFLOW_A_COLLECTOR_PORT)? {
+        Some(port) => port
+            .u16()
+            .ok_or(ExtAck::new(EINVAL, c"the port must be of two bytes"))?,
+        None => DEFAULT_PORT,
+    };
+    Ok(SocketAddrV4::new(address, port))
+}
+
+/// Checks that an address can be that of one host. The error says what to change.
+fn check_host(address: Ipv4Addr) -> Result<(), &'static CStr> {
+    match address.octets() {
+        [0, ..] => Err(c"0.0.0.0/8 means no other host: give the address of the collector"),
+        [224..=239, ..] => Err(c"224.0.0.0/4 are multicast groups: give the address of one host"),
+        [240..=255, ..] => {
+            Err(c"240.0.0.0/4 is reserved or broadcast: give the address of one host")
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SysUptime: the clock of flows and datagrams.
+//!
+//! It includes the time that the system was suspended, so that a Collector, which computes the boot
+//! time of the exporter as the difference of the two times in a datagram's header, finds it
+//! unchanged.
+
+use super::format::ExportTime;
+use crate::{
+    flow::uptime::Uptime,
+    linux::clock::{
+        boottime_and_realtime_ns,
+        boottime_ns, //
+    },
+};
+
+const NSEC_PER_MSEC: u64 = 1_000_000;
+
+/// SysUptime, as it relates to the system's clocks.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock {
+    /// Milliseconds that SysUptime is ahead, to test what happens when it wraps.
+    offset: u64,
+    /// Nanoseconds by which the milliseconds of the time of day begin earlier than those since
+    /// boot: SysUptime's begin with them. Collectors take the difference of the two for the time of
+    /// boot, in whole milliseconds; so it is, and always the same.
+    phase: u64,
+}
+
+impl Clock {
+    /// The clock, `offset` milliseconds ahead. Process context. Two of them may differ by a
+    /// millisecond, when the time of day was corrected meanwhile: make one, and copy it.
+    pub(crate) fn new(offset: u32) -> Self {
+        let (boot, real) = boottime_and_realtime_ns();
+        Self {
+            offset: offset.into(),
+            phase: real.wrapping_sub(boot) % NSEC_PER_MSEC,
+        }
+    }
+
+    /// SysUptime now. Any context.
+    #[inline(always)]
+    pub(crate) fn uptime(&self) -> Uptime {
+        Uptime::from_millis(self.millis())
+    }
+
+    /// The same, in 64 bits.
+    pub(crate) fn millis(&self) -> u64 {
+        self.millis_at(boottime_ns())
+    }
+
+    /// SysUptime, in 64 bits, at nanoseconds since boot.
+    #[inline(always)]
+    pub(crate) fn millis_at(&self, boottime_ns: u64) -> u64 {
+        (boottime_ns.wrapping_add(self.phase) / NSEC_PER_MSEC).wrapping_add(self.offset)
+    }
+
+    /// The beginning of this millisecond. Any context.
+    pub(crate) fn export_time(&self) -> ExportTime {
+        let (boot, real) = boottime_and_realtime_ns();
+        let since = boot.wrapping_add(self.phase) % NSEC_PER_MSEC;
+        ExportTime {
+            uptime: Uptime::from_millis(self.millis_at(boot)),
+            wall: real.saturating_sub(since),
+        }
+    }
+}

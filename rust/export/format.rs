@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a stream asks of an export format.
+
+use crate::flow::{
+    entry::AnyFlow,
+    expiry::Reason,
+    uptime::Uptime, //
+};
+
+/// One moment, by the two clocks of a datagram's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ExportTime {
+    /// SysUptime, in milliseconds.
+    pub(crate) uptime: Uptime,
+    /// The time of day, in nanoseconds since 1970.
+    pub(crate) wall: u64,
+}
+
+/// What there is to do after a call of [`Format::append`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Appended {
+    /// Nothing: that was the last record of the flow.
+    Last,
+    /// To append the next one, as the flow takes several.
+    More,
+    /// To send the datagram and to append the same one again: there was no room, and the datagram
+    /// is as before.
+    Full,
+}
+
+/// A datagram under construction, in a format: a header and Data Records.
+///
+/// How many records fit in is the format's own matter, by their number or by the bytes of the
+/// payload; an empty datagram has room for any record.
+pub(crate) trait Format {
+    /// Bytes of a flow at which it had better leave the cache, before a record cannot tell them.
+    fn max_bytes(&self) -> u64;
+
+    /// Appends a Data Record of a flow that left the cache for `reason`: number `index`, from 0, of
+    /// those that it takes.
+    fn append(&mut self, flow: &AnyFlow, reason: Reason, index: u64) -> Appended;
+
+    /// Data Records in it.
+    fn records(&self) -> u32;
+
+    /// By how much it moves the sequence number on.
+    fn sequence_units(&self) -> u32;
+
+    /// Completes the header, and returns the payload to send, in network byte order.
+    ///
+    /// `time` must not be before the last packet of any of its flows. `sequence` is the stream's
+    /// sequence number, without this datagram.
+    fn finish(&mut self, time: ExportTime, sequence: u32) -> &[u8];
+
+    /// Forgets the records.
+    fn clear(&mut self);
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Flows in, datagrams and accounts out, with the batches and v5 as the module has them.
+
+use core::net::Ipv4Addr;
+use std::ops::Range;
+
+use proptest::{
+    collection::vec,
+    prelude::*, //
+};
+
+use super::*;
+use crate::{
+    export::{
+        batch::{
+            Accounts,
+            Batch, //
+        },
+        collector::Schedule,
+        v5,
+    },
+    flow::{
+        entry::{
+            AnyFlow,
+            Flow,
+            Route, //
+        },
+        expiry::Reason,
+        key::Key,
+        ledger::Totals,
+        uptime::Uptime,
+    },
+};
+
+/// Records in a datagram, and the most that a record of v5 can count.
+const RECORDS: usize = 30;
+const COUNTER_MAX: u64 = 0xffff_ffff;
+
+const TIME: ExportTime = ExportTime {
+    uptime: Uptime::from_millis(1000),
+    wall: 1_000_000_000,
+};
+
+/// A flow that its source address tells from others.
+fn flow(number: usize, totals: Totals) -> AnyFlow {
+    let src = Ipv4Addr::from(number as u32);
+    let key = Key::new(src, Ipv4Addr::LOCALHOST, [0; 4], 1, 17, 0);
+    AnyFlow::V4(Flow {
+        key,
+        route: Route::NONE,
+        packets: totals.packets,
+        bytes: totals.bytes,
+        ..Flow::VACANT
+    })
+}
+
+fn batch_of(flows: usize) -> Batch<Vec<Entry>> {
+    Batch::new(vec![Entry::VACANT; flows])
+}
+
+/// Pushes flows, exporting each batch that is full and what is left.
+fn export<F: Format>(stream: &mut Stream<Box<F>>, size: usize, flows: &[Totals]) -> Accounts {
+    let mut accounts = Accounts::default();
+    let mut batch = batch_of(size);
+    for (number, totals) in flows.iter().enumerate() {
+        let flow = flow(number, *totals);
+        accounts.take(&flow, Reason::Active);
+        assert!(batch.push(flow, Reason::Active));
+        if batch.is_full() {
+            assert!(!batch.push(flow, Reason::Active));
+            stream.export(batch.entries_mut(), || TIME);
+            batch.settle(&mut accounts);
+        }
+    }
+    assert_eq!(batch.totals(), sum(&flows[flows.len() / size * size..]));
+    stream.export(batch.entries_mut(), || TIME);
+    batch.settle(&mut accounts);
+    assert_eq!(batch.totals(), Totals::default());
+    accounts
+}
+
+fn sum(flows: &[Totals]) -> Totals {
+    flows.iter().fold(Totals::default(), |sum, &t| sum + t)
+}
+
+/// The records of v5 that a flow takes, as it has 32 bits for packets and for bytes.
+fn records_of(flow: &Totals) -> usize {
+    flow.packets.max(flow.bytes).div_ceil(COUNTER_MAX) as usize
+}
+
+/// The flows that have a record in each datagram; of each batch, the records follow one another, 30
+/// to a datagram.
+fn datagrams(flows: &[Totals], size: usize) -> Vec<Vec<usize>> {
+    let numbers: Vec<usize> = (0..flows.len()).collect();
+    let of_batch = |batch: &[usize]| -> Vec<Vec<usize>> {
+        let records: Vec<usize> = batch
+            .iter()
+            .flat_map(|&number| core::iter::repeat_n(number, records_of(&flows[number])))
+            .collect();
+        records.chunks(RECORDS).map(<[usize]>::to_vec).collect()
+    };
+    numbers.chunks(size).flat_map(of_batch).collect()
+}
+
+/// The sum of those flows all of whose datagrams were accepted, by any of the schedules.
+fn accepted(flows: &[Totals], datagrams: &[Vec<usize>], schedules: &[Schedule]) -> Totals {
+    let is_accepted = |number: usize| schedules.iter().any(|s| s[number % s.len()]);
+    let mut whole = vec![true; flows.len()];
+    for (number, datagram) in datagrams.iter().enumerate() {
+        for &flow in datagram {
+            whole[flow] &= is_accepted(number);
+        }
+    }
+    let accepted = flows.iter().zip(whole).filter(|(_, whole)| *whole);
+    accepted.fold(Totals::default(), |sum, (&totals, _)| sum + totals)
+}
+
+fn number(bytes: &[u8], at: Range<usize>) -> u64 {
+    bytes[at]
+        .iter()
+        .fold(0, |n, &byte| (n << 8) | u64::from(byte))
+}
+
+/// Packets and bytes of a flow: few, or more than 32 bits can tell.
+fn totals() -> impl Strategy<Value = Totals> {
+    prop_oneof![
+        12 => (1u64..1000, 20u64..1_000_000),
+        1 => (1u64..1 << 34, 20u64..1 << 37),
+        1 => (COUNTER_MAX - 1..COUNTER_MAX + 2, COUNTER_MAX - 1..COUNTER_MAX + 2),
+    ]
+    .prop_map(|(packets, bytes)| Totals { packets, bytes })
+}
+
+proptest! {
+    /// Whatever the Collectors accept, each flow is in one account, and that is the right one.
+    #[test]
+    fn each_flow_is_settled_once(
+        flows in vec(totals(), 0..300),
+        size in 1usize..200,
+        schedules in vec(vec(any::<bool>(), 1..8), 0..4),
+    ) {
+        let datagrams = datagrams(&flows, size);
+        let exported = accepted(&flows, &datagrams, &schedules);
+        let lost = sum(&flows) - exported;
+
+        let collectors = Collectors::new(schedules.clone());
+        let mut stream = Stream::new(Box::new(v5::Datagram::new()), collectors);
+        let accounts = export(&mut stream, size, &flows);
+        prop_assert_eq!(accounts.taken, sum(&flows));
+        prop_assert_eq!(accounts.exported, exported);
+        let (no_collector, send_failed) = match schedules.is_empty() {
+            true => (lost, Totals::default()),
+            false => (Totals::default(), lost),
+        };
+        prop_assert_eq!(accounts.no_collector, no_collector);
+        prop_assert_eq!(accounts.send_failed, send_failed);
+        prop_assert_eq!(accounts.expired(Reason::Active), flows.len() as u64);
+        prop_assert_eq!(accounts.expired(Reason::Inactive), 0);
+    }
+
+    /// Datagrams are full but for the last one of a batch, numbered without a gap, whether they
+    /// were accepted or not, and their records tell all of each flow, in the order of the flows.
+    #[test]
+    fn datagrams_tell_all(
+        flows in vec(totals(), 0..300),
+        size in 1usize..200,
+        schedules in vec(vec(any::<bool>(), 1..8), 0..4),
+    ) {
+        let collectors = Collectors::new(schedules);
+        let mut stream = Stream::new(Box::new(v5::Datagram::new()), collectors);
+        export(&mut stream, size, &flows);
+
+        let expected = datagrams(&flows, size);
+        let sent = &stream.collectors().sent;
+        prop_assert_eq!(sent.len(), expected.len());
+        let mut sequence = 0;
+        let mut told = vec![Totals::default(); flows.len()];
+        for (sent, expected) in sent.iter().zip(expected) {
+            let (header, records) = sent.payload.split_at(24);
+            prop_assert_eq!(number(header, 0..2), 5);
+            prop_assert_eq!(number(header, 2..4), expected.len() as u64);
+            prop_assert_eq!(number(header, 4..8), 1000);
+            prop_assert_eq!(number(header, 16..20), sequence);
+            prop_assert_eq!(sent.records as usize, expected.len());
+            prop_assert_eq!(records.len(), 48 * expected.len());
+            sequence += expected.len() as u64;
+            for (record, flow) in records.chunks(48).zip(expected) {
+                prop_assert_eq!(number(record, 0..4), flow as u64);
+                told[flow] += Totals {
+                    packets: number(record, 16..20),
+                    bytes: number(record, 20..24),
+                };
+            }
+        }
+        prop_assert_eq!(told, flows);
+        prop_assert_eq!(u64::from(stream.sequence()), sequence);
+    }
+}
+
+/// A format that counts datagrams, of up to eight bytes, and has for each packet of a flow the
+/// reason why that ended.
+#[derive(Default)]
+struct Bytes {
+    payload: Vec<u8>,
+    records: u32,
+}
+
+impl Format for Bytes {
+    fn max_bytes(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn append(&mut self, flow: &AnyFlow, reason: Reason, _index: u64) -> Appended {
+        let len = flow.totals().packets as usize;
+        if self.payload.len() + len > 8 {
+            return Appended::Full;
+        }
+        self.payload.extend(core::iter::repeat_n(reason as u8, len));
+        self.records += 1;
+        Appended::Last
+    }
+
+    fn records(&self) -> u32 {
+        self.records
+    }
+
+    fn sequence_units(&self) -> u32 {
+        1
+    }
+
+    fn finish(&mut self, _time: ExportTime, sequence: u32) -> &[u8] {
+        self.payload.push(sequence as u8);
+        &self.payload
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Records of any length fill a datagram by its bytes, and what it counts is the format's matter. A
+/// flow that the format cannot tell is lost, and no other.
+#[test]
+fn formats_decide_on_room_and_sequence() {
+    let collectors = Collectors::new(vec![vec![true]]);
+    let mut stream = Stream::new(Box::new(Bytes::default()), collectors);
+    let of = |packets| Totals { packets, bytes: 0 };
+    let flows = [3, 4, 2, 9, 6, 8, 9].map(of);
+    let accounts = export(&mut stream, 7, &flows);
+    assert_eq!(accounts.exported, of(3 + 4 + 2 + 6 + 8));
+    assert_eq!(accounts.send_failed, of(9 + 9));
+
+    let reason = Reason::Active as u8;
+    let sent = |len, sequence, records| {
+        let mut payload = vec![reason; len];
+        payload.push(sequence);
+        (payload, records)
+    };
+    let all = stream.collectors().sent.iter();
+    assert_eq!(
+        all.map(|s| (s.payload.clone(), s.records))
+            .collect::<Vec<_>>(),
+        [sent(7, 0, 2), sent(2, 1, 1), sent(6, 2, 1), sent(8, 3, 1)]
+    );
+    assert_eq!(stream.sequence(), 4);
+}
+
+/// A flow is exported if one stream delivers it, and lost for want of a Collector only if no stream
+/// has one.
+#[test]
+fn the_best_stream_counts() {
+    let nobody = || Collectors::new(vec![]);
+    let refusing = || Collectors::new(vec![vec![false]]);
+    let accepting = || Collectors::new(vec![vec![false], vec![true]]);
+    for (of_v5, of_bytes, expected) in [
+        (nobody(), nobody(), Outcome::NoCollector),
+        (nobody(), refusing(), Outcome::SendFailed),
+        (refusing(), nobody(), Outcome::SendFailed),
+        (refusing(), refusing(), Outcome::SendFailed),
+        (nobody(), accepting(), Outcome::Exported),
+        (accepting(), nobody(), Outcome::Exported),
+        (refusing(), accepting(), Outcome::Exported),
+        (accepting(), refusing(), Outcome::Exported),
+        (accepting(), accepting(), Outcome::Exported),
+    ] {
+        let totals = Totals {
+            packets: 3,
+            bytes: 700,
+        };
+        let mut accounts = Accounts::default();
+        let mut batch = batch_of(2);
+        assert!(batch.push(flow(1, totals), Reason::Flushed));
+        Stream::new(Box::new(v5::Datagram::new()), of_v5).export(batch.entries_mut(), || TIME);
+        Stream::new(Box::new(Bytes::default()), of_bytes).export(batch.entries_mut(), || TIME);
+        batch.settle(&mut accounts);
+        let is = |outcome| match outcome == expected {
+            true => totals,
+            false => Totals::default(),
+        };
+        assert_eq!(accounts.no_collector, is(Outcome::NoCollector));
+        assert_eq!(accounts.send_failed, is(Outcome::SendFailed));
+        assert_eq!(accounts.exported, is(Outcome::Exported));
+    }
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Back-to-back packets at PREROUTING are accounted in per-CPU batches of up to 16: when a batch is
+//! full, or at the next tick of the system's clock.
+//!
+//! It takes as long as several packets to fetch a flow that no packet has touched for long. Whoever
+//! enqueues a packet has the CPU fetch its flow; while further packets come, it arrives. What is
+//! needed of a packet is in its [`PendingPacket`]; the packet itself goes on.
+//!
+//! A batch is drained by its own CPU, when it is full, when a packet comes that must not overtake
+//! it, or when its timer expires; by the CPU that takes it offline; and when nobody enqueues any
+//! more, by [`CpuBatches::drop`].
+
+use kernel::{
+    prelude::*,
+    sync::{
+        barrier::{
+            smp_mb,
+            Read,
+            Write, //
+        },
+        Arc, //
+    },
+    time::{
+        delay::fsleep,
+        Delta,
+        Instant,
+        Monotonic, //
+    },
+};
+use pin_init::Zeroable;
+
+use super::{
+    family::Family,
+    route::{
+        RouteQuery,
+        RoutedTo, //
+    },
+    uptime_cache::UptimeCache,
+    Meter, //
+};
+use crate::{
+    cache::{
+        HashedKey,
+        HashedPacket, //
+    },
+    flow::{
+        entry::Counts,
+        key::Key,
+        uptime::Uptime, //
+    },
+    linux::{
+        bh_lock::{
+            BhDisabled,
+            BhGuard, //
+        },
+        cpuhp::DeadCpu,
+        percpu::{
+            InUse,
+            PerCpu,
+            PerCpuExclusive, //
+        },
+        periodic_work::PeriodicWork,
+        rwonce::RwOnce,
+        timer::Expire, //
+    },
+};
+
+/// Packets of a batch at most.
+pub(super) const PACKETS_MAX: usize = 16;
+
+/// A packet that is to be accounted; or several of one flow, see [`Counts::join`].
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub(crate) struct PendingPacket<A: Family> {
+    pub(super) packet: HashedPacket<A>,
+    pub(super) query: RouteQuery,
+}
+
+/// The packets of a CPU that are to be accounted, and the time at which they came.
+pub(super) struct CpuBatch<A: Family> {
+    /// How many of `packets` are.
+    len: usize,
+    uptime: UptimeCache,
+    packets: [PendingPacket<A>; PACKETS_MAX],
+}
+
+impl<A: Family> CpuBatch<A> {
+    fn new() -> Self {
+        let none = PendingPacket {
+            packet: HashedPacket {
+                counts: Counts::default(),
+                key: HashedKey::VACANT,
+            },
+            query: RouteQuery { input: 0, mark: 0 },
+        };
+        Self {
+            len: 0,
+            uptime: UptimeCache::default(),
+            packets: [none; PACKETS_MAX],
+        }
+    }
+
+    /// Whether a packet that comes now may be given the time of this batch.
+    #[inline(always)]
+    pub(super) fn is_recent(&self) -> bool {
+        self.uptime.is_recent()
+    }
+
+    /// Adds a packet to the one that came last, if it is of the same flow. Returns whether it was.
+    #[inline(always)]
+    pub(super) fn join(&mut self, key: &Key<A>, counts: Counts) -> bool {
+        match self.packets.get_mut(self.len.wrapping_sub(1)) {
+            Some(PendingPacket { packet, .. }) => {
+                packet.key.key() == key && packet.counts.join(counts)
+            }
+            None => false,
+        }
+    }
+
+    /// Adds a packet, and returns how many there are then. There is room, as a batch of
+    /// [`PACKETS_MAX`] is drained.
+    #[inline(always)]
+    pub(super) fn push(&mut self, packet: PendingPacket<A>) -> usize {
+        let len = self.len;
+        if let Some(slot) = self.packets.get_mut(len) {
+            *slot = packet;
+            self.len = len.wrapping_add(1);
+        }
+        len.wrapping_add(1)
+    }
+}
+
+/// How far a CPU has come, for those who wait until it has come further. Written by whoever uses
+/// its batch.
+#[derive(Zeroable)]
+struct Progress {
+    /// Whether there are packets in the batch.
+    is_pending: RwOnce<u32>,
+    /// How often it was drained, modulo 2^32.
+    drained: RwOnce<u32>,
+}
+
+/// How packets get from a batch, or without one, into the cache.
+pub(super) struct Accounting {
+    meter: Arc<Meter>,
+    /// Kicked when the cache runs out of slots.
+    work: Arc<PeriodicWork<Meter>>,
+}
+
+impl Accounting {
+    /// Accounts the packets of a batch, whose CPU is at `progress`, in the order in which they
+    /// came.
+    fn drain<A: Family>(&self, batch: &mut CpuBatch<A>, progress: &Progress, bh: BhDisabled<'_>) {
+        let packets = batch.packets.get(..batch.len).unwrap_or_default();
+        if packets.is_empty() {
+            return;
+        }
+        // The clock was not read since they came, or they would have been drained before.
+        let at = batch.uptime.uptime();
+        let statistics = self.meter.domain.statistics.this(bh);
+        let mut reservation = A::cache(&self.meter).reservation(packets.len(), bh);
+        let mut is_short = false;
+        for packet in packets {
+            is_short |= self
+                .meter
+                .update(packet, at, || None, statistics, &mut reservation, bh);
+        }
+        drop(reservation);
+        batch.len = 0;
+        // Whoever sees that a batch was drained sees what became of its packets: pairs with the
+        // barrier in `CpuBatches::wait_until_drained`.
+        smp_mb(Write);
+        progress
+            .drained
+            .write(progress.drained.read().wrapping_add(1));
+        progress.is_pending.write(0);
+        if is_short {
+            self.work.kick();
+        }
+    }
+
+    /// Accounts one packet, which came at `at`.
+    pub(super) fn account<A: Family>(
+        &self,
+        packet: &PendingPacket<A>,
+        at: Uptime,
+        routed_to: impl FnOnce() -> Option<RoutedTo<A>>,
+        bh: BhDisabled<'_>,
+    ) {
+        let statistics = self.meter.domain.statistics.this(bh);
+        let mut reservation = A::cache(&self.meter).reservation(1, bh);
+        let is_short = self
+            .meter
+            .update(packet, at, routed_to, statistics, &mut reservation, bh);
+        if is_short {
+            self.work.kick();
+        }
+    }
+}
+
+/// The batches of all CPUs, of one address family.
+pub(crate) struct CpuBatches<A: Family> {
+    batches: PerCpuExclusive<CpuBatch<A>>,
+    progress: PerCpu<Progress>,
+    pub(super) accounting: Accounting,
+}
+
+impl<A: Family> CpuBatches<A> {
+    /// All are empty. Process context.
+    pub(super) fn new(meter: Arc<Meter>, work: Arc<PeriodicWork<Meter>>) -> Result<Self> {
+        Ok(Self {
+            batches: PerCpuExclusive::new(CpuBatch::new)?,
+            progress: PerCpu::new()?,
+            accounting: Accounting { meter, work },
+        })
+    }
+
+    /// The batch of this CPU. `None` for someone who uses it already, as nobody does.
+    #[inline(always)]
+    pub(super) fn get<'a>(&'a self, bh: BhDisabled<'a>) -> Option<InUse<'a, CpuBatch<A>>> {
+        self.batches.get(bh)
+    }
+
+    /// The batch of this CPU is not empty any more.
+    #[inline(always)]
+    pub(super) fn set_pending(&self, bh: BhDisabled<'_>) {
+        self.progress.this(bh).is_pending.write(1);
+    }
+
+    /// The time for a packet that is accounted at once, on this CPU. What came before it is
+    /// drained, unless that came at the same time.
+    pub(super) fn uptime(&self, bh: BhDisabled<'_>) -> Uptime {
+        let clock = &self.accounting.meter.domain.clock;
+        let Some(mut batch) = self.get(bh) else {
+            return clock.uptime();
+        };
+        if batch.is_recent() {
+            return batch.uptime.uptime();
+        }
+        // The packets in it have the time that is about to be replaced.
+        self.drain(&mut batch, bh);
+        batch.uptime.read(clock)
+    }
+
+    /// Drains the batch of this CPU.
+    #[inline(never)]
+    pub(super) fn drain(&self, batch: &mut CpuBatch<A>, bh: BhDisabled<'_>) {
+        self.accounting.drain(batch, self.progress.this(bh), bh);
+    }
+
+    /// Drains the batch of a CPU that is offline.
+    pub(super) fn drain_dead(&self, cpu: &mut DeadCpu<'_>) {
+        let guard = BhGuard::new();
+        let Some(progress) = self.progress.of_dead(cpu) else {
+            return;
+        };
+        if let Some(mut batch) = self.batches.get_dead(cpu) {
+            self.accounting.drain(&mut batch, progress, guard.token());
+        }
+    }
+
+    /// Returns when the packets are accounted that have come so far, or after 0.1 seconds: where
+    /// softirqs have no time for so long, packets have none either. Process context.
+    pub(super) fn wait_until_drained(&self) {
+        const TIMEOUT: Delta = Delta::from_millis(100);
+
+        let begin = Instant::<Monotonic>::now();
+        for cpu in self.progress.iter() {
+            let drained = cpu.drained.read();
+            while cpu.is_pending.read() != 0
+                && cpu.drained.read() == drained
+                && begin.elapsed() < TIMEOUT
+            {
+                fsleep(Delta::from_millis(1));
+            }
+        }
+        // Pairs with the barrier in `Accounting::drain`.
+        smp_mb(Read);
+    }
+}
+
+impl<A: Family> Drop for CpuBatches<A> {
+    /// Nobody enqueues any more.
+    fn drop(&mut self) {
+        for (batch, progress) in self.batches.iter_mut().zip(self.progress.iter()) {
+            self.accounting
+                .drain(batch, progress, BhGuard::new().token());
+        }
+    }
+}
+
+impl<A: Family> Expire for CpuBatches<A> {
+    fn expired(&self, bh: BhDisabled<'_>) {
+        if let Some(mut batch) = self.get(bh) {
+            self.drain(&mut batch, bh);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How a packet gets from the hook into the cache.
+//!
+//! ```text
+//!   hook --> inspect --> parse --> CpuBatch --> Accounting::drain --> Meter::update --> Cache
+//!               |                                                          ^
+//!               +--> inspect_any: what may not wait, Accounting::account --+
+//! ```
+
+use kernel::{
+    prelude::*,
+    sync::{
+        Arc,
+        ArcBorrow, //
+    },
+};
+
+use super::{
+    batch::{
+        CpuBatch,
+        CpuBatches,
+        PendingPacket,
+        PACKETS_MAX, //
+    },
+    domain::ObservationDomain,
+    family::Family,
+    hooks,
+    path_config::ConfigFlags,
+    route::{
+        RouteQuery,
+        RoutedTo, //
+    },
+    Meter, //
+};
+use crate::{
+    cache::HashedPacket,
+    flow::{
+        entry::Counts,
+        key::Key,
+        ledger::Account,
+        observe::{
+            ObservationPoint,
+            Traversal, //
+        },
+        parse::{
+            Unaccountable,
+            IPPROTO_ICMP,
+            IPPROTO_UDP, //
+        },
+    },
+    linux::{
+        bh_lock::BhDisabled,
+        cpuhp::{
+            CpuDead,
+            DeadCpu, //
+        },
+        netfilter::{
+            Inspect,
+            Protocol, //
+        },
+        percpu::InUse,
+        periodic_work::PeriodicWork,
+        skb::Packet,
+        timer::PinnedTimers, //
+    },
+};
+
+/// What the hook functions of an address family work with. The order of the fields is the order in
+/// which they go: no timer uses the batches when what is left in them is accounted.
+pub(crate) struct Datapath<A: Family> {
+    timers: PinnedTimers<CpuBatches<A>>,
+    batches: Arc<CpuBatches<A>>,
+    domain: Arc<ObservationDomain>,
+    meter: Arc<Meter>,
+}
+
+impl<A: Family> Datapath<A> {
+    /// Process context.
+    pub(super) fn new(meter: Arc<Meter>, work: Arc<PeriodicWork<Meter>>) -> Result<Arc<Self>> {
+        let domain = meter.domain.clone();
+        let batches = Arc::new(CpuBatches::new(meter.clone(), work)?, GFP_KERNEL_ACCOUNT)?;
+        let datapath = Self {
+            timers: PinnedTimers::new(batches.clone())?,
+            batches,
+            domain,
+            meter,
+        };
+        Ok(Arc::new(datapath, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// See [`CpuBatches::wait_until_drained`].
+    pub(super) fn wait_until_drained(&self) {
+        self.batches.wait_until_drained();
+    }
+
+    /// Looks at a packet. What is like most packets stays in here, the rest is for
+    /// [`Self::inspect_any`].
+    #[inline(always)]
+    fn inspect(&self, packet: &Packet<'_>) {
+        let flags = self.domain.path_config.flags();
+        let point = hooks::observation_point(packet.hook());
+        let traversal = Traversal::of(point, &hooks::facts(packet));
+        if !traversal.counts(point, flags.points()) {
+            return;
+        }
+        let guard = packet.bh_disabled();
+        let bh = guard.token();
+        let is_local = traversal.is_local(point);
+        if point == ObservationPoint::Prerouting && !is_local && !packet.is_gso() {
+            let input = self.domain.path_config.iface(flags, packet.input());
+            if let Some(mut batch) = self.recent_batch(bh) {
+                if let Some((key, counts)) = A::parse_plain(packet, input) {
+                    return self.enqueue(&mut batch, packet, key, counts, bh);
+                }
+            }
+        }
+        self.inspect_any(packet, flags, is_local, bh);
+    }
+
+    /// Looks at a packet that is not like most of them.
+    #[inline(never)]
+    fn inspect_any(
+        &self,
+        packet: &Packet<'_>,
+        flags: ConfigFlags,
+        is_local: bool,
+        bh: BhDisabled<'_>,
+    ) {
+        let statistics = self.domain.statistics.this(bh);
+        let (mut key, counts) = match self.parse(packet, flags, is_local) {
+            Ok(parsed) => parsed,
+            Err(Unaccountable::Truncated) => {
+                return statistics.enter(Account::Truncated, 1, packet.len())
+            }
+            Err(Unaccountable::Malformed) => {
+                return statistics.enter(Account::Malformed, 1, packet.len())
+            }
+        };
+        if key.proto() == IPPROTO_ICMP && flags.icmp_zero() {
+            key.clear_ports();
+        }
+        let may_be_own = is_local && !flags.counts_own() && key.proto() == IPPROTO_UDP;
+        if may_be_own && A::is_own(&self.domain.own_datagrams, &key) {
+            return statistics.enter(Account::Own, counts.packets, counts.bytes);
+        }
+        let may_wait = packet.hook() == hooks::hook(ObservationPoint::Prerouting);
+        if may_wait {
+            if let Some(mut batch) = self.recent_batch(bh) {
+                return self.enqueue(&mut batch, packet, key, counts, bh);
+            }
+        }
+        // Where packets are rare there is nothing to gain by waiting, and at some points they are
+        // sent in process context, one by one.
+        let at = self.batches.uptime(bh);
+        let packet_of_flow = self.pending(packet, key, counts);
+        self.batches
+            .accounting
+            .account(&packet_of_flow, at, || RoutedTo::of(packet), bh);
+    }
+
+    /// Reads the headers of any packet.
+    #[inline(always)]
+    fn parse(
+        &self,
+        packet: &Packet<'_>,
+        flags: ConfigFlags,
+        is_local: bool,
+    ) -> Result<(Key<A>, Counts), Unaccountable> {
+        let input = self
+            .domain
+            .path_config
+            .iface(flags, hooks::input(packet, is_local));
+        if !packet.is_gso() {
+            if let Some(plain) = A::parse_plain(packet, input) {
+                return Ok(plain);
+            }
+        }
+        A::parse(packet, input)
+    }
+
+    /// The batch of this CPU, if a packet that comes now is back-to-back with the one before.
+    #[inline(always)]
+    fn recent_batch<'a>(&'a self, bh: BhDisabled<'a>) -> Option<InUse<'a, CpuBatch<A>>> {
+        self.batches.get(bh).filter(|batch| batch.is_recent())
+    }
+
+    /// Adds a packet to the batch of this CPU.
+    #[inline(always)]
+    fn enqueue(
+        &self,
+        batch: &mut CpuBatch<A>,
+        packet: &Packet<'_>,
+        key: Key<A>,
+        counts: Counts,
+        bh: BhDisabled<'_>,
+    ) {
+        if batch.join(&key, counts) {
+            return;
+        }
+        match batch.push(self.pending(packet, key, counts)) {
+            1 => {
+                self.batches.set_pending(bh);
+                self.timers.arm(bh);
+            }
+            PACKETS_MAX.. => self.batches.drain(batch, bh),
+            _ => {}
+        }
+    }
+
+    /// What is needed of a packet to account it. Has the CPU fetch its flow.
+    #[inline(always)]
+    fn pending(&self, packet: &Packet<'_>, key: Key<A>, counts: Counts) -> PendingPacket<A> {
+        PendingPacket {
+            packet: HashedPacket {
+                counts,
+                key: A::cache(&self.meter).hash_key(key),
+            },
+            query: RouteQuery::of(packet),
+        }
+    }
+}
+
+impl<A: Family> Inspect for Datapath<A> {
+    const PROTOCOL: Protocol = A::PROTOCOL;
+
+    #[inline(always)]
+    fn inspect(this: ArcBorrow<'_, Self>, packet: &Packet<'_>) {
+        Datapath::inspect(&this, packet);
+    }
+}
+
+impl<A: Family> CpuDead for Datapath<A> {
+    fn cpu_dead(&self, cpu: &mut DeadCpu<'_>) {
+        self.timers.disarm(cpu);
+        self.batches.drain_dead(cpu);
+    }
+}

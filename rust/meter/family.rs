@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What differs between the address families.
+
+use core::{
+    mem::MaybeUninit,
+    net::{
+        Ipv4Addr,
+        SocketAddrV4, //
+    },
+};
+
+use super::{
+    datapath::Datapath,
+    route::{
+        FibRoutes,
+        RouteQuery, //
+    },
+    Meter, //
+};
+use crate::{
+    cache::Cache,
+    export::own::OwnDatagrams,
+    flow::{
+        entry::{
+            Counts,
+            Route, //
+        },
+        key::{
+            Address,
+            Key, //
+        },
+        parse::{
+            self,
+            Frame,
+            Gso,
+            Unaccountable,
+            HEADERS_MAX,
+            IPPROTO_TCP,
+            IPPROTO_UDP, //
+        },
+    },
+    linux::{
+        cpuhp,
+        fib,
+        netfilter::Protocol,
+        netns::Netns,
+        skb::Packet, //
+    },
+};
+
+/// An address family.
+pub(crate) trait Family: Address {
+    /// That of its hooks.
+    const PROTOCOL: Protocol;
+
+    /// Its state of CPU hotplug; always the same.
+    fn cpuhp_state() -> &'static cpuhp::State<Datapath<Self>>;
+
+    /// Its cache.
+    fn cache(meter: &Meter) -> &Cache<Self>;
+
+    /// Reads key and counts of a packet that stands for itself alone and is like most of them: for
+    /// such a packet it comes to the same as [`Self::parse`], for others to nothing.
+    fn parse_plain(packet: &Packet<'_>, input: u32) -> Option<(Key<Self>, Counts)>;
+
+    /// Reads key and counts of any packet.
+    fn parse(packet: &Packet<'_>, input: u32) -> Result<(Key<Self>, Counts), Unaccountable>;
+
+    /// Gateway of the route that the kernel has found for a packet, unspecified if there is none.
+    fn gateway(packet: &Packet<'_>) -> Self;
+
+    /// Asks the FIB for the routes of a flow, in the VRF of the device `l3mdev_of`. The reverse one
+    /// is asked for as if it was sent from here, and without mark. Any context.
+    fn fib_routes(
+        netns: &Netns,
+        key: &Key<Self>,
+        query: &RouteQuery,
+        l3mdev_of: u32,
+    ) -> FibRoutes<Self>;
+
+    /// Whether a UDP datagram that was sent here is one of the exporter.
+    fn is_own(own: &OwnDatagrams, key: &Key<Self>) -> bool;
+}
+
+static CPUHP_IPV4: cpuhp::State<Datapath<Ipv4Addr>> = cpuhp::State::new();
+
+impl Family for Ipv4Addr {
+    const PROTOCOL: Protocol = Protocol::Ipv4;
+
+    fn cpuhp_state() -> &'static cpuhp::State<Datapath<Self>> {
+        &CPUHP_IPV4
+    }
+
+    #[inline(always)]
+    fn cache(meter: &Meter) -> &Cache<Self> {
+        &meter.ipv4
+    }
+
+    #[inline(always)]
+    fn parse_plain(packet: &Packet<'_>, input: u32) -> Option<(Key<Self>, Counts)> {
+        parse::plain(packet.prefix()?, packet.len(), input)
+    }
+
+    fn parse(packet: &Packet<'_>, input: u32) -> Result<(Key<Self>, Counts), Unaccountable> {
+        let mut buffer = MaybeUninit::uninit();
+        parse::ipv4(&Frame {
+            headers: packet.headers::<HEADERS_MAX>(&mut buffer),
+            len: packet.len(),
+            input,
+            gso: gso(packet),
+        })
+    }
+
+    fn gateway(packet: &Packet<'_>) -> Self {
+        packet.gateway4()
+    }
+
+    #[inline(always)]
+    fn fib_routes(
+        netns: &Netns,
+        key: &Key<Self>,
+        query: &RouteQuery,
+        l3mdev_of: u32,
+    ) -> FibRoutes<Self> {
+        let (sport, dport) = match key.proto() {
+            IPPROTO_TCP | IPPROTO_UDP => (key.src_port().to_be(), key.dst_port().to_be()),
+            _ => (0, 0),
+        };
+        let (saddr, daddr) = (fib::to_be32(key.src()), fib::to_be32(key.dst()));
+        let reverse = fib::Query {
+            saddr: daddr,
+            daddr: saddr,
+            iif: fib::LOOPBACK_IFINDEX,
+            mark: 0,
+            tos: key.tos(),
+            proto: key.proto(),
+            sport: dport,
+            dport: sport,
+        };
+        let forward = fib::Query {
+            saddr,
+            daddr,
+            iif: match query.input {
+                0 => fib::LOOPBACK_IFINDEX,
+                input => input,
+            },
+            mark: query.mark,
+            sport,
+            dport,
+            ..reverse
+        };
+        let queries = [reverse, forward];
+        // The kernel does not ask the FIB about these two: a default route would match both.
+        let asks_forward = !key.dst().is_multicast() && !key.dst().is_broadcast();
+        let asked = if asks_forward { 2 } else { 1 };
+        let mut routes = [fib::Route::NONE; 2];
+        fib::lookup(
+            netns,
+            l3mdev_of,
+            queries.get(..asked).unwrap_or_default(),
+            &mut routes,
+        );
+        let [reverse, forward] = routes;
+        FibRoutes {
+            forward: Route {
+                next_hop: forward.gateway4(),
+                output: forward.oif,
+                src_mask: reverse.prefixlen,
+                dst_mask: forward.prefixlen,
+            },
+            is_unicast: forward.is_unicast(),
+        }
+    }
+
+    fn is_own(own: &OwnDatagrams, key: &Key<Self>) -> bool {
+        let to = SocketAddrV4::new(key.dst(), key.dst_port());
+        own.contains(to, key.src_port())
+    }
+}
+
+/// How many packets of the wire a packet stands for, and how large they are, if it does.
+fn gso(packet: &Packet<'_>) -> Option<Gso> {
+    match packet.gso_size() {
+        0 => None,
+        size => Some(Gso {
+            size,
+            segs: packet.gso_segs(),
+            headers: packet.gso_tunnel_headers(),
+        }),
+    }
+}

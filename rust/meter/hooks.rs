@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Observation points are netfilter's hooks: which one is which, and what a packet tells at each.
+
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+use super::{
+    datapath::Datapath,
+    family::Family,
+    Meter, //
+};
+use crate::{
+    flow::observe::{
+        HookFacts,
+        ObservationPoint,
+        ObservationPoints, //
+    },
+    linux::{
+        cpuhp,
+        netfilter::{
+            Hook,
+            Hooks,
+            Priority,
+            PRI_FIRST,
+            PRI_LAST, //
+        },
+        netns::Netns,
+        periodic_work::PeriodicWork,
+        skb::Packet, //
+    },
+};
+
+/// The hook of an observation point.
+#[inline(always)]
+pub(super) const fn hook(point: ObservationPoint) -> Hook {
+    match point {
+        ObservationPoint::Prerouting => Hook::PreRouting,
+        ObservationPoint::Input => Hook::LocalIn,
+        ObservationPoint::Forward => Hook::Forward,
+        ObservationPoint::Output => Hook::LocalOut,
+        ObservationPoint::Postrouting => Hook::PostRouting,
+    }
+}
+
+/// The observation point of a hook.
+#[inline(always)]
+pub(super) const fn observation_point(hook: Hook) -> ObservationPoint {
+    match hook {
+        Hook::PreRouting => ObservationPoint::Prerouting,
+        Hook::LocalIn => ObservationPoint::Input,
+        Hook::Forward => ObservationPoint::Forward,
+        Hook::LocalOut => ObservationPoint::Output,
+        Hook::PostRouting => ObservationPoint::Postrouting,
+    }
+}
+
+/// At PREROUTING before everything that drops, changes or reassembles packets, but after the hook
+/// function with which a bridge keeps most packets from passing twice. At the others after filters
+/// and NAT: seen is what they let pass, with the addresses of the wire.
+const fn priority(point: ObservationPoint) -> Priority {
+    match point {
+        ObservationPoint::Prerouting => PRI_FIRST.saturating_add(1),
+        _ => PRI_LAST,
+    }
+}
+
+/// What tells how a packet came to its hook.
+#[inline(always)]
+pub(super) fn facts(packet: &Packet<'_>) -> HookFacts {
+    let facts = HookFacts {
+        from_l3_slave: packet.is_l3_slave(),
+        looped: packet.is_looped(),
+        routed: packet.is_forwarded(),
+        bridged: packet.is_bridged(),
+        ..HookFacts::default()
+    };
+    match packet.hook() {
+        Hook::PreRouting | Hook::Forward if !facts.bridged => facts,
+        _ => more_facts(packet, facts),
+    }
+}
+
+/// Adds what is known only of packets that are for this host, go out, or were bridged.
+fn more_facts(packet: &Packet<'_>, facts: HookFacts) -> HookFacts {
+    let more = packet.facts();
+    HookFacts {
+        in_bridge: more.in_bridge,
+        ipvs: more.ipvs,
+        to_l3_master: more.to_l3_master,
+        to_here: more.to_here,
+        group_copy: more.group_copy,
+        leaked: more.leaked,
+        // vrf_ip_rcv() makes it look as if it came from elsewhere, but it keeps the route by which
+        // it was sent.
+        looped: facts.looped || (packet.hook() == Hook::LocalIn && more.output_route),
+        ..facts
+    }
+}
+
+/// Index of the interface that a packet came in by, 0 if this host sends it.
+pub(super) fn input(packet: &Packet<'_>, is_local: bool) -> u32 {
+    match packet.hook() {
+        // The kernel names an interface for some packets that it sends.
+        Hook::LocalOut | Hook::PostRouting if is_local => 0,
+        // What was leaked into a VRF is said to come in by that VRF.
+        Hook::PostRouting if !packet.is_l3_slave() => packet.skb_iif(),
+        _ => packet.input(),
+    }
+}
+
+/// That the packets of an address family are observed, until this is dropped: then no hook function
+/// is in place, and all packets that came before are accounted. Process context.
+///
+/// The order of the fields is the order in which things stop.
+pub(crate) struct Observation<A: Family> {
+    hooks: Hooks<Datapath<A>>,
+    _cpu_dead: cpuhp::Instance<Datapath<A>>,
+    datapath: Arc<Datapath<A>>,
+}
+
+impl<A: Family> Observation<A> {
+    /// At no point yet. Process context.
+    pub(crate) fn new(
+        netns: Netns,
+        meter: Arc<Meter>,
+        work: Arc<PeriodicWork<Meter>>,
+    ) -> Result<Self> {
+        let datapath = Datapath::new(meter, work)?;
+        Ok(Self {
+            hooks: Hooks::new(netns, datapath.clone()),
+            _cpu_dead: cpuhp::Instance::new(A::cpuhp_state(), datapath.clone())?,
+            datapath,
+        })
+    }
+
+    /// Observes packets at further points. Process context. On an error it may be some of them.
+    pub(crate) fn add(&mut self, points: ObservationPoints) -> Result {
+        ObservationPoint::ALL
+            .into_iter()
+            .filter(|point| points.has(*point))
+            .try_for_each(|point| self.hooks.add(hook(point), priority(point)))
+    }
+
+    /// Observes packets at these points alone; on return no CPU is in the hook function of another
+    /// one. Process context.
+    pub(crate) fn retain(&mut self, points: ObservationPoints) {
+        self.hooks
+            .retain(|hook| points.has(observation_point(hook)));
+    }
+
+    /// Returns when the packets are accounted that have come so far, or after 0.1 seconds. Process
+    /// context.
+    pub(crate) fn wait_until_drained(&self) {
+        self.datapath.wait_until_drained();
+    }
+}

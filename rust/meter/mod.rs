@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The Metering Process (RFC 7011, section 2) of a namespace: packets in, expired flows out.
+
+pub(crate) mod batch;
+pub(crate) mod datapath;
+pub(crate) mod domain;
+pub(crate) mod family;
+pub(crate) mod hooks;
+pub(crate) mod path_config;
+pub(crate) mod route;
+pub(crate) mod statistics;
+mod sweep;
+mod uptime_cache;
+
+pub(crate) use sweep::Sweep;
+
+use core::net::Ipv4Addr;
+
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+use self::{
+    batch::PendingPacket,
+    domain::ObservationDomain,
+    family::Family,
+    route::RoutedTo,
+    statistics::CpuStatistics, //
+};
+use crate::{
+    cache::{
+        self,
+        Cache,
+        SlotBudget,
+        SlotReservation,
+        Update,
+        Updated, //
+    },
+    config::Config,
+    flow::{
+        entry::Route,
+        key::Secret,
+        uptime::Uptime, //
+    },
+    linux::{
+        self,
+        bh_lock::BhDisabled,
+        netns::Netns,
+        rwonce::RwOnce, //
+    },
+};
+
+/// Caches that share the slot budget, one for each address family.
+const FAMILIES: usize = 1;
+
+/// Meters the packets of a namespace while it is enabled.
+#[pin_data]
+pub(crate) struct Meter {
+    netns: Netns,
+    pub(crate) domain: Arc<ObservationDomain>,
+    /// SysUptime at the last periodic sweep, in 64 bits.
+    swept_at: RwOnce<u64>,
+    #[pin]
+    pub(crate) ipv4: Cache<Ipv4Addr>,
+}
+
+impl Meter {
+    /// Reserves the cache. Process context. `ENOMEM` if there is not enough memory.
+    pub(crate) fn new(
+        netns: Netns,
+        config: &Config,
+        domain: Arc<ObservationDomain>,
+    ) -> Result<Arc<Self>> {
+        let secret = Secret::new(linux::random());
+        let budget = SlotBudget::new(config.max_flows, FAMILIES, cache::ALLOC_FLAGS)?;
+        let policy = config.policy(domain.exporter.lock().max_bytes());
+        let cache = Cache::new(budget, 0, policy, secret)?;
+        let now = domain.clock.millis();
+        Arc::pin_init(
+            try_pin_init!(Self {
+                netns,
+                domain,
+                swept_at: RwOnce::new(now),
+                ipv4 <- cache,
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    /// The slots that all caches share.
+    #[inline(always)]
+    pub(crate) fn budget(&self) -> &SlotBudget {
+        self.ipv4.budget()
+    }
+
+    /// Puts the part of the configuration in force that the cache is concerned with; the flows in
+    /// it are judged by that at once. Process context.
+    pub(crate) fn set(&self, config: &Config) {
+        let max_bytes = self.domain.exporter.lock().max_bytes();
+        self.ipv4.set_policy(config.policy(max_bytes));
+        self.sweep(Sweep::Recheck);
+    }
+
+    /// Accounts a packet, which came at `at`. Returns whether the cache is short of slots, so that
+    /// flows had better be exported soon.
+    #[inline(always)]
+    fn update<A: Family>(
+        &self,
+        pending: &PendingPacket<A>,
+        at: Uptime,
+        routed_to: impl FnOnce() -> Option<RoutedTo<A>>,
+        statistics: &CpuStatistics,
+        reservation: &mut SlotReservation<'_>,
+        bh: BhDisabled<'_>,
+    ) -> bool {
+        let PendingPacket { packet, .. } = pending;
+        let updated = A::cache(self).update(
+            Update { packet, at },
+            reservation,
+            bh,
+            || self.route(pending, routed_to()),
+            |updated| {
+                if updated == Updated::New {
+                    statistics.add_created();
+                }
+                statistics.enter(updated.into(), packet.counts.packets, packet.counts.bytes);
+            },
+        );
+        match updated {
+            Updated::Known => false,
+            Updated::New => self.budget().is_exhausted(),
+            Updated::Full => true,
+        }
+    }
+
+    /// Looks up the route of the flow that a packet begins.
+    #[inline(never)]
+    fn route<A: Family>(
+        &self,
+        pending: &PendingPacket<A>,
+        routed_to: Option<RoutedTo<A>>,
+    ) -> Route<A> {
+        let path_config = &self.domain.path_config;
+        let mut route = route::look_up(
+            &self.netns,
+            &pending.query,
+            routed_to,
+            pending.packet.key.key(),
+        );
+        route.output = path_config.iface(path_config.flags(), route.output);
+        route
+    }
+}

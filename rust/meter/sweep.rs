@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sweeps: how flows get from the cache to the exporter, each second and when someone asks for it.
+
+use kernel::time::Msecs;
+
+use core::net::Ipv4Addr;
+
+use super::Meter;
+use crate::{
+    cache::{
+        Cache,
+        Expired, //
+    },
+    export::exporter::Exporter,
+    flow::expiry::{
+        Pressure,
+        LINGER, //
+    },
+    linux::{
+        cond_resched,
+        periodic_work::PeriodicTask, //
+    },
+};
+
+/// Which flows to export.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sweep {
+    /// Those that have expired.
+    Periodic,
+    /// The same, and those that have finished at once: their slots are needed.
+    Reclaim,
+    /// The same, after a change of the policy: what buckets say of when a flow in them is due was
+    /// reckoned by the old one.
+    Recheck,
+    /// All.
+    Flush,
+}
+
+impl Sweep {
+    /// Milliseconds that sending may wait for room in send buffers, all datagrams together.
+    const fn deadline(self) -> Msecs {
+        match self {
+            Self::Periodic | Self::Reclaim | Self::Recheck => 200,
+            Self::Flush => 2000,
+        }
+    }
+
+    /// Milliseconds that finished flows stay.
+    const fn linger(self) -> u32 {
+        match self {
+            Self::Periodic | Self::Recheck => LINGER,
+            Self::Reclaim | Self::Flush => 0,
+        }
+    }
+}
+
+/// Buckets that are looked into before it is asked anew how full the cache is, which takes the lock
+/// of each shard of the slot budget.
+const BUCKETS_PER_PRESSURE: usize = 1024;
+
+impl Meter {
+    /// Exports flows, and returns how many. Process context; on return they are sent.
+    pub(crate) fn sweep(&self, sweep: Sweep) -> u32 {
+        let mut exporter = self.domain.exporter.lock();
+        exporter.begin_round(sweep.deadline());
+        let exported = self.sweep_family(&self.ipv4, sweep, &mut exporter);
+        exporter.end_round();
+        exported
+    }
+
+    /// Walks the whole table, bucket by bucket: the time that it takes is in reading the buckets in
+    /// order, as only those are looked into that have something due.
+    fn sweep_family(&self, cache: &Cache<Ipv4Addr>, sweep: Sweep, exporter: &mut Exporter) -> u32 {
+        let mut exported = export_evicted(cache, exporter);
+        let (closely, linger) = (sweep != Sweep::Periodic, sweep.linger());
+        cache.walk_begins();
+        let mut now = self.domain.clock.uptime();
+        let mut pressure = Pressure::Low;
+        let mut expired: Expired<Ipv4Addr> = [const { None }; _];
+        for bucket in 0..cache.buckets() {
+            if bucket % BUCKETS_PER_PRESSURE == 0 {
+                pressure = match sweep {
+                    Sweep::Periodic | Sweep::Reclaim | Sweep::Recheck => cache.pressure(),
+                    Sweep::Flush => Pressure::Flush,
+                };
+            }
+            if cache.expire(bucket, now, &mut pressure, closely, linger, &mut expired) {
+                for (flow, reason) in expired.iter_mut().filter_map(Option::take) {
+                    exporter.push(flow.into(), reason);
+                    exported = exported.saturating_add(1);
+                }
+                now = self.domain.clock.uptime();
+            }
+            cond_resched();
+        }
+        cache.walk_ends(linger);
+        if sweep == Sweep::Flush {
+            // Some flows may have been evicted during the walk.
+            exported = exported.saturating_add(export_evicted(cache, exporter));
+        }
+        exported
+    }
+}
+
+/// Exports the flows that are in the evict queue now, and returns how many.
+fn export_evicted(cache: &Cache<Ipv4Addr>, exporter: &mut Exporter) -> u32 {
+    let mut exported = 0u32;
+    // Those that come meanwhile wait for the next sweep: this one has the buckets to walk, too.
+    for _ in 0..cache.evicted_flows() {
+        let Some((flow, reason)) = cache.next_evicted() else {
+            break;
+        };
+        exporter.push(flow.into(), reason);
+        exported = exported.saturating_add(1);
+    }
+    exported
+}
+
+impl PeriodicTask for Meter {
+    const PERIOD: Msecs = 1000;
+
+    fn run(&self) {
+        /// Half of what SysUptime's order can bear.
+        const TOO_LONG: u64 = 1 << 30;
+
+        let now = self.domain.clock.millis();
+        let slept = now.wrapping_sub(self.swept_at.read());
+        self.swept_at.write(now);
+        // After a suspend of weeks the times of flows would soon look like times to come.
+        self.sweep(match slept {
+            0..=TOO_LONG => Sweep::Periodic,
+            _ => Sweep::Flush,
+        });
+    }
+
+    fn run_kicked(&self) -> bool {
+        // What it takes to walk through the table is not worth a few flows.
+        while self.sweep(Sweep::Reclaim) > self.budget().max() / 64 {
+            if !self.budget().is_exhausted() {
+                return true;
+            }
+        }
+        false
+    }
+}

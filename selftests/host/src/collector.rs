@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Collectors that accept datagrams by a schedule and keep what they are sent, in the place of the
+//! module's, which have sockets.
+
+use super::batch::Outcome;
+
+/// Whether a Collector accepts each datagram, from the first one, over and over.
+pub(crate) type Schedule = Vec<bool>;
+
+/// A datagram that was sent.
+pub(crate) struct Sent {
+    pub(crate) payload: Vec<u8>,
+    pub(crate) records: u32,
+}
+
+/// The Collectors of a stream.
+#[derive(Default)]
+pub(crate) struct Collectors {
+    schedules: Vec<Schedule>,
+    pub(crate) sent: Vec<Sent>,
+}
+
+impl Collectors {
+    /// One for each schedule.
+    pub(crate) fn new(schedules: Vec<Schedule>) -> Self {
+        Self {
+            schedules,
+            sent: Vec::new(),
+        }
+    }
+
+    pub(crate) fn send(&mut self, payload: &[u8], records: u32) -> Outcome {
+        let number = self.sent.len();
+        self.sent.push(Sent {
+            payload: payload.to_vec(),
+            records,
+        });
+        self.schedules
+            .iter()
+            .map(|schedule| match schedule[number % schedule.len()] {
+                true => Outcome::Exported,
+                false => Outcome::SendFailed,
+            })
+            .fold(Outcome::NoCollector, Outcome::max)
+    }
+}
