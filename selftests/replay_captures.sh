@@ -43,10 +43,8 @@ trap 'exit 143' INT TERM
 for ns in sender router collector; do
 	ip netns add "$ns"
 done
-ip -batch - <<'END'
-	link add s0 netns sender address 02:00:00:00:01:02 mtu 65535 type veth peer name from-sender netns router address 02:00:00:00:01:01 mtu 65535
-	link add c0 netns collector address 02:00:00:00:03:02 type veth peer name to-collector netns router address 02:00:00:00:03:01
-END
+link sender s0 02:00:00:00:01:02 from-sender 02:00:00:00:01:01 mtu 65535
+link collector c0 02:00:00:00:03:02 to-collector 02:00:00:00:03:01
 for ns in sender router; do
 	on "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 done

@@ -125,7 +125,8 @@ def chart(scenarios):
                 f'<rect x="{left}" y="{y + bar * j}" width="{long:.1f}" height="{bar - 1}" '
                 f'fill="{COLOURS[lane]}"/>'
             )
-            yield f'<text x="{left + long + 4:.1f}" y="{y + bar * j + 9}" font-size="9">{entry[lane]:.0f}</text>'
+            place = f'x="{left + long + 4:.1f}" y="{y + bar * j + 9}"'
+            yield f'<text {place} font-size="9">{entry[lane]:.0f}</text>'
     yield "</svg>"
 
 

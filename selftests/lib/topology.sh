@@ -17,27 +17,35 @@ on() { ip netns exec "$@"; }
 #                              c0 10.3.0.2/24
 #                               netns collector
 #
-# 10.9.0.0/16 is routed by way of 10.2.0.2, which drops what arrives without a word:
-# the place to send packets to that nobody shall answer. Neighbours are permanent,
-# offloads are off: one packet on the sender's link is one packet at the router.
+# 10.9.0.0/16 is routed by way of 10.2.0.2, which drops its packets and sends no ICMP error:
+# a destination for packets without answers. Neighbours are permanent, offloads are off: one
+# packet on the sender's link is one packet at the router.
 two_hosts() {
 	local ns
 	for ns in left router right collector; do
 		ip netns add "$ns" || return
 	done
-	ip -batch - <<-'END' || return
-		link add l0 netns left address 02:00:00:00:01:02 type veth peer name to-left netns router address 02:00:00:00:01:01
-		link add r0 netns right address 02:00:00:00:02:02 type veth peer name to-right netns router address 02:00:00:00:02:01
-		link add c0 netns collector address 02:00:00:00:03:02 type veth peer name to-collector netns router address 02:00:00:00:03:01
-	END
+	link left l0 02:00:00:00:01:02 to-left 02:00:00:00:01:01 &&
+		link right r0 02:00:00:00:02:02 to-right 02:00:00:00:02:01 &&
+		link collector c0 02:00:00:00:03:02 to-collector 02:00:00:00:03:01 || return
 	join router to-left 10.1.0.1/24 10.1.0.2 02:00:00:00:01:02 || return
-	join router to-right 10.2.0.1/24 10.2.0.2 02:00:00:00:02:02 "route add 10.9.0.0/16 via 10.2.0.2" || return
+	join router to-right 10.2.0.1/24 10.2.0.2 02:00:00:00:02:02 \
+		"route add 10.9.0.0/16 via 10.2.0.2" || return
 	join router to-collector 10.3.0.1/24 10.3.0.2 02:00:00:00:03:02 || return
-	join left l0 10.1.0.2/24 10.1.0.1 02:00:00:00:01:01 "route add default via 10.1.0.1" || return
+	join left l0 10.1.0.2/24 10.1.0.1 02:00:00:00:01:01 \
+		"route add default via 10.1.0.1" || return
 	join right r0 10.2.0.2/24 10.2.0.1 02:00:00:00:02:01 "route add default via 10.2.0.1" \
 		"route add blackhole 10.9.0.0/16" || return
-	join collector c0 10.3.0.2/24 10.3.0.1 02:00:00:00:03:01 "route add default via 10.3.0.1" || return
-	on router sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
+	join collector c0 10.3.0.2/24 10.3.0.1 02:00:00:00:03:01 \
+		"route add default via 10.3.0.1" || return
+	on router sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 \
+		net.ipv4.conf.default.rp_filter=0
+}
+
+# link NETNS DEVICE MAC ROUTER_DEVICE ROUTER_MAC [OPTION...]: a veth between it and the router.
+link() {
+	ip link add "$2" netns "$1" address "$3" "${@:6}" type veth \
+		peer name "$4" netns router address "$5" "${@:6}"
 }
 
 # join NETNS DEVICE ADDRESS NEIGHBOUR NEIGHBOUR_MAC [IP_COMMAND...]: bring a veth end up.
@@ -56,10 +64,23 @@ join() {
 }
 
 # index_of NETNS DEVICE
-index_of() { ip -n "$1" -j link show dev "$2" | jq '.[0].ifindex'; }
+index_of() { on "$1" cat "/sys/class/net/$2/ifindex"; }
 
-# prefix_length IP_ROUTE_GET_ARGUMENT...: of the route that ip-route(8) finds in the router.
-prefix_length() {
-	ip -n router -j route get fibmatch "$@" |
-		jq -r '.[0].dst | if . == "default" then "0" elif contains("/") then split("/")[1] else "32" end'
+# route_of SOURCE DESTINATION [IP_ROUTE_GET_ARGUMENT...]: what ip-route(8) says of a packet at
+# the router, as flow_is takes it. The route back to its source is looked up with the words
+# of $back. What no flow has, if there is no route.
+route_of() {
+	local route
+	# shellcheck disable=SC2086 # words
+	route=$({
+		ip -n router -j route get fibmatch "$2" from "$1" "${@:3}" &&
+			ip -n router -j route get fibmatch "$1" ${back:-}
+	} | jq -rs '
+		def length: .[0].dst
+			| if . == "default" then "0"
+			elif contains("/") then split("/")[1]
+			else "32" end;
+		"output=\(.[0][0].dev) next-hop=\(.[0][0].gateway // "0.0.0.0")"
+		+ " masks=\(.[1] | length)/\(.[0] | length)"')
+	echo "${route:-output=no-route}"
 }

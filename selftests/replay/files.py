@@ -17,8 +17,8 @@ import pcap
 from capture_flows import Failure
 
 SUFFIXES = set(
-    """.5vw .apc .atc .bfr .bin .btsnoop .cap .dmp .dump .enc .erf .fdc .lcap .libpcap .ntar .pcap .pcapng
-    .pkt .pklg .rf5 .scap .snoop .syc .tpc .tr1 .trace .trc .wpc .wpz""".split()
+    """.5vw .apc .atc .bfr .bin .btsnoop .cap .dmp .dump .enc .erf .fdc .lcap .libpcap .ntar .pcap
+    .pcapng .pkt .pklg .rf5 .scap .snoop .syc .tpc .tr1 .trace .trc .wpc .wpz""".split()
 )
 COMPRESSED = {".gz", ".zst", ".lz4"}
 # pcap in its variants, pcapng, snoop, NetMon, Sniffer, NetXray.

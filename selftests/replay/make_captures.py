@@ -76,7 +76,8 @@ def tcp(source=1000, destination=80, flags=0x18, data=b"data"):
 
 
 def pcap(frames, link=1, magic=PCAP, order="<"):
-    """A pcap file of frames, or (frame, length on the wire, length that was captured) for those that lie."""
+    """A pcap file of frames, or of (frame, length on the wire, length that was captured) where
+    these are wrong."""
     file = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 262144, link)
     for number, frame in enumerate(frames):
         frame, wire, captured = (
@@ -159,7 +160,8 @@ def faults():
         *[ip(udp())[:cut] for cut in (0, 1, 19)],
         ip(udp(), options=b"\1" * 8)[:27],
     ]
-    # Not sent: the fields that tshark tells are of which packet? And type and code it does not tell at all.
+    # Not sent: it is not known to which packet the fields belong that tshark tells. And it does not
+    # tell type and code at all.
     unclear = [
         ip(b"\x03\x01\0\0\0\0\0\0" + quoted, protocol=1),
         *[ip(b"\x03\x01\0\0"[:cut], protocol=1) for cut in (2, 3, 4)],

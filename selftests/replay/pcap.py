@@ -48,7 +48,7 @@ def frames(stream, joined=False):
 
 
 def count(path):
-    """Frames of such a file; None if they could not be told from those of a file that it is joined with."""
+    """Frames of such a file; None if it cannot be joined with another one."""
     try:
         with open(path, "rb") as stream:
             return sum(1 for _ in frames(stream, joined=True))
@@ -82,7 +82,7 @@ def headers_size(frames):
 
 
 def stamps(path):
-    """(nanoseconds since 1970, EtherType) of each frame of such a file, by a clock that tells nanoseconds."""
+    """(nanoseconds since 1970, EtherType) of each frame of such a file."""
     with open(path, "rb") as file:
         if PCAP_HEADER.unpack(file.read(PCAP_HEADER.size))[0] != PCAP_NANOSECONDS:
             raise Unreadable("times are not in nanoseconds")

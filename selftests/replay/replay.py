@@ -80,8 +80,10 @@ class Report:
         """Prints the total, and returns the exit status."""
         totals = self.totals
         print(
-            f"{totals['captures']} captures: {totals['compared']} compared, {totals['skipped']} skipped, "
-            f"{totals['failed']} failed; {totals['packets']} packets, {totals['flows']} flows, {totals['differ']} differ "
+            f"{totals['captures']} captures: {totals['compared']} compared, "
+            f"{totals['skipped']} skipped, "
+            f"{totals['failed']} failed; "
+            f"{totals['packets']} packets, {totals['flows']} flows, {totals['differ']} differ "
             f"in {totals['wrong']} captures; {time.monotonic() - self.started:.0f} s",
             flush=True,
         )

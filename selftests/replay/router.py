@@ -68,7 +68,7 @@ class Router:
         self.info = {}
 
     def start(self):
-        """Starts collector and tcpdump. Returns the number of records that nfcapd gets of former flows."""
+        """Starts collector and tcpdump. Returns how many records of former flows nfcapd gets."""
         shutil.rmtree(self.collected, ignore_errors=True)
         self.arrived.unlink(missing_ok=True)
         self.collected.mkdir()
@@ -215,7 +215,8 @@ class Router:
         return arrived, handled, records
 
     def flows(self):
-        """(key, packets, bytes, flags, first, last) of each record, times in milliseconds since 1970."""
+        """(key, packets, bytes, flags, first, last) of each record; times are milliseconds since
+        1970."""
         fields = "csv:%sa,%da,%pr,%sp,%dp,%tos,%pkt,%byt,%flg,%tsr,%ter"
         command = ["nfdump", "-q", "-N", "-R", self.collected, "-o", fields]
         with subprocess.Popen(
