@@ -128,17 +128,12 @@ expected() {
 	END
 }
 
-# carries K: these flows, and no other from or to the networks behind the device.
-carries() {
-	grep "^icmp 10\.$1\." "$TMP/expected" | flows_are "* 10.$1.*" &&
-		grep -v "^icmp 10\.$1\." "$TMP/expected" >"$TMP/to_left" || return
-	grep '^icmp' "$TMP/to_left" | flows_are "* * 10.$1.*" &&
-		grep '^udp' "$TMP/to_left" | flows_are "* * 10.1$1.*" &&
-		flow_count_is "* 10.1$1.*" 0
-}
+# carries: these flows, and no other than those of the tunnel itself.
+carries() { flows_are '* !10.1.0.*' <"$TMP/expected"; }
 
 # carried POINT: the packets of the tunnel itself, between 10.1.0.2 and 10.1.0.1, are as many as
-# nftables counted. (WireGuard gives its handshake a ToS, which makes another flow.)
+# nftables counted. (WireGuard gives its handshake a ToS, which makes another flow, and may send
+# a keepalive between the two readings.)
 carried() {
 	local route=(input=0 output=to-left next-hop=0.0.0.0 masks=32/24)
 	[ "$1" = prerouting ] && route=(input=to-left output=0 next-hop=0.0.0.0 masks=24/32)
@@ -171,11 +166,11 @@ for kind in vlan bridge bond vrf gre ipip wireguard; do
 		need nf set observe $point
 		need fresh
 		need talk $K
-		check "$kind: at $point, each packet once, its interfaces and route" carries $K
+		check "$kind: at $point, each packet once, its interfaces and route" carries
 		case $kind in
 			gre | ipip | wireguard)
 				check "$kind: at $point, the packets of the tunnel itself" \
-					carried $point
+					eventually 10 carried $point
 				;;
 		esac
 	done

@@ -72,7 +72,9 @@ s.close()
 }
 
 # of_port PORT FILE: packets and bytes of the left host's flow to that port.
-of_port() { sed -nE "s/^10\.1\.0\.2 .* $1 ([0-9]+ )?([0-9]+ [0-9]+)$/\2/p" "$2" | total; }
+of_port() {
+	sed -nE "s/^10\.1\.0\.2 \S+ \S+ \S+ $1 ([0-9]+ )?([0-9]+ [0-9]+)$/\2/p" "$2" | total
+}
 
 # router_saw_fewer PORT CAPTURED: otherwise the test would prove nothing.
 router_saw_fewer() {

@@ -8,7 +8,8 @@ the words of inject.py:
 
     PROTOCOL SOURCE[:PORT] DESTINATION[:PORT] [NAME=VALUE]...
 
-An address may be a shell pattern, and a part that is left out or `*` matches all. COMMAND is
+An address may be a shell pattern (with `!` in front: none that matches), and a part that is
+left out or `*` matches all. COMMAND is
 
     is PATTERN NAME=VALUE...    one flow matches, and has these fields. Of several with the
                                 same key, `tos` and `input` say which one is meant
@@ -157,14 +158,14 @@ class Endpoint:
     """ "ADDRESS[:PORT]" of a pattern."""
 
     def __init__(self, name, text):
-        self.name = name
-        self.address, _, port = text.partition(":")
+        self.name, self.negative = name, text.startswith("!")
+        self.address, _, port = text.removeprefix("!").partition(":")
         self.ports = span(port) if port and port != "*" else None
 
     def holds(self, flow):
         if self.ports is not None and flow[f"{self.name}-port"] not in self.ports:
             return False
-        return fnmatch.fnmatchcase(flow[self.name], self.address)
+        return fnmatch.fnmatchcase(flow[self.name], self.address) != self.negative
 
     def each(self):
         """All addresses and ports of its ranges."""
