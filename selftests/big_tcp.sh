@@ -9,20 +9,20 @@
 #    sends up to 180 KB    netflow, nft  |                tcpdump
 #    in one packet                       | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump tcpdump tshark nft nc ethtool python3
 
-# Large at any pace: with tcp_tso_rtt_log, the kernel does not make packets smaller for
-# hosts that are further away than some 100 µs; and both windows are wide from the start,
-# where a slow machine would keep cubic's congestion window small.
+# With tcp_tso_rtt_log, the kernel makes large packets also for hosts that are further away
+# than some 100 µs. Both windows are wide from the start: on a slow machine cubic's congestion
+# window would stay small.
 send_large() {
 	on left ethtool -K l0 tx on sg on tso on gso on &&
 		ip -n left link set l0 gso_max_size 180000 gso_ipv4_max_size 180000 &&
 		ip -n left route replace default via 10.1.0.1 initcwnd 500 &&
 		ip -n right route replace default via 10.2.0.1 initrwnd 500 &&
-		on left sysctl -qw net.ipv4.tcp_wmem="4096 4000000 8000000" net.ipv4.tcp_tso_rtt_log=20 \
-			net.ipv4.tcp_congestion_control=reno &&
+		on left sysctl -qw net.ipv4.tcp_wmem="4096 4000000 8000000" \
+			net.ipv4.tcp_tso_rtt_log=20 net.ipv4.tcp_congestion_control=reno &&
 		on right sysctl -qw net.ipv4.tcp_rmem="4096 2000000 4000000"
 }
 
@@ -42,7 +42,7 @@ s.sendall(bytes(5_000_000))
 	equal "bytes that arrived" 5000000 "$(stat -c %s "$TMP/received")"
 }
 
-# What is large is for TCP to choose: up to ten connections, until some packet was.
+# TCP chooses the size of its packets: up to ten connections, until one was large.
 send_until_large() {
 	local try
 	for ((try = 0; try < 10; try++)); do
@@ -66,7 +66,7 @@ count_big() {
 
 big_came_in() { on router nft list counter ip big big | grep -E 'packets [1-9]'; }
 
-from_left() { awk '$1 == "10.1.0.2" && $5 == 5001'; }
+from_left() { grep -E '^10\.1\.0\.2 \S+ \S+ \S+ 5001 '; }
 
 need two_hosts
 need send_large
@@ -81,7 +81,7 @@ need stop_capture "$TMP/right.pcap"
 check "the router got some with a total length of 0" big_came_in
 need nf flush
 check "the ledger is exact" ledger_holds
-check "nothing was ignored" info_is .packets.ignored 0
+check "nothing was ignored" info_is packets.ignored=0
 need stop_nfcapd
 captured "$TMP/right.pcap" | from_left >"$TMP/expected"
 collected nfcapd | from_left >"$TMP/collected"

@@ -5,14 +5,14 @@
 # collects of each is what tshark reads in it; of the latter, also what make_captures.py
 # says that it has put in. The topology is drawn in replay_captures.sh, which does the work.
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump tshark mergecap editcap capinfos tcpdump tcpreplay nft
 
 need cp -r "$SELFTESTS/captures" "$TMP/real"
 need mkdir "$TMP/all"
 need mv "$TMP/real" "$TMP/all/real"
-make_captures() { python3 -B "$SELFTESTS/make_captures.py" "$TMP/all/made" >"$TMP/made"; }
+make_captures() { python3 -B "$SELFTESTS/replay/make_captures.py" "$TMP/all/made" >"$TMP/made"; }
 need make_captures
 
 "$SELFTESTS/replay_captures.sh" "$TMP/all" >"$TMP/report" 2>"$TMP/errors"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# SysUptime begins again at 0 after 49.7 days. The module is loaded with a clock that does
-# so within seconds; times of flows before, across and after that are what tcpdump saw.
+# SysUptime wraps to 0 after 49.7 days. The module is loaded with a clock that wraps within
+# seconds; times of flows before, across and after the wrap are what tcpdump saw.
 #
 #    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
 #                        netflow,        | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
@@ -14,16 +14,20 @@
 #    1003  across   |     -+-----|--------------- after it
 #    1004  after                         |      |     |
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump tcpdump tshark
 
-uptime_ms() { awk '{ printf "%.0f\n", $1 * 1000 }' /proc/uptime; }
+uptime_ms() {
+	local seconds hundredths
+	IFS='. ' read -r seconds hundredths _ </proc/uptime
+	echo $((seconds * 1000 + 10#$hundredths * 10))
+}
 
 start() { nf collector add 10.3.0.2 && nf enable --inactive-timeout 600 --active-timeout 1800; }
 
-# Finds out how many seconds ahead of the wrap to load: what it takes to start, twice over,
-# and some for the packets.
+# How many seconds before the wrap to load: twice the time that a start takes, and some for
+# the packets.
 rehearse() {
 	local began=$SECONDS
 	load && start && nf flush && unload || return
@@ -32,28 +36,37 @@ rehearse() {
 
 load_before_wrap() { load uptime_offset=$((2 ** 32 - $(uptime_ms) - AHEAD * 1000)); }
 
-wrapped() { info_is '.sys_uptime < 2147483648' true; }
+wrapped() { info_is 'sys_uptime<2147483648'; }
 
-# What tcpdump saw: lines "PORT FIRST LAST".
+# What tcpdump saw: lines "PORT FIRST LAST", in seconds.
 seen() {
-	tshark -n -r "$TMP/link.pcap" -Y 'udp.dstport == 53' -T fields -e udp.srcport -e frame.time_epoch 2>/dev/null |
-		awk '!($1 in first) { first[$1] = $2 } { last[$1] = $2 } END { for (port in first) print port, first[port], last[port] }' | sort
+	tshark -n -r "$TMP/link.pcap" -Y 'udp.dstport == 53' -T fields -e udp.srcport \
+		-e frame.time_epoch 2>/dev/null | awk '
+		!($1 in first) { first[$1] = $2 }
+		{ last[$1] = $2 }
+		END { for (port in first) print port, first[port], last[port] }' | sort
 }
 
 # What tshark reads in our datagrams: lines "PORT FIRST LAST", and "late ..." for any flow
 # that ends after the uptime of its datagram. Ages are less than half the clock's range.
 decoded() {
-	tshark -n -r "$TMP/link.pcap" -d udp.port==2055,cflow -Y 'udp.dstport == 2055' -T fields \
-		-e cflow.sysuptime -e cflow.unix_secs -e cflow.unix_nsecs -e cflow.srcport -e cflow.timestart -e cflow.timeend 2>/dev/null |
-		awk -F'\t' -v range=4294967.296 '
-			function age(t) { t = $1 - t; return t < -range / 2 ? t + range : t }
+	v5_records "$TMP/link.pcap" srcport timestart timeend sysuptime unix_secs unix_nsecs |
+		awk -v range=4294967.296 '
+			function age(t) { t = $4 - t; return t < -range / 2 ? t + range : t }
+			age($2) < 0 || age($3) < 0 { print "late", $0 }
 			{
-				n = split($4, port, ","); split($5, first, ","); split($6, last, ",")
-				for (i = 1; i <= n; i++) {
-					if (age(last[i]) < 0 || age(first[i]) < 0) print "late", $0
-					printf "%d %.3f %.3f\n", port[i], $2 + $3 / 1e9 - age(first[i]), $2 + $3 / 1e9 - age(last[i])
-				}
+				now = $5 + $6 / 1e9
+				printf "%d %.3f %.3f\n", $1, now - age($2), now - age($3)
 			}' | sort
+}
+
+# collected_times: the same by nfdump.
+collected_times() {
+	local port first last
+	while read -r port first last; do
+		printf '%d %d.%03d %d.%03d\n' "$port" $((first / 1000)) $((first % 1000)) \
+			$((last / 1000)) $((last % 1000))
+	done < <(show_exported_flows nfcapd '*' source-port first last)
 }
 
 # agree FILE: ports, and times within a tenth of a second.
@@ -63,14 +76,18 @@ agree() {
 	same "$TMP/ports.seen" "$TMP/ports" || return
 	paste -d ' ' "$TMP/seen" "$1" | awk '
 		function off(a, b) { return a - b > 0.1 || b - a > 0.1 }
-		off($2, $5) || off($3, $6) { print "tcpdump: " $2 " to " $3 ", collected: " $5 " to " $6 ", port " $1; bad = 1 }
+		off($2, $5) || off($3, $6) { print "port, tcpdump, collected: " $0; bad = 1 }
 		END { exit bad }'
 }
 
 # header_wraps: SysUptime of the datagrams is near its end at first, and near 0 in the end.
 header_wraps() {
-	tshark -n -r "$TMP/link.pcap" -d udp.port==2055,cflow -Y 'udp.dstport == 2055' -T fields -e cflow.sysuptime 2>/dev/null >"$TMP/uptimes"
-	awk 'NR == 1 { first = $1 } { last = $1 } END { print first, last; exit !(first > 4294900 && last < 60) }' "$TMP/uptimes"
+	local first last
+	v5_records "$TMP/link.pcap" srcport sysuptime |
+		cut -d ' ' -f 2 | cut -d . -f 1 >"$TMP/uptimes"
+	first=$(head -n 1 "$TMP/uptimes") last=$(tail -n 1 "$TMP/uptimes")
+	echo "from $first to $last s"
+	[ "$first" -gt 4294900 ] && [ "$last" -lt 60 ]
 }
 
 need two_hosts
@@ -89,21 +106,22 @@ inject <<'END'
 	udp 10.1.0.2:1003 10.9.0.1:53
 	udp 10.1.0.2:1002 10.9.0.1:53 count=3 gap=0.2
 END
-check "the clock has not wrapped yet" info_is '.sys_uptime > 2147483648' true
+check "the clock has not wrapped yet" info_is 'sys_uptime>2147483648'
 check "it wraps" eventually $((AHEAD + 5)) wrapped
 sleep 0.3
 inject <<'END'
 	udp 10.1.0.2:1003 10.9.0.1:53
 	udp 10.1.0.2:1004 10.9.0.1:53 count=3 gap=0.2
 END
-check "no flow expired because of the wrap" info_is '"\(.expired.inactive) \(.expired.active) \(.flows.cached)"' "0 0 3"
+check "no flow expired because of the wrap" \
+	info_is expired.inactive=0 expired.active=0 flows.cached=3
 need nf flush
 check "the ledger is exact" ledger_holds
 need stop_nfcapd
 need stop_capture "$TMP/link.pcap"
 seen >"$TMP/seen"
 decoded >"$TMP/decoded"
-records nfcapd %tsr,%ter | awk '{ print $4, $7, $8 }' | sort >"$TMP/collected"
+collected_times >"$TMP/collected"
 check "the clock of the datagrams wraps" header_wraps
 check "by tshark, first and last are the times that tcpdump saw" agree "$TMP/decoded"
 check "no flow ends after the uptime of its datagram" without late "$TMP/decoded"

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What users type on their own machine, as far as it does not start the VM: make's targets,
-# and what a set-up says that cannot download. Run on the host, after `make`.
+# What users type on their own machine without the VM: the targets of make, and the messages of
+# a set-up without network. Run on the host, after `make`.
 
-# shellcheck source=selftests/tap.sh
-. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+# shellcheck source=selftests/lib/tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/tap.sh"
 begin make tar
 cd "$SELFTESTS/.." || exit 1
 . scripts/config.sh
@@ -43,7 +43,8 @@ modprobe_finds() {
 		mkdir -p "$modules"
 		touch "$modules/modules.order"
 		make -s install KDIR="$2" DESTDIR=/tmp
-		modprobe -d /tmp -S "$1" --show-depends netflow | grep -x "insmod $modules/updates/netflow.ko *"
+		modprobe -d /tmp -S "$1" --show-depends netflow |
+			grep -x "insmod $modules/updates/netflow.ko *"
 		make -s uninstall KDIR="$2" DESTDIR=/tmp
 		! modprobe -d /tmp -S "$1" --show-depends netflow' sh "$RELEASE" "$TREE"
 }
@@ -59,34 +60,40 @@ END
 check "make install" for_kernel install
 files "$TMP/install" >"$TMP/installed"
 check "it installs module, tool, manual page and completions" same "$TMP/expected" "$TMP/installed"
-check "the module is the one that was built" cmp "build/$RELEASE/netflow.ko" "$TMP/install/lib/modules/$RELEASE/updates/netflow.ko"
-check "the tool is the one that was built" cmp build/bin/netflowctl "$TMP/install/usr/local/bin/netflowctl"
+check "the module is the one that was built" \
+	cmp "build/$RELEASE/netflow.ko" "$TMP/install/lib/modules/$RELEASE/updates/netflow.ko"
+check "the tool is the one that was built" \
+	cmp build/bin/netflowctl "$TMP/install/usr/local/bin/netflowctl"
 check "make uninstall" for_kernel uninstall
 check "it leaves nothing" equal "files" "" "$(files "$TMP/install")"
 check "modprobe finds the module, until it is uninstalled" modprobe_finds
 mkdir -p "$TMP/other/include/config"
 echo 1.2.3-other >"$TMP/other/include/config/kernel.release"
 check "without a module for the kernel make install says what to do" \
-	fails "no module for kernel 1\.2\.3-other" "make KDIR=" -- make -s install KDIR="$TMP/other" DESTDIR="$TMP/install"
+	fails "no module for kernel 1\.2\.3-other" "make KDIR=" -- \
+	make -s install KDIR="$TMP/other" DESTDIR="$TMP/install"
 
 ### make KDIR=, make help, make versions, make clean
 
 # In the root, which has the tools that a machine needs for this.
 with_kdir() {
 	mv "build/$RELEASE/netflow.ko" "$TMP/netflow.ko"
-	scripts/in-root make -s KDIR="$TREE" && cmp "$TMP/netflow.ko" "build/$RELEASE/netflow.ko" && return
+	scripts/in-root make -s KDIR="$TREE" &&
+		cmp "$TMP/netflow.ko" "build/$RELEASE/netflow.ko" && return
 	mv "$TMP/netflow.ko" "build/$RELEASE/netflow.ko"
 	return 1
 }
 check "make KDIR=TREE builds the same module with the machine's own tools" with_kdir
 
 sed -n 's/^\.PHONY: //p' Makefile | tr ' ' '\n' | sort >"$TMP/targets"
-make -s help | awk 'NF > 1 { print $1 }' | sort >"$TMP/help"
+make -s help | sed -nE 's/^ +([a-z-]+) .*/\1/p' | sort >"$TMP/help"
 check "make help lists every target" same "$TMP/targets" "$TMP/help"
-grep -oE '(`|^    )make [a-z-]+' README.md | awk '{ print $2 }' | sort -u >"$TMP/readme"
-check "the targets of the README are there" equal "others" "" "$(comm -23 "$TMP/readme" "$TMP/targets")"
-check "make versions names the kernel" equal "kernel" "$(<"$ROOT$TREE/include/config/kernel.release")" \
-	"$(make -s versions | awk '$1 == "kernel" && NF == 2 { print $2 }')"
+grep -oE '(`|^    )make [a-z-]+' README.md | sed 's/.*make //' | sort -u >"$TMP/readme"
+check "the targets of the README are there" \
+	equal "others" "" "$(comm -23 "$TMP/readme" "$TMP/targets")"
+check "make versions names the kernel" equal "kernel" \
+	"$(<"$ROOT$TREE/include/config/kernel.release")" \
+	"$(make -s versions | sed -nE 's/^kernel +(\S+)$/\1/p')"
 
 mkdir "$TMP/copy"
 tar -c --exclude=./build --exclude=./.git . | tar -x -C "$TMP/copy"
@@ -111,7 +118,8 @@ check "nothing that counts as a root is there" test ! -e "$TMP/cache/${ROOT##*/}
 mkdir "$TMP/linked"
 ln -s "$ROOT" "$TMP/linked/${ROOT##*/}"
 check "crates cannot be downloaded: it says which, and what to do" \
-	fails 'failed to get .[a-z_-]+. as a dependency of package' "reaches crates.io" "make setup" -- offline linked https_proxy=$nowhere
+	fails 'failed to get .[a-z_-]+. as a dependency of package' "reaches crates.io" \
+	"make setup" -- offline linked https_proxy=$nowhere
 rm "$TMP/linked/${ROOT##*/}"
 
 empty_cache=(env NETFLOW_CACHE="$TMP/cache" make -s -C "$TMP/copy" distclean)

@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Memory runs out. Every allocation that the module makes fails once, and only that one:
-# what was asked for is then refused with one line and nothing has changed, or it worked
-# all the same. Then many fail at random, under traffic, and the ledger stays exact.
+# Allocations fail. Every allocation of the module fails once, and only that one: the command
+# is then refused with one line and has changed nothing, or it succeeds. Then many fail at
+# random, under traffic, and the ledger stays exact.
 # Needs a kernel with fault injection (`make vm KERNEL=debug`).
 #
 #    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
 #                               netflow  | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 
 # Allocations of these two kinds are made to fail: kmalloc, and whole pages.
 FAULTS=(/sys/kernel/debug/failslab /sys/kernel/debug/fail_page_alloc)
@@ -41,14 +41,17 @@ fail_below() {
 
 # What the loader calls in a new module.
 fail_below_init() {
-	# shellcheck disable=SC2046 # two addresses
-	fail_below $(sort /proc/kallsyms | awk '/ do_one_initcall$/ { start = $1; next } start && $1 != start { print "0x" start, "0x" $1; exit }')
+	local start end
+	# Functions at the same address are one.
+	start=$(grep -m 1 ' do_one_initcall$' /proc/kallsyms | cut -d ' ' -f 1)
+	end=$(cut -d ' ' -f 1 /proc/kallsyms | sort -u | grep -A 1 "$start" | tail -n 1)
+	fail_below "0x$start" "0x$end"
 }
 
 # The functions of the loaded module. Its place changes with each load.
 fail_below_module() {
 	local size base
-	read -r size base < <(awk '$1 == "netflow" { print $2, $6 }' /proc/modules)
+	read -r _ size _ _ _ base _ < <(grep '^netflow ' /proc/modules)
 	fail_below "$base" "$(printf '0x%x' $((base + size)))"
 }
 
@@ -76,7 +79,11 @@ sweep() {
 		status=0
 		failing "$n" "$@" >"$TMP/sweep.out" 2>"$TMP/sweep.err" || status=$?
 		if [ "$hit" = 0 ]; then
-			[ "$status" = 0 ] || { echo "without a failing allocation: status $status"; cat "$TMP/sweep.err"; return 1; }
+			if [ "$status" != 0 ]; then
+				echo "without a failing allocation: status $status"
+				cat "$TMP/sweep.err"
+				return 1
+			fi
 			$undo || { echo "cannot be undone: $undo"; return 1; }
 			echo "$((n - 1)) $NAME $*" >>"$TMP/swept"
 			[ "$n" -gt 1 ] || { echo "no allocation failed"; return 1; }
@@ -85,8 +92,11 @@ sweep() {
 		if [ "$status" = 0 ]; then
 			$undo || { echo "allocation $n: cannot be undone: $undo"; return 1; }
 		else
-			[ "$(wc -l <"$TMP/sweep.err")" = 1 ] ||
-				{ echo "allocation $n: status $status, not one line of standard error:"; cat "$TMP/sweep.err"; return 1; }
+			if [ "$(wc -l <"$TMP/sweep.err")" != 1 ]; then
+				echo "allocation $n, status $status: not one line on stderr:"
+				cat "$TMP/sweep.err"
+				return 1
+			fi
 		fi
 		equal "allocation $n, status $status: state" "$before" "$($state)" || return
 	done
@@ -102,42 +112,47 @@ nothing() { :; }
 
 fail_below_init
 check "loading" sweep modules unload insmod "$NETFLOW_KO"
-check "loading, with the exporter enabled" sweep modules unload insmod "$NETFLOW_KO" enable=1 max_flows=4096
+check "loading, with the exporter enabled" \
+	sweep modules unload insmod "$NETFLOW_KO" enable=1 max_flows=4096
 
 need load
 fail_below_module
 check "a new namespace" sweep namespaces "ip netns del extra" ip netns add extra
 need two_hosts
 check "enabling" sweep state "nf disable" netflowctl --netns router enable
-# What is set stays set, and an allocation may fail without harm: pages are taken where there is no larger block.
+# An allocation may fail without harm: there are pages instead of a larger block. Settings stay.
 need nf enable --max-flows 4096
 need nf disable
-check "enabling, with a cache of a few pages" sweep state "nf disable" netflowctl --netns router enable --max-flows 4096
-check "adding a collector" sweep state "nf collector del 10.3.0.2" netflowctl --netns router collector add 10.3.0.2
+check "enabling, with a cache of a few pages" sweep state "nf disable" \
+	netflowctl --netns router enable --max-flows 4096
+check "adding a collector" sweep state "nf collector del 10.3.0.2" \
+	netflowctl --netns router collector add 10.3.0.2
 need start_nfcapd nfcapd
 need nf collector add 10.3.0.2
 need nf enable --max-flows 256 --inactive-timeout 600
-check "adding another" sweep state "nf collector del 10.3.0.9" netflowctl --netns router collector add 10.3.0.9
-check "asking for the state" sweep nothing nothing netflowctl --netns router info
+check "adding a second collector" sweep state "nf collector del 10.3.0.9" \
+	netflowctl --netns router collector add 10.3.0.9
+check "reading the state" sweep nothing nothing netflowctl --netns router info
 
 need start_injector left l0 02:00:00:00:01:01
 inject <<'END'
 	udp 10.1.0.2:1-200 10.9.0.1:53 count=2 len=100
 END
-check "packets are accounted" info_is .packets.cached 400
-check "asking for the flows" sweep nothing nothing netflowctl --netns router flows
-check "changing nothing" info_is '"\(.packets.cached) \(.packets.exported)"' "400 0"
+check "packets are accounted" info_is packets.cached=400
+check "reading the flows" sweep nothing nothing netflowctl --netns router flows
+check "reading changes nothing" info_is packets.cached=400 packets.exported=0
 
 refill() {
 	inject <<-'END'
 		udp 10.1.0.2:1-50 10.9.0.1:53 len=100
 	END
 }
-exported_or_lost() { info_is '"\(.packets.cached) \(.packets.pending)"' "0 0" && ledger_holds router && refill; }
-check "exporting: the ledger is exact" sweep nothing exported_or_lost netflowctl --netns router flush
+exported_or_lost() { info_is packets.cached=0 packets.pending=0 && ledger_holds && refill; }
+check "exporting: the ledger is exact" \
+	sweep nothing exported_or_lost netflowctl --netns router flush
 check "what was not sent is lost, the rest was not" \
-	equal "packets seen" "$(info .packets.seen)" "$(info '.packets | .exported + .lost + .cached')"
-check "something was lost" info_is ".packets.lost > 0" true
+	info_is "packets | .exported + .lost + .cached=$(info packets.seen)"
+check "something was lost" info_is 'packets.lost>0'
 
 # Any allocation of the module's, in any context.
 faults times -1
@@ -156,17 +171,17 @@ for round in 1 2 3 4 5 6 7 8; do
 done
 faults probability 0
 check "the ledger is exact after failures at random" ledger_holds
-if [ "$(info .enabled)" = false ]; then
+if [ "$(info enabled)" = false ]; then
 	need nf enable --max-flows 256
 fi
-sent=$(info .packets.exported)
+sent=$(info packets.exported)
 refill
-check "afterwards it works as ever" nf flush
-check "and what was received then is exported" info_is ".packets.exported - $sent >= 50" true
+check "afterwards flows can be flushed" nf flush
+check "and packets received since are exported" info_is "packets.exported>=$((sent + 50))"
 need nf disable
 need stop_nfcapd
-collected nfcapd >"$TMP/collected"
+read -r packets bytes < <(collected nfcapd | total)
 check "the collector has what the ledger calls exported" \
-	equal "packets and bytes" "$(info '"\(.packets.exported) \(.bytes.exported)"')" "$(total "$TMP/collected")"
+	info_is packets.exported="$packets" bytes.exported="$bytes"
 diagnose <"$TMP/swept"
 done_testing

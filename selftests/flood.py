@@ -4,6 +4,7 @@
 
 Links and addresses may come and go meanwhile: what cannot be sent is not sent.
 """
+
 import itertools
 import socket
 import time

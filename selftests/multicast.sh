@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Packets to groups and broadcasts: what is said of their route at each point, and how often
-# they are counted. The router forwards 239.5.5.5 from left to right, 239.6.6.6 from left to
-# right and to the collector, and nothing else.
+# Packets to groups and broadcast addresses: their route, and how often they are counted, at
+# each point. The router forwards 239.5.5.5 from left to right, 239.6.6.6 from left to right and
+# to the collector, and no other group.
 #
 #    left 10.1.0.2 ----- to-left   router  to-right ----- right
 #                                  netflow to-collector - collector
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nft python3
 
 SENT=3
@@ -23,7 +23,8 @@ router = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_IGMP)
 router.setsockopt(socket.IPPROTO_IP, MRT_INIT, 1)
 for vif, device in enumerate(sys.argv[1:]):
     router.setsockopt(socket.IPPROTO_IP, MRT_ADD_VIF,
-        struct.pack("=HBBIi4s", vif, VIFF_USE_IFINDEX, 1, 0, socket.if_nametoindex(device), bytes(4)))
+        struct.pack("=HBBIi4s", vif, VIFF_USE_IFINDEX, 1, 0, socket.if_nametoindex(device),
+            bytes(4)))
 for group, ttls in ("239.5.5.5", [0, 1, 0]), ("239.6.6.6", [0, 1, 1]):
     router.setsockopt(socket.IPPROTO_IP, MRT_ADD_MFC, struct.pack("=4s4sH32s2x16x",
         socket.inet_aton("10.1.0.2"), socket.inet_aton(group), 0, bytes(ttls)))
@@ -39,22 +40,21 @@ witness() {
 	on router nft -f - <<-'END'
 		table ip groups {
 			set forwarded {
-				typeof ip daddr . oif
+				typeof ip daddr . oifname
 				size 65535; flags dynamic; counter
 			}
 			chain forwarded {
 				type filter hook forward priority 0
-				ip daddr 224.0.0.0/4 update @forwarded { ip daddr . oif }
+				ip daddr 224.0.0.0/4 update @forwarded { ip daddr . oifname }
 			}
 		}
 	END
 }
 
-# forwards GROUP DEVICES: how often nftables saw packets to a group leave, by device.
+# forwards GROUP "DEVICE PACKETS"...: what nftables saw leave.
 forwards() {
-	on router nft list set ip groups forwarded >"$TMP/forwarded"
-	equal "forwarded" "$2" "$(grep -oE "$1 \. \"[^\"]+\" counter packets [0-9]+" "$TMP/forwarded" |
-		sed -E 's/.*"(.*)" counter packets /\1 /' | sort | paste -sd ' ')"
+	equal "forwarded" "${*:2}" \
+		"$(nft_elements groups forwarded | grep "^$1 " | cut -d ' ' -f 2,3 | xargs)"
 }
 
 # receive POINTS: from left, SENT packets each.
@@ -84,18 +84,8 @@ for to in "239.2.2.2", "239.5.5.5", "10.2.0.255", "255.255.255.255":
 ' "$SENT"
 }
 
-# reported LINE...: the flows are these: DESTINATION INPUT OUTPUT NEXT_HOP SOURCE_MASK
-# DESTINATION_MASK PACKETS.
-reported() {
-	printf '%s\n' "$@" | sort >"$TMP/expected"
-	nf --json flows | jq -r '.[] | select(.dst_port == 53)
-		| "\(.dst_addr) \(.input) \(.output) \(.next_hop) \(.src_mask) \(.dst_mask) \(.packets)"' | sort >"$TMP/reported"
-	same "$TMP/expected" "$TMP/reported"
-}
-
 need two_hosts
-left=$(index_of router to-left) right=$(index_of router to-right) collector=$(index_of router to-collector)
-# One that broadcasts must not be taken to go by.
+# Broadcasts must not be routed by it.
 need ip -n router route add default via 10.2.0.2
 need start_multicast_router
 need witness
@@ -105,30 +95,36 @@ need nf enable --inactive-timeout 3600 --active-timeout 3600
 
 need receive prerouting
 check "the kernel forwards one group" forwards 239.5.5.5 "to-right $SENT"
-check "and the other to two interfaces" forwards 239.6.6.6 "to-collector $SENT to-right $SENT"
-check "at prerouting there is no output, and no prefix but the source's" reported \
-	"239.5.5.5 $left 0 0.0.0.0 24 0 $SENT" \
-	"239.6.6.6 $left 0 0.0.0.0 24 0 $SENT" \
-	"239.7.7.7 $left 0 0.0.0.0 24 0 $SENT" \
-	"10.1.0.255 $left 0 0.0.0.0 24 32 $SENT" \
-	"255.255.255.255 $left 0 0.0.0.0 24 0 $SENT"
+check "the kernel forwards another group to two interfaces" \
+	forwards 239.6.6.6 "to-collector $SENT to-right $SENT"
+check "at prerouting there is no output, and only the source has a prefix" \
+	flows_are 'udp * *:53' input=to-left output=0 next-hop=0.0.0.0 <<END
+	udp * 239.5.5.5:53 masks=24/0 packets=$SENT
+	udp * 239.6.6.6:53 masks=24/0 packets=$SENT
+	udp * 239.7.7.7:53 masks=24/0 packets=$SENT
+	udp * 10.1.0.255:53 masks=24/32 packets=$SENT
+	udp * 255.255.255.255:53 masks=24/0 packets=$SENT
+END
 for points in forward postrouting forward,postrouting; do
 	need receive $points
-	first=$(nf --json flows | jq '.[] | select(.dst_addr == "239.6.6.6") | .output')
-	check "$points: the output of the first of two is one of them" grep -qxE "$right|$collector" <<<"$first"
-	check "$points: what is forwarded has its output, and counts once for each" reported \
-		"239.5.5.5 $left $right 0.0.0.0 24 0 $SENT" \
-		"239.6.6.6 $left $first 0.0.0.0 24 0 $((2 * SENT))"
+	check "$points: the output is that of the first packet, each copy counts" \
+		flows_are 'udp * *:53' input=to-left next-hop=0.0.0.0 masks=24/0 <<-END
+			udp * 239.5.5.5:53 output=to-right packets=$SENT
+			udp * 239.6.6.6:53 output=to-right|to-collector packets=$((2 * SENT))
+		END
 done
 need receive prerouting,forward,postrouting
-check "with prerouting, it counts once" equal packets "$SENT $SENT" \
-	"$(nf --json flows | jq -r '[.[] | select(.dst_addr == "239.5.5.5" or .dst_addr == "239.6.6.6") | .packets] | join(" ")')"
+check "with prerouting, each packet counts once" flows_each 'udp * 239.[56].*' packets=$SENT
 
-sent=("239.2.2.2 0 $right 0.0.0.0 32 0 $SENT" "239.5.5.5 0 $right 0.0.0.0 32 0 $SENT"
-	"10.2.0.255 0 $right 0.0.0.0 32 32 $SENT" "255.255.255.255 0 $right 0.0.0.0 32 0 $SENT")
 for points in output postrouting prerouting,input,forward,output,postrouting; do
 	need send $points
-	check "$points: what this host sends has the interface that it leaves by" reported "${sent[@]}"
+	check "$points: what this host sends has the interface that it leaves by" \
+		flows_are 'udp * *:53' input=0 output=to-right next-hop=0.0.0.0 packets=$SENT <<-END
+			udp * 239.2.2.2:53 masks=32/0
+			udp * 239.5.5.5:53 masks=32/0
+			udp * 10.2.0.255:53 masks=32/32
+			udp * 255.255.255.255:53 masks=32/0
+		END
 done
 check "the ledger is exact" ledger_holds
 done_testing

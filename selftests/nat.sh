@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Addresses and ports are those of the wire at the observation point: as packets came in
-# at prerouting, as they go out at postrouting, and at forward what is between the two
-# translations.
+# Addresses and ports are those at the observation point: as packets come in at prerouting, as
+# they go out at postrouting, and after DNAT but before SNAT at forward.
 #
 #    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
 #                         netflow, nft,  | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
@@ -11,8 +10,8 @@
 #
 #    DNAT: 10.1.0.1:8080 is right's port 80       SNAT: what goes right comes from 10.2.0.1
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump nft tcpdump tshark nc ping
 
 translate() {
@@ -68,19 +67,17 @@ as_captured() {
 }
 
 between_the_two() {
-	on router nft -n list set ip translation forwarded | awk '/counter packets [0-9]/ {
-		gsub(/elements = |[{},.] |[{},]/, " ")
-		print $1, $2, 6, $3, $4, $7, $9
-	}' | sort >"$TMP/expected"
-	awk '$3 == 6' "$TMP/forward" | without_tos >"$TMP/tcp"
+	nft_elements translation forwarded |
+		sed -E 's/^(\S+ \S+) (\S+ \S+ \S+ \S+)$/\1 6 \2/' >"$TMP/expected"
+	grep -E '^\S+ \S+ 6 ' "$TMP/forward" | without_tos >"$TMP/tcp"
 	same "$TMP/expected" "$TMP/tcp"
 }
 
 # has POINT SOURCE DESTINATION PROTOCOL: addresses, or the test would prove nothing.
 has() { grep "^$2 $3 $4 " "$TMP/$1"; }
 
-# output_is POINT DEVICE_INDEX: of what left sends over TCP.
-output_is() { equal "output interface" "$2" "$(records "at-$1" %out | awk '$3 == 6 && ($5 == 80 || $5 == 8080) { print $7 }')"; }
+# output_is POINT PORT DEVICE: of what left sends over TCP.
+output_is() { exported_flow_is "at-$1" "tcp * *:$2" output="$3"; }
 
 need two_hosts
 need translate
@@ -91,18 +88,21 @@ need nf collector add 10.3.0.2
 check "traffic is observed at prerouting" observed prerouting
 check "at prerouting flows are as tcpdump saw packets come in" as_captured prerouting 0
 check "the destination is the one before DNAT" has prerouting 10.1.0.2 10.1.0.1 6
-check "that of answers is the one before SNAT is undone" has prerouting 10.2.0.2 10.2.0.1 6
-check "the route is that of the destination before DNAT: to the router itself" output_is prerouting 0
+check "the destination of answers is the one before SNAT is undone" \
+	has prerouting 10.2.0.2 10.2.0.1 6
+check "the route is that of the destination before DNAT: to the router itself" \
+	output_is prerouting 8080 0
 
 check "traffic is observed at postrouting" observed postrouting
 check "at postrouting flows are as tcpdump saw packets go out" as_captured postrouting 4
 check "addresses are those after DNAT and SNAT" has postrouting 10.2.0.1 10.2.0.2 6
-check "those of answers too" has postrouting 10.1.0.1 10.1.0.2 6
-check "the route is the one that was taken" output_is postrouting "$(index_of router to-right)"
+check "addresses of answers are those after both are undone" has postrouting 10.1.0.1 10.1.0.2 6
+check "the route is the one that was taken" output_is postrouting 80 to-right
 
 need on router nft flush set ip translation forwarded
 check "traffic is observed at forward" observed forward
 check "at forward flows are as nftables sees them there" between_the_two
-check "the destination is that after DNAT, the source that before SNAT" has forward 10.1.0.2 10.2.0.2 6
+check "the destination is that after DNAT, the source that before SNAT" \
+	has forward 10.1.0.2 10.2.0.2 6
 check "the ledger is exact" ledger_holds
 done_testing

@@ -1,105 +1,401 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Generic netlink, as far as the tests need it. Numbers of commands and attributes are in
-`N`, from the uapi header."""
+"""The control interface by the kernel's own client: that the module does what the
+specification says, and refuses everything else with a text. Prints KTAP.
+"""
+
 import errno
 import pathlib
-import re
 import socket
 import struct
 import sys
 
-UAPI = pathlib.Path(__file__).parent.parent / "rust/bindings/uapi/linux/netflow.h"
+sys.path.insert(1, str(pathlib.Path(__file__).parent / "lib"))
+# pylint: disable=wrong-import-position
+from control import Control
+from net.lib.py import (
+    KsftNamedVariant,
+    NetNS,
+    NetNSEnter,
+    Netlink,
+    NlError,
+    ip,
+    ksft_eq,
+    ksft_exit,
+    ksft_in,
+    ksft_not_none,
+    ksft_raises,
+    ksft_run,
+    ksft_true,
+    ksft_variants,
+)
 
-NETLINK_GENERIC, SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 16, 270, 10, 11
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_ACK_TLVS = 0x1, 0x4, 0x300, 0x10, 0x200
-NLMSG_ERROR, NLMSG_DONE, NLMSGERR_ATTR_MSG = 2, 3, 1
-NLA_F_NESTED = 0x8000
-GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 0x10, 3, 1, 2
-
-
-def constants(text):
-    """NAME: number, of the enums in a uapi header."""
-    numbers = {}
-    for body in re.findall(r"enum[^{;]*\{(.*?)\}", text, re.DOTALL):
-        next_number = 0
-        for name, number in re.findall(r"^\s*(\w+)\s*(?:=\s*(\d+))?\s*,", body, re.MULTILINE):
-            next_number = int(number) if number else next_number
-            numbers[name.removeprefix("NETFLOW_")] = next_number
-            next_number += 1
-    return numbers
-
-
-N = constants(UAPI.read_text(encoding="ascii"))
-
-
-def attribute(kind, value):
-    length = 4 + len(value)
-    return struct.pack("=HH", length, kind) + value + bytes(-length % 4)
+HOST = "192.0.2.1"
+FLOWS = 3000
 
 
-def u16(kind, value):
-    return attribute(kind, struct.pack("=H", value))
+def limits(control, attribute):
+    """The checks of an attribute. The specification has numbers, or names of constants."""
+    checks = attribute.yaml.get("checks", {})
+    constants = control.consts
+    return {name: constants[v]["value"] if v in constants else v for name, v in checks.items()}
 
 
-def u32(kind, value):
-    return attribute(kind, struct.pack("=I", value))
+def settings(control, second=False):
+    """A value for each setting, and another one if `second`: of new settings, too."""
+    values = {}
+    for name, attribute in control.attr_sets["config"].items():
+        if "enum" in attribute.yaml:
+            entries = list(control.consts[attribute["enum"]].entries)
+            some = [{entries[-1], entries[-2]}, {entries[0]}]
+            if not attribute.get("enum-as-flags"):
+                some = [entries[-1], entries[0]]
+        elif limits(control, attribute).get("max") == 1:
+            some = [1, 0]
+        else:
+            least = limits(control, attribute).get("min", 0)
+            some = [least + 1, least + 2]
+        values[name] = some[second]
+    return values
 
 
-def attributes(data):
-    found, at = {}, 0
-    while at + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, at)
-        found[kind & 0x3FFF] = data[at + 4 : at + length]
-        at += max(4, length + -length % 4)
-    return found
+def state(control):
+    """What no refused request may change."""
+    info = control.info_get({})
+    del info["sys-uptime"]
+    return info
 
 
-def command_header(command):
-    return struct.pack("=BBH", command, 1, 0)
+def send_datagrams(ports, count=1):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.bind(("127.0.0.1", 7))
+        for port in ports:
+            for _ in range(count):
+                sender.sendto(bytes(32), ("127.0.0.1", port))
 
 
-class Netlink:
-    """A generic netlink socket."""
+### What the specification has
 
-    def __init__(self):
-        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
-        self.socket.bind((0, 0))
-        self.socket.settimeout(10)
-        for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK):
-            self.socket.setsockopt(SOL_NETLINK, option, 1)
 
-    def send(self, kind, payload, flags):
-        header = struct.pack("=IHHII", 16 + len(payload), kind, NLM_F_REQUEST | NLM_F_ACK | flags, 1, 0)
-        self.socket.send(header + payload)
+def reply_is_complete(control):
+    """Every attribute of the reply, and of its nests; the client refuses unknown ones."""
+    control.collector_add({"collector": {"address": HOST}})
+    control.iface_set({"iface": {"ifindex": 1, "number": 5}})
+    info = control.info_get({})
+    reply = control.ops["info-get"].yaml["do"]["reply"]["attributes"]
+    ksft_eq(set(info), set(reply))
+    for name in reply:
+        attribute = control.attr_sets["info"][name]
+        if attribute["type"] != "nest":
+            continue
+        nests = info.get(name, [])
+        for nest in nests if isinstance(nests, list) else [nests]:
+            ksft_eq(set(nest), set(control.attr_sets[attribute["nested-attributes"]]), name)
+    control.iface_set({"iface": {"ifindex": 1, "number": 0}})
+    control.collector_del({"collector": {"address": HOST}})
 
-    def receive(self):
-        """The messages that come with one read: type, flags and payload of each."""
-        messages, data = [], self.socket.recv(1 << 20)
-        while data:
-            length, kind, flags = struct.unpack_from("=IHH", data)
-            messages.append((kind, flags, data[16:length]))
-            data = data[length + -length % 4 :]
-        return messages
 
-    def raw(self, kind, payload, flags):
-        """The error (0 if none) and its text, and the payload of other answers."""
-        self.send(kind, payload, flags)
-        answer = b""
-        while True:
-            for kind, flags, body in self.receive():
-                if kind in (NLMSG_ERROR, NLMSG_DONE):
-                    error = -struct.unpack_from("=i", body)[0]
-                    extra = body[20 if kind == NLMSG_ERROR else 4 :] if flags & NLM_F_ACK_TLVS else b""
-                    text = attributes(extra).get(NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode()
-                    return error, text, answer
-                answer += body
+def policy_is_that_of_the_specification(control):
+    for name, operation in control.ops.items():
+        mode = "dump" if "dump" in operation.yaml else "do"
+        request = operation.yaml[mode].get("request", {}).get("attributes", [])
+        policy = control.get_policy(name, mode)
+        ksft_eq(set(policy or ()), set(request), name)
+    policy = control.get_policy("set", "do")["config"]
+    ksft_eq(set(policy), set(control.attr_sets["config"]))
+    for name, attribute in control.attr_sets["config"].items():
+        ksft_eq(policy[name].type, attribute["type"], name)
+        for check, value in limits(control, attribute).items():
+            ksft_eq(getattr(policy[name], f"{check}_value"), value, name)
 
-    def request(self, family, command, payload=b"", flags=0):
-        return self.raw(family, command_header(command) + payload, flags)
 
-    def family(self, name):
-        error, _, answer = self.request(
-            GENL_ID_CTRL, CTRL_CMD_GETFAMILY, attribute(CTRL_ATTR_FAMILY_NAME, name.encode() + b"\0"))
-        if error:
-            sys.exit(f"no family {name}: {errno.errorcode[error]}")
-        return struct.unpack("=H", attributes(answer[4:])[CTRL_ATTR_FAMILY_ID])[0]
+def enable_takes_all_settings(control):
+    before = control.info_get({})
+    ksft_eq(before["enabled"], 0)
+    control.enable({"config": settings(control)})
+    info = control.info_get({})
+    ksft_eq(info["enabled"], 1)
+    ksft_eq(info["config"], settings(control))
+    control.disable({})
+    ksft_eq(control.info_get({})["enabled"], 0)
+    ksft_eq(control.info_get({})["config"], settings(control), "settings outlast the exporter")
+    control.set({"config": before["config"]})
+
+
+def set_changes_what_is_given(control):
+    before = control.info_get({})["config"]
+    control.set({"config": settings(control)})
+    expected = settings(control)
+    ksft_eq(control.info_get({})["config"], expected)
+    for name, value in settings(control, second=True).items():
+        control.set({"config": {name: value}})
+        expected[name] = value
+        ksft_eq(control.info_get({})["config"], expected, name)
+    control.set({"config": before})
+    ksft_eq(control.info_get({})["config"], before)
+
+
+def iface_set_changes_a_number(control):
+    for number in 5, 70000:
+        control.iface_set({"iface": {"ifindex": 1, "number": number}})
+        ksft_eq(control.info_get({})["iface"], [{"ifindex": 1, "number": number}])
+    control.iface_set({"iface": {"ifindex": 1, "number": 0}})
+    ksft_true("iface" not in control.info_get({}), "0 takes the number away")
+
+
+def collectors_are_added_and_removed(control):
+    given = [{"address": HOST}, {"address": HOST, "port": 9995}]
+    for collector in given:
+        control.collector_add({"collector": collector})
+    counters = {"datagrams": 0, "records": 0, "errors": 0}
+    wanted = [{"address": HOST, "port": port, **counters} for port in (2055, 9995)]
+    ksft_eq(control.info_get({})["collector"], wanted)
+    for collector in given:
+        control.collector_del({"collector": collector})
+    ksft_true("collector" not in control.info_get({}), "both are gone")
+
+
+def flow_is_complete(control):
+    """A flow of our own has every attribute, each with its value."""
+    control.enable({"config": {"observe": ["output"]}})
+    uptime = control.info_get({})["sys-uptime"]
+    send_datagrams([9], count=3)
+    flows = [flow for flow in control.flow_get({}, dump=True) if flow["proto"] == 17]
+    wanted = {
+        "src-addr": "127.0.0.1",
+        "dst-addr": "127.0.0.1",
+        "next-hop": "0.0.0.0",
+        "input": 0,
+        "output": 1,
+        "packets": 3,
+        "bytes": 3 * (20 + 8 + 32),
+        "src-port": 7,
+        "dst-port": 9,
+        "tcp-flags": 0,
+        "proto": 17,
+        "tos": 0,
+        "src-mask": 32,
+        "dst-mask": 32,
+    }
+    ksft_eq([{name: flow[name] for name in wanted} for flow in flows], [wanted])
+    reply = control.ops["flow-get"].yaml["dump"]["reply"]["attributes"]
+    ksft_eq(set(flows[0]), set(reply))
+    ksft_eq(set(flows[0]) - set(wanted), {"first", "last"})
+    ksft_true(uptime <= flows[0]["first"] <= flows[0]["last"] < uptime + 60000, "times")
+
+
+def flush_exports_the_flows(control):
+    created = control.info_get({})["flows-created"]
+    control.flush({})
+    info = control.info_get({})
+    ksft_eq(info["flows-cached"], 0)
+    ksft_eq(info["expired"]["flushed"], created)
+    ksft_eq(info["packets"]["lost-no-collector"], info["packets"]["seen"])
+    ksft_eq(control.flow_get({}, dump=True), [])
+    control.disable({})
+    ksft_eq(control.flow_get({}, dump=True), [], "while disabled")
+
+
+### Consistency of dumps
+
+
+def undisturbed_dump_is_consistent(control):
+    control.enable({"config": {"observe": ["output"]}})
+    send_datagrams(range(1, FLOWS + 1))
+    flows, interrupted = control.dump_flows()
+    ports = sorted(flow["dst-port"] for flow in flows if flow["proto"] == 17)
+    ksft_eq(ports, list(range(1, FLOWS + 1)))
+    ksft_true(not interrupted, "no mark")
+
+
+def dump_across_two_caches_is_marked(control):
+    with Control() as other:
+
+        def exchange():
+            other.disable({})
+            other.enable({})
+
+        flows, interrupted = control.dump_flows(exchange)
+    ksft_true(len(flows) < FLOWS, "the second cache is empty")
+    ksft_true(interrupted, "a mark")
+    control.disable({})
+
+
+### Refusals. `config` and the like are nests; bytes are attributes of the wrong length.
+
+
+def refused(what, operation, request, text="", dump=False):
+    return KsftNamedVariant(what, operation, request, text, dump)
+
+
+def config(**values):
+    return {"config": {name.replace("_", "-"): value for name, value in values.items()}}
+
+
+def collector(address=None, **values):
+    if address is not None:
+        values["address"] = address
+    return {"collector": values}
+
+
+def iface(**values):
+    return {"iface": values}
+
+
+STRAY = {200: struct.pack("=I", 1)}
+UNKNOWN = "Unknown attribute type"
+
+
+@ksft_variants(
+    [
+        refused("an attribute that only replies have", "enable", {"flows-cached": 1}),
+        refused("max-flows of 0", "enable", config(max_flows=0)),
+        refused("max-flows above its limit", "enable", config(max_flows=8388609)),
+        refused("max-flows of 2 bytes", "enable", config(max_flows=bytes(2))),
+        refused("max-flows of 8 bytes", "enable", config(max_flows=bytes(8))),
+        refused("active-timeout of 0", "enable", config(active_timeout=0)),
+        refused("active-timeout above its limit", "enable", config(active_timeout=604801)),
+        refused("inactive-timeout of 0", "enable", config(inactive_timeout=0)),
+        refused(
+            "inactive-timeout above active-timeout",
+            "enable",
+            config(inactive_timeout=31, active_timeout=30),
+        ),
+        refused("no observation point", "set", config(observe=0)),
+        refused("an unknown observation point", "set", config(observe=33)),
+        refused("an unknown expiry", "set", config(expiry=2)),
+        refused("unknown icmp-ports", "set", config(icmp_ports=2)),
+        refused("count-own of 2", "set", config(count_own=2)),
+        refused("an engine-id of 4 bytes", "set", config(engine_id=bytes(4))),
+        refused("settings that are no nest", "set", {"config": bytes(4)}),
+        refused("no interface", "iface-set", {}),
+        refused("an interface without index", "iface-set", iface(number=1)),
+        refused("an interface of index 0", "iface-set", iface(ifindex=0, number=1)),
+        refused("an interface without number", "iface-set", iface(ifindex=1)),
+        refused("no collector", "collector-add", {}),
+        refused("an empty collector", "collector-add", collector()),
+        refused("a collector without address", "collector-add", collector(port=2055)),
+        refused("a collector that is no nest", "collector-add", {"collector": bytes(4)}),
+        refused("an address of 3 bytes", "collector-add", collector(bytes(3))),
+        refused("an address of 5 bytes", "collector-add", collector(bytes([10, 0, 0, 1, 1]))),
+        refused("an address of 17 bytes", "collector-add", collector(bytes(17))),
+        refused("an IPv6 address", "collector-add", collector("::1", port=2055)),
+        refused("port 0", "collector-add", collector(HOST, port=0)),
+        refused("a port of one byte", "collector-add", collector(HOST, port=b"\1")),
+        refused("a collector in 0.0.0.0/8", "collector-add", collector("0.255.255.255")),
+        refused("the first multicast group", "collector-add", collector("224.0.0.0")),
+        refused("the last multicast group", "collector-add", collector("239.255.255.255")),
+        refused("a collector in 240.0.0.0/4", "collector-add", collector("240.0.0.0")),
+        refused("the broadcast address", "collector-add", collector("255.255.255.255")),
+        refused("removal without address", "collector-del", collector(port=2055)),
+        refused("a dump of the state", "info-get", {}, dump=True),
+        refused("flows without dump", "flow-get", {}),
+        refused("enable as a dump", "enable", {}, dump=True),
+        *(
+            refused(f"an unknown attribute of {name}", name, STRAY, UNKNOWN, name == "flow-get")
+            for name in (
+                "info-get",
+                "flow-get",
+                "enable",
+                "set",
+                "iface-set",
+                "disable",
+                "flush",
+                "collector-add",
+                "collector-del",
+            )
+        ),
+        refused("an unknown setting", "set", {"config": STRAY}, UNKNOWN),
+        refused(
+            "an unknown attribute beside a collector",
+            "collector-add",
+            {**collector(HOST), **STRAY},
+            UNKNOWN,
+        ),
+        refused(
+            "an unknown attribute of a new collector",
+            "collector-add",
+            {"collector": {"address": HOST, **STRAY}},
+            UNKNOWN,
+        ),
+        refused(
+            "an unknown attribute of a collector to remove",
+            "collector-del",
+            {"collector": {"address": HOST, **STRAY}},
+            UNKNOWN,
+        ),
+        refused(
+            "an unknown attribute of an interface",
+            "iface-set",
+            {"iface": {"ifindex": 1, "number": 1, **STRAY}},
+            UNKNOWN,
+        ),
+    ]
+)
+def is_refused(control, operation, request, text, dump):
+    before = state(control)
+    with ksft_raises(NlError) as raised:
+        control.dump(operation, request) if dump else control.do(operation, request)
+    check_text(raised.exception, text)
+    ksft_eq(state(control), before, "nothing has changed")
+
+
+def check_text(error, text=""):
+    """The kernel itself has no text for an operation that a family does not have."""
+    ksft_not_none(error)
+    if error and error.error != errno.EOPNOTSUPP:
+        said = (error.nl_msg.extack or {}).get("msg")
+        ksft_true(said, f"a text: {error}")
+        ksft_in(text, said or "")
+
+
+def every_operation_was_tried_with_an_unknown_attribute(control):
+    tried = {variant.params[0] for variant in is_refused.variants if variant.params[1] == STRAY}
+    ksft_eq(tried, set(control.ops))
+
+
+@ksft_variants(
+    [
+        KsftNamedVariant("an unknown command", 200, b"", True),
+        KsftNamedVariant("an attribute that exceeds the message", 0, bytes([64, 0, 2, 0]), True),
+        KsftNamedVariant("an attribute shorter than its header", 0, bytes([3, 0, 2, 0] * 2), True),
+        KsftNamedVariant("bytes after the attributes", 0, b"\1\2", True),
+        KsftNamedVariant("a message without generic netlink header", 0, b"", False),
+    ]
+)
+def message_is_refused(control, command, payload, generic_header):
+    before = state(control)
+    with ksft_raises(NlError) as raised:
+        control.send_raw(command or control.ops["enable"].req_value, payload, generic_header)
+    if generic_header:
+        check_text(raised.exception)
+    ksft_eq(state(control), before, "nothing has changed")
+
+
+CASES = [
+    reply_is_complete,
+    policy_is_that_of_the_specification,
+    enable_takes_all_settings,
+    set_changes_what_is_given,
+    iface_set_changes_a_number,
+    collectors_are_added_and_removed,
+    flow_is_complete,
+    flush_exports_the_flows,
+    undisturbed_dump_is_consistent,
+    dump_across_two_caches_is_marked,
+    is_refused,
+    every_operation_was_tried_with_an_unknown_attribute,
+    message_is_refused,
+]
+
+
+def main():
+    with NetNS() as namespace:
+        ip("link set lo up", ns=namespace)
+        with NetNSEnter(str(namespace)), Control() as control:
+            ksft_run(CASES, args=(control,))
+    ksft_exit()
+
+
+if __name__ == "__main__":
+    main()

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # A packet is counted once, whatever the observation points are: for each of their 31
-# combinations, packets on every kind of way are counted as often as they were sent if
-# nftables sees them at one of the points, and not at all if it does not.
+# combinations and each kind of path, packets are counted as often as they were sent if
+# nftables sees them at one of the points, and not at all otherwise.
 #
 #    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
 #                        netflow, nft    | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
@@ -11,13 +11,13 @@
 #
 # The router is a member of the groups 239.1.1.1 (left) and 239.2.2.2 (right).
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=selftests/points.sh
-. "$SELFTESTS/points.sh"
-begin nfcapd nfdump nft python3
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
+# shellcheck source=selftests/lib/points.sh
+. "$SELFTESTS/lib/points.sh"
+begin nfcapd nfdump nft
 
-# Each kind of way has a destination address, and each combination a port (1000 and its mask).
+# Each kind of path has a destination address, and each combination a port (1000 and its mask).
 declare -A ways=(
 	[10.9.0.1]="from left to right"
 	[10.1.0.1]="from left to the router"
@@ -62,7 +62,8 @@ import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
 for group, here in ("239.1.1.1", "10.1.0.1"), ("239.2.2.2", "10.2.0.1"):
-    s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + socket.inet_aton(here))
+    s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+        socket.inet_aton(group) + socket.inet_aton(here))
 for port in sys.stdin:
     for to in sys.argv[2:]:
         for _ in range(int(sys.argv[1])):
@@ -74,7 +75,7 @@ for port in sys.stdin:
 	ip -n router route add 239.2.2.2 dev to-right
 }
 
-# send PORT. The answers that there is no such port are not looked at.
+# send PORT. The ICMP errors that come back are no UDP, and do not count.
 send() {
 	local answer
 	inject <<-END || return
@@ -98,14 +99,15 @@ observe_all_combinations() {
 seen() {
 	local point
 	for point in "${POINTS[@]}"; do
-		on router nft list set ip ways "$point" | grep -oE '([0-9]+\.){3}[0-9]+' | sort -u | sed "s/^/$point /"
+		nft_elements ways "$point" | cut -d ' ' -f 1 | sed "s/^/$point /"
 	done
 }
 
 # What we counted: lines "POINTS ADDRESS PACKETS".
 counted() {
-	nf --json flows | jq -r '.[] | select(.proto == 17) | "\(.dst_port - 1000) \(.dst_addr) \(.packets)"' |
-		while read -r mask rest; do echo "${names[mask]} $rest"; done
+	local port rest
+	show_flows 'udp * *:1001-1031' destination-port destination packets |
+		while read -r port rest; do echo "${names[port - 1000]} $rest"; done
 }
 
 # counted_once ADDRESS: in every combination.
@@ -118,39 +120,33 @@ counted_once() {
 	for mask in {1..31}; do
 		((mask & seen)) && echo "${names[mask]}: $SENT"
 	done | sort >"$TMP/expected"
-	awk -v to="$1" '
-		$2 == to { sum[$1] += $3 }
-		END { for (points in sum) print points ": " sum[points] }' "$TMP/counted" | sort >"$TMP/actual"
+	sed -nE "s/^(.*) $1 ([0-9]+)$/\1: \2/p" "$TMP/counted" | sort >"$TMP/actual"
 	same "$TMP/expected" "$TMP/actual"
 }
 
-# own POINT: the exporter's datagrams that nftables saw there, "PACKETS BYTES".
-own() { on router nft -j list counter ip ways "own-$1" | jq -r '.nftables[] | .counter // empty | "\(.packets) \(.bytes)"'; }
+# own POINT: the exporter's datagrams that nftables saw there, packets and bytes.
+own() { nft_counter ip ways "own-$1"; }
 
-# own_ignored POINTS WITNESS...: what is ignored as the exporter's own while these points are
-# observed, is what nftables sees at the witnesses.
+# own_ignored POINTS WITNESS: with these points, the exporter ignores those of its own datagrams
+# that nftables sees at the witness, and none becomes a flow.
 own_ignored() {
-	local points=$1 ignored point expected="0 0"
-	shift
-	nf set observe "$points" || return
+	local packets bytes more more_bytes
+	nf set observe "$1" || return
 	on router nft reset counters >/dev/null || return
-	ignored=$(info '"\(.packets.ignored_by.own) \(.bytes.ignored_by.own)"')
+	packets=$(info packets.ignored_by.own) bytes=$(info bytes.ignored_by.own)
 	inject <<-'END' || return
 		udp 10.1.0.2:1-40 10.9.0.3:53 count=2
 	END
-	send 9 || return
-	nf flush || return
-	for point in "$@"; do
-		expected=$(echo "$expected $(own "$point")" | awk '{ print $1 + $3, $2 + $4 }')
-	done
-	[ "$expected" != "0 0" ] || { echo "nftables saw none"; return 1; }
-	equal "own" "$expected" "$(info '"\(.packets.ignored_by.own) \(.bytes.ignored_by.own)"' |
-		awk -v before="$ignored" '{ split(before, b, " "); print $1 - b[1], $2 - b[2] }')" || return
-	equal "flows of own" "" "$(nf --json flows | jq -r '.[] | select(.dst_port == 2055 or .dst_port == 2056) | .dst_addr')"
+	send 9 && nf flush || return
+	read -r more more_bytes < <(own "$2")
+	[ "$more" != 0 ] || { echo "nftables saw none"; return 1; }
+	info_is packets.ignored_by.own=$((packets + more)) \
+		bytes.ignored_by.own=$((bytes + more_bytes)) &&
+		flow_count_is 'udp * *:2055-2056' 0
 }
 
 # own_counted: all that nftables sees go out become records. The last of them are exported
-# when they are not counted any more, as otherwise there would always be one more.
+# when own datagrams are not counted any more: otherwise each export would make another flow.
 own_counted() {
 	on router nft reset counters >/dev/null || return
 	send 9 && nf flush || return
@@ -158,7 +154,7 @@ own_counted() {
 	nf set count-own off && nf flush || return
 	nfcapd_pid=$far nfcapd_port=2055
 	stop_nfcapd
-	records far %pkt,%byt | awk '$5 == 2055 || $5 == 2056 { packets += $7; bytes += $8 } END { print packets, bytes }' >"$TMP/actual"
+	show_exported_flows far 'udp * *:2055-2056' packets bytes | total >"$TMP/actual"
 	same "$TMP/expected" "$TMP/actual"
 }
 
@@ -184,9 +180,10 @@ need nf collector add 127.0.0.1:2056
 need nf flush
 check "own datagrams are ignored at output" own_ignored output output
 check "own datagrams are ignored at postrouting" own_ignored postrouting postrouting
-check "own datagrams that stay here are ignored at prerouting" own_ignored prerouting prerouting
-check "own datagrams that stay here are ignored at input" own_ignored input,forward input
-check "own datagrams are ignored once at all points" own_ignored prerouting,input,forward,output,postrouting output
+check "own datagrams to this host are ignored at prerouting" own_ignored prerouting prerouting
+check "own datagrams to this host are ignored at input" own_ignored input,forward input
+check "own datagrams are ignored once at all points" \
+	own_ignored prerouting,input,forward,output,postrouting output
 check "the ledger is exact with own datagrams" ledger_holds
 need nf set count-own on observe output
 check "own datagrams are counted if asked" own_counted

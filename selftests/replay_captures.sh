@@ -24,8 +24,8 @@
 
 set -eu
 SELFTESTS=$(dirname "${BASH_SOURCE[0]}")
-# shellcheck source=selftests/topology.sh
-. "$SELFTESTS/topology.sh"
+# shellcheck source=selftests/lib/topology.sh
+. "$SELFTESTS/lib/topology.sh"
 
 usage() { echo "usage: NETFLOW_KO=netflow.ko $0 DIRECTORY" >&2; exit 2; }
 if [ $# != 1 ] || [ ! -d "$1" ] || [ -z "${NETFLOW_KO:-}" ]; then usage; fi
@@ -43,10 +43,8 @@ trap 'exit 143' INT TERM
 for ns in sender router collector; do
 	ip netns add "$ns"
 done
-ip -batch - <<'END'
-	link add s0 netns sender address 02:00:00:00:01:02 mtu 65535 type veth peer name from-sender netns router address 02:00:00:00:01:01 mtu 65535
-	link add c0 netns collector address 02:00:00:00:03:02 type veth peer name to-collector netns router address 02:00:00:00:03:01
-END
+link sender s0 02:00:00:00:01:02 from-sender 02:00:00:00:01:01 mtu 65535
+link collector c0 02:00:00:00:03:02 to-collector 02:00:00:00:03:01
 for ns in sender router; do
 	on "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 done
@@ -71,4 +69,4 @@ sysctl -qw net.core.netdev_max_backlog=1000000 net.core.rmem_max=67108864
 insmod "$NETFLOW_KO"
 netflowctl --netns router enable --max-flows 262144 --inactive-timeout 3600 --active-timeout 7200
 netflowctl --netns router collector add 198.18.0.2:2055
-on sender python3 -B "$SELFTESTS/replay.py" "$1"
+on sender python3 -B "$SELFTESTS/replay/replay.py" "$1"

@@ -17,8 +17,8 @@
 #                              c0 10.3.0.2/24
 #                           netns collector: nfcapd
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 
 SHOWN=15 # flows of each list
 
@@ -34,7 +34,8 @@ say() {
 	local what=$1
 	shift
 	must "$@"
-	printf '  %-34s %s\n' "$what" "$(grep -v '^ *$' "$TMP/must.out" | tail -n 1 | sed 's/^ *//')"
+	printf '  %-34s %s\n' "$what" \
+		"$(grep -v '^ *$' "$TMP/must.out" | tail -n 1 | sed 's/^ *//')"
 }
 
 listens() { on right ss -Hltun "sport = $1" | grep -q .; }
@@ -51,20 +52,25 @@ serve() {
 iperf() { on left iperf3 -c 10.2.0.2 -f m "$@" | grep -E 'receiver|error'; }
 
 download() {
-	on left curl -s -S -o "$TMP/page" -w '%{http_code}, %{size_download} bytes' http://10.2.0.2:8080/page &&
+	on left curl -s -S -o "$TMP/page" -w '%{http_code}, %{size_download} bytes' \
+		http://10.2.0.2:8080/page &&
 		cmp "$TMP/page" "$TMP/www/page"
 }
 
 # Addressed to the router, sent by the left host. Nobody answers: these hosts are unknown.
 replay() {
-	tcprewrite --enet-dmac=02:00:00:00:01:01 --enet-smac=02:00:00:00:01:02 --infile="$1" --outfile="$TMP/replay.pcap" &&
+	tcprewrite --enet-dmac=02:00:00:00:01:01 --enet-smac=02:00:00:00:01:02 \
+		--infile="$1" --outfile="$TMP/replay.pcap" &&
 		on left tcpreplay -q --topspeed -i l0 "$TMP/replay.pcap" | sed -n 's/^Actual: //p'
 }
 
 thousands() { sed -E ':a; s/([0-9])([0-9]{3})($|[^0-9])/\1,\2\3/; ta'; }
 
 # row WHAT "PACKETS BYTES" FLOWS
-row() { printf '  %-44s %10s %14s %7s\n' "$1" "$(thousands <<<"${2% *}")" "$(thousands <<<"${2#* }")" "$3"; }
+row() {
+	printf '  %-44s %10s %14s %7s\n' "$1" \
+		"$(thousands <<<"${2% *}")" "$(thousands <<<"${2#* }")" "$3"
+}
 
 quit() {
 	trap - EXIT
@@ -74,7 +80,9 @@ quit() {
 }
 
 [ -n "${NETFLOW_KO:-}" ] || die "NETFLOW_KO does not name the module"
-if loaded || [ -n "$(ip netns list)" ]; then die "the module is loaded or network namespaces exist"; fi
+if loaded || [ -n "$(ip netns list)" ]; then
+	die "the module is loaded or network namespaces exist"
+fi
 TMP=$(mktemp -d)
 processes=()
 trap quit EXIT
@@ -121,7 +129,8 @@ nf info || die "netflowctl info failed"
 
 section "nfdump, the largest $SHOWN of what nfcapd has collected"
 must stop_nfcapd
-nfdump -q -N -R "$TMP/nfcapd" -O bytes -n $SHOWN -o 'fmt:%ts %td %pr %sap -> %dap %flg %tos %in %out %pkt %byt' ||
+nfdump -q -N -R "$TMP/nfcapd" -O bytes -n $SHOWN \
+	-o 'fmt:%ts %td %pr %sap -> %dap %flg %tos %in %out %pkt %byt' ||
 	die "nfdump failed"
 
 section "Do they agree?"
@@ -131,13 +140,13 @@ must mergecap -w "$TMP/sent.pcap" "$TMP/left.pcap" "$TMP/right.pcap"
 captured "$TMP/sent.pcap" >"$TMP/sent" || die "tshark failed"
 collected nfcapd >"$TMP/collected"
 sent=$(total "$TMP/sent")
-accounted=$(info '"\(.packets.exported) \(.bytes.exported)"')
+accounted="$(info packets.exported) $(info bytes.exported)"
 received=$(total "$TMP/collected")
 flows_differ=$(comm -3 "$TMP/sent" "$TMP/collected" | wc -l)
 
 printf '  %-44s %10s %14s %7s\n' "" packets bytes flows
 row "sent by both hosts (tcpdump, tshark)" "$sent" "$(wc -l <"$TMP/sent")"
-row "accounted and exported (netflowctl)" "$accounted" "$(info .flows.created)"
+row "accounted and exported (netflowctl)" "$accounted" "$(info flows.created)"
 row "collected (nfcapd, nfdump)" "$received" "$(wc -l <"$TMP/collected")"
 echo
 if [ "$sent" = "$accounted" ] && [ "$sent" = "$received" ] && [ "$flows_differ" = 0 ] &&

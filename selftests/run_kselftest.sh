@@ -37,7 +37,8 @@ relay() {
 }
 
 run() {
-	local name=$1 limit=$(($2 * ${TIMEOUT_FACTOR:-1})) start=$SECONDS failed_before=$failed output status
+	local name=$1 limit=$(($2 * ${TIMEOUT_FACTOR:-1})) start=$SECONDS failed_before=$failed
+	local output status
 	output=$(mktemp)
 	timeout --kill-after=60 "$limit" "$SELFTESTS/$name.sh" >"$output" 2>&1 </dev/null
 	status=$?

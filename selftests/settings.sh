@@ -1,29 +1,28 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Settings: what is set is in force at once, for flows in the cache too, all of it or
-# nothing; and no packet gets lost over it.
+# Settings: a request changes all that it gives or nothing, at once and for flows in the cache
+# too; and no packet is lost meanwhile.
 #
 #    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
 #                               netflow  | 10.3.0.1 ----- collector 10.3.0.2: nfcapd, tcpdump
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 begin nfcapd nfdump tcpdump tshark nft
 
-config() { nf --json show config | jq -c '[.max_flows, .active_timeout, .inactive_timeout, .expiry, (.observe | join(",")), .engine_type, .engine_id, .icmp_ports, .count_own]'; }
+config() {
+	nf --json show config | jq -c '[.max_flows, .active_timeout, .inactive_timeout, .expiry,
+		(.observe | join(",")), .engine_type, .engine_id, .icmp_ports, .count_own]'
+}
 
 config_is() { equal "settings" "$1" "$(config)"; }
 
-# refused_whole PATTERN NAME VALUE...: what is wrong, and all that is given beside it.
+# refused_whole PATTERN NAME VALUE...: with right settings before and behind it.
 refused_whole() {
 	local before
 	before=$(config)
 	refused "$1" nf set engine-id 99 "${@:2}" active-timeout 777 && config_is "$before"
-}
-
-ports_are() {
-	equal "source ports in the cache" "$1" "$(nf --json flows | jq -r '[.[].src_port] | sort | map(tostring) | join(" ")')"
 }
 
 # send PORT COUNT
@@ -42,21 +41,13 @@ under_traffic() {
 change_all() {
 	local round
 	for round in {1..6}; do
-		nf set observe prerouting,forward,postrouting expiry strict engine-id "$round" && nf set inactive-timeout 1 &&
-			nf set observe prerouting,input active-timeout 1 && nf set observe prerouting icmp-ports zero &&
-			nf set active-timeout 600 inactive-timeout 300 expiry lazy icmp-ports type-code || return
+		nf set observe prerouting,forward,postrouting expiry strict engine-id "$round" &&
+			nf set inactive-timeout 1 &&
+			nf set observe prerouting,input active-timeout 1 &&
+			nf set observe prerouting icmp-ports zero &&
+			nf set active-timeout 600 inactive-timeout 300 expiry lazy \
+				icmp-ports type-code || return
 	done
-}
-
-# Each datagram's engine type and id with the first source port in it.
-engines() {
-	tshark -n -r "$TMP/link.pcap" -d udp.port==2055,cflow -Y 'udp.dstport == 2055' -T fields -E occurrence=f \
-		-e cflow.srcport -e cflow.engine_type -e cflow.engine_id 2>/dev/null | tr '\t' ' '
-}
-
-icmp_ports_are() {
-	equal "destination ports and packets" "$1" \
-		"$(nf --json flows | jq -r '[.[] | select(.proto == 1) | "\(.dst_port):\(.packets)"] | sort | join(" ")')"
 }
 
 send_icmp() {
@@ -83,11 +74,13 @@ need start_capture "$TMP/link.pcap" collector -i c0 udp
 DEFAULTS='[65536,1800,15,"lazy","prerouting",0,0,"type-code",false]'
 ALL='[4096,600,30,"strict","prerouting,input,forward,output,postrouting",255,7,"zero",true]'
 check "the settings at first" config_is "$DEFAULTS"
-check "all can be set at once, before the exporter is enabled" nf set max-flows 4096 active-timeout 600 inactive-timeout 30 \
-	expiry strict observe postrouting,output,forward,input,prerouting engine-type 255 engine-id 7 icmp-ports zero count-own on
-check "they are shown" config_is "$ALL"
-check "enable leaves them" nf enable
-check "as they are" config_is "$ALL"
+check "all can be set at once, before the exporter is enabled" \
+	nf set max-flows 4096 active-timeout 600 inactive-timeout 30 expiry strict \
+	observe postrouting,output,forward,input,prerouting engine-type 255 engine-id 7 \
+	icmp-ports zero count-own on
+check "all settings are shown" config_is "$ALL"
+check "the exporter can be enabled with them" nf enable
+check "enable without options leaves them as they are" config_is "$ALL"
 while read -r pattern wrong; do
 	# shellcheck disable=SC2086 # words
 	check "'$wrong' is refused, and all that is set with it" refused_whole "$pattern" $wrong
@@ -110,32 +103,34 @@ colour colour blue
 END
 check "an empty observe is refused" refused "value|observe" nf set observe ""
 check "a name without a value is refused" refused "a value is required for .expiry" nf set expiry
-check "nothing is refused" refused "required arguments.*name value" nf set
-check "max-flows as it is can be set" nf set max-flows 4096
+check "set without a setting is refused" refused "required arguments.*name value" nf set
+check "max-flows can be set to the value that it has" nf set max-flows 4096
 need nf disable
 check "settings outlast the exporter" config_is "$ALL"
-check "options of enable are settings" nf enable --max-flows 65536 --active-timeout 600 --inactive-timeout 300 --expiry lazy \
-	--observe prerouting --engine-type 0 --engine-id 0 --icmp-ports type-code --count-own off
-check "and shown as such" config_is '[65536,600,300,"lazy","prerouting",0,0,"type-code",false]'
+check "options of enable are settings" nf enable --max-flows 65536 --active-timeout 600 \
+	--inactive-timeout 300 --expiry lazy --observe prerouting --engine-type 0 --engine-id 0 \
+	--icmp-ports type-code --count-own off
+check "options of enable are shown as settings" \
+	config_is '[65536,600,300,"lazy","prerouting",0,0,"type-code",false]'
 need nf collector add 10.3.0.2
 
 need send 1004 4
 need send 1005 5
 sleep 1.1
-check "a shorter inactive-timeout holds for flows in the cache: the small one goes" nf set inactive-timeout 1
-check "at once" ports_are 1005
-check "it left as inactive" info_is .expired.inactive 1
-check "strict: the larger one goes too" nf set expiry strict
-check "at once" ports_are ""
+check "a shorter inactive-timeout can be set" nf set inactive-timeout 1
+check "a flow of four packets in the cache is exported at once" ports_are 1005
+check "it counts as inactive" info_is expired.inactive=1
+check "expiry can be set to strict" nf set expiry strict
+check "a flow of five packets is exported at once" ports_are
 need nf set expiry lazy inactive-timeout 300
 need send 1006 9
 sleep 1.1
-check "a shorter active-timeout" nf set inactive-timeout 1 active-timeout 1
-check "at once" ports_are ""
-check "it left as active" info_is .expired.active 1
+check "a shorter active-timeout can be set" nf set inactive-timeout 1 active-timeout 1
+check "a flow in the cache is exported at once" ports_are
+check "it counts as active" info_is expired.active=1
 need nf set active-timeout 600 expiry strict
 need send 1007 9
-check "strict: a large flow goes when inactive" eventually 6 ports_are ""
+check "strict: a flow of nine packets is exported when inactive" eventually 6 ports_are
 check "the ledger is exact" ledger_holds
 
 need nf set inactive-timeout 300 expiry lazy engine-type 12 engine-id 34
@@ -146,23 +141,30 @@ need send 1009 1
 need nf flush
 
 need send_icmp
-check "ICMP type and code are in the destination port" icmp_ports_are "2048:1 3328:2 772:1"
+check "ICMP type and code are in the destination port" flows_are icmp <<'END'
+	icmp 10.1.0.2 10.9.0.5:2048 packets=1
+	icmp 10.1.0.2 10.9.0.5:3328 packets=2
+	icmp 10.1.0.2 10.9.0.5:772 packets=1
+END
 need nf set icmp-ports zero
 need send_icmp
-check "with zero, all types are one flow" icmp_ports_are "0:4 2048:1 3328:2 772:1"
+check "with zero, messages of all types are one flow" flow_is 'icmp * *:0' packets=4
+check "flows of before keep their ports" flow_count_is icmp 4
 need nf flush
 
-before=$(info .packets.seen)
+counted=$(info "packets | .seen - .ignored")
 check "settings can change while packets pass" under_traffic change_all
-check "every packet was counted once" info_is ".packets.seen - $before - .packets.ignored" 3000
+check "every packet was counted once" \
+	info_is "packets | .seen - .ignored=$((counted + 3000))"
 check "the ledger is exact after that" ledger_holds
 need nf disable
-check "nothing was lost" info_is .packets.lost 0
+check "nothing was lost" nothing_lost
 need stop_nfcapd
 need stop_capture "$TMP/link.pcap"
 check "every flow was collected" flows_agree
-engines >"$TMP/engines"
-check "datagrams have engine type and id 0" grep -qx "1007 0 0" "$TMP/engines"
-check "or those that were set" grep -qx "1008 12 34" "$TMP/engines"
-check "or set last" grep -qx "1009 12 200" "$TMP/engines"
+# A datagram's engine type and id, for the flow of each source port.
+v5_records "$TMP/link.pcap" srcport engine_type engine_id >"$TMP/engines"
+check "engine type and id are 0 at first" grep -qx "1007 0 0" "$TMP/engines"
+check "those that were set are in the next datagrams" grep -qx "1008 12 34" "$TMP/engines"
+check "an engine id that is changed is in the next datagram" grep -qx "1009 12 200" "$TMP/engines"
 done_testing

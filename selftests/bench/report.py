@@ -3,11 +3,12 @@
 """report.py RESULTS JSON SVG: what `make bench` has measured, as table, JSON and chart.
 
 RESULTS holds a file LANE.ROUND for each lane and round, "SCENARIO NANOSECONDS" a line; and
-files of "NAME FIGURE" lines: `whole`, `tick`, `instructions` ("LANE WHAT COUNT").
+files of "NAME FIGURE" lines: `end_to_end`, `tick`, `instructions` ("LANE WHAT COUNT").
 
 Figures are medians over all rounds. A ratio is the median of each round's own ratio, so that
 a machine that was slow in one round was so on both sides; its spread is the least and the most.
 """
+
 import collections
 import json
 import pathlib
@@ -22,7 +23,11 @@ COLOURS = {"none": "#bbbbbb", "empty": "#888888", "ours": "#1b7837", "peer": "#7
 
 def lines(path):
     """The words of each line of a file, none if there is no such file."""
-    return [line.split() for line in path.read_text(encoding="ascii").splitlines()] if path.exists() else []
+    return (
+        [line.split() for line in path.read_text(encoding="ascii").splitlines()]
+        if path.exists()
+        else []
+    )
 
 
 def read_lanes(results):
@@ -52,10 +57,18 @@ def scenario(lanes):
 
 def against_ourselves(runs):
     """Ratios of our own scenarios, for what must cost little more than another."""
-    pairs = [("sweep", "new"), ("seed_collide", "new"), ("full", "hit_1k"),
-             ("hit_1k_2cpu_disjoint", "hit_1k"), ("hit_1k_2cpu_same", "hit_1k")]
-    return {f"{a} / {b}": ratio(runs[a]["ours"], runs[b]["ours"])
-            for a, b in pairs if "ours" in runs.get(a, ()) and "ours" in runs.get(b, ())}
+    pairs = [
+        ("sweep", "new"),
+        ("seed_collide", "new"),
+        ("full", "hit_1k"),
+        ("hit_1k_2cpu_disjoint", "hit_1k"),
+        ("hit_1k_2cpu_same", "hit_1k"),
+    ]
+    return {
+        f"{a} / {b}": ratio(runs[a]["ours"], runs[b]["ours"])
+        for a, b in pairs
+        if "ours" in runs.get(a, ()) and "ours" in runs.get(b, ())
+    }
 
 
 def figures(path):
@@ -92,8 +105,10 @@ def chart(scenarios):
     left, top, row, bar, width = 150, 34, 52, 11, 560
     most = max(max(entry[lane] for lane in LANES if lane in entry) for entry in scenarios.values())
     height = top + row * len(scenarios) + 8
-    yield (f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 70}" height="{height}" '
-           'font-family="sans-serif" font-size="11">')
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 70}" height="{height}" '
+        'font-family="sans-serif" font-size="11">'
+    )
     yield f'<rect width="100%" height="{height}" fill="white"/>'
     for i, lane in enumerate(LANES):
         yield f'<rect x="{left + 90 * i}" y="9" width="10" height="10" fill="{COLOURS[lane]}"/>'
@@ -106,9 +121,12 @@ def chart(scenarios):
             if lane not in entry:
                 continue
             long = max(width * entry[lane] / most, 1)
-            yield (f'<rect x="{left}" y="{y + bar * j}" width="{long:.1f}" height="{bar - 1}" '
-                   f'fill="{COLOURS[lane]}"/>')
-            yield f'<text x="{left + long + 4:.1f}" y="{y + bar * j + 9}" font-size="9">{entry[lane]:.0f}</text>'
+            yield (
+                f'<rect x="{left}" y="{y + bar * j}" width="{long:.1f}" height="{bar - 1}" '
+                f'fill="{COLOURS[lane]}"/>'
+            )
+            place = f'x="{left + long + 4:.1f}" y="{y + bar * j + 9}"'
+            yield f'<text {place} font-size="9">{entry[lane]:.0f}</text>'
     yield "</svg>"
 
 
@@ -119,12 +137,13 @@ def main():
     report = {
         "scenarios": {name: scenario(runs[name]) for name in names},
         "ours": against_ourselves(runs),
-        **{part: figures(results / file)
-           for part, file in (("end_to_end", "whole"), ("tick", "tick"), ("instructions", "instructions"))},
+        **{part: figures(results / part) for part in ("end_to_end", "tick", "instructions")},
     }
     print("\n".join(table(report)))
     rest = {part: report[part] for part in ("ours", "end_to_end", "tick", "instructions")}
-    json_path.write_text(json.dumps({**report["scenarios"], **rest}, indent="\t") + "\n", encoding="ascii")
+    json_path.write_text(
+        json.dumps({**report["scenarios"], **rest}, indent="\t") + "\n", encoding="ascii"
+    )
     one_cpu = {name: report["scenarios"][name] for name in SCENARIOS if name in runs}
     svg_path.write_text("\n".join(chart(one_cpu)) + "\n", encoding="ascii")
 

@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# tick.sh: for how long the tick keeps softirqs from running when a million flows are there: its timer, which
-# is a softirq, and the longest time that an export of all of them has softirqs off, which is for as long as it
-# has a lock. In a machine whose clock counts instructions (ICOUNT=1 scripts/vm), a nanosecond each; those of
-# the tracer are part of it. Prints "NAME MICROSECONDS". BENCH names the folder with the driver.
+# tick.sh: how long the tick keeps softirqs from running when there are a million flows: its timer,
+# which is a softirq, and the longest time for which an export of all flows disables softirqs (as
+# long as it holds a lock). In a machine whose clock counts instructions (ICOUNT=1 scripts/vm), one
+# a nanosecond; those of the tracer are part of it. Prints "NAME MICROSECONDS". BENCH names the
+# folder with the driver.
 
 set -eu
 RUN=/sys/kernel/debug/netflow_bench/run
@@ -33,7 +34,12 @@ echo 150000 >$T/buffer_size_kb
 trace function_graph delayed_work_timer_fn
 sleep 3
 echo 0 >$T/tracing_on
-awk '/ us .*delayed_work_timer_fn/ { for (i = 1; $i != "us"; i++); took = $(i - 1); if (took > most) most = took; n++ }
+awk '/ us .*delayed_work_timer_fn/ {
+		for (i = 1; $i != "us"; i++);
+		took = $(i - 1)
+		if (took > most) most = took
+		n++
+	}
 	END { if (!n) exit 1; printf "tick_timer_us %.2f\n", most }' $T/trace
 
 trace function netflow_local_bh_disable netflow_local_bh_enable

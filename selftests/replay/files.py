@@ -4,6 +4,7 @@
 Many are joined to one file by mergecap, so that one run of tshark is enough for them; it
 takes seconds to start in an emulated machine. What cannot be joined is read alone.
 """
+
 import contextlib
 import os
 import pathlib
@@ -15,12 +16,16 @@ import capture_flows
 import pcap
 from capture_flows import Failure
 
-SUFFIXES = set(""".5vw .apc .atc .bfr .bin .btsnoop .cap .dmp .dump .enc .erf .fdc .lcap .libpcap .ntar .pcap .pcapng
-    .pkt .pklg .rf5 .scap .snoop .syc .tpc .tr1 .trace .trc .wpc .wpz""".split())
+SUFFIXES = set(
+    """.5vw .apc .atc .bfr .bin .btsnoop .cap .dmp .dump .enc .erf .fdc .lcap .libpcap .ntar .pcap
+    .pcapng .pkt .pklg .rf5 .scap .snoop .syc .tpc .tr1 .trace .trc .wpc .wpz""".split()
+)
 COMPRESSED = {".gz", ".zst", ".lz4"}
 # pcap in its variants, pcapng, snoop, NetMon, Sniffer, NetXray.
-MAGIC = re.compile(rb"\xa1\xb2(\xc3\xd4|\x3c\x4d|\xcd\x34)|(\xd4\xc3|\x4d\x3c|\x34\xcd)\xb2\xa1|\x0a\x0d\x0d\x0a"
-                   rb"|snoop\0|RTSS|GMBU|TRSNIFF data|XCP\0")
+MAGIC = re.compile(
+    rb"\xa1\xb2(\xc3\xd4|\x3c\x4d|\xcd\x34)|(\xd4\xc3|\x4d\x3c|\x34\xcd)\xb2\xa1|\x0a\x0d\x0d\x0a"
+    rb"|snoop\0|RTSS|GMBU|TRSNIFF data|XCP\0"
+)
 
 JOINED_MAX = 64 << 20  # bytes of frames that are joined, in memory
 FRAME_OVERHEAD = 64
@@ -70,9 +75,20 @@ def inspect(captures, work):
         suffix = capture.path.suffix.lower()
         capture.plain = folder / f"{number}{suffix if suffix in SUFFIXES | COMPRESSED else ''}"
         capture.plain.symlink_to(capture.path.absolute())
-    command = ["capinfos", "-T", "-r", "-t", "-E", "-c", "-d", *[capture.plain for capture in captures]]
+    command = [
+        "capinfos",
+        "-T",
+        "-r",
+        "-t",
+        "-E",
+        "-c",
+        "-d",
+        *[capture.plain for capture in captures],
+    ]
     try:
-        result = subprocess.run(command, capture_output=True, timeout=capture_flows.SECONDS_MAX, check=False)
+        result = subprocess.run(
+            command, capture_output=True, timeout=capture_flows.SECONDS_MAX, check=False
+        )
         crashed = result.returncode < 0
     except subprocess.TimeoutExpired:
         crashed = True
@@ -96,7 +112,9 @@ def inspect(captures, work):
             capture.frames = int(count)
             capture.size = int(size) + capture.frames * FRAME_OVERHEAD
             # Of other formats capinfos does not count what is no packet, but a frame to tshark.
-            capture.joinable = not mine and capture.size <= JOINED_MAX and kind in ("pcap", "nsecpcap")
+            capture.joinable = (
+                not mine and capture.size <= JOINED_MAX and kind in ("pcap", "nsecpcap")
+            )
         elif any("after reading" in line for line in mine):
             capture.size = capture.path.stat().st_size
         else:
@@ -197,7 +215,9 @@ def run_anyhow(*command):
 def run(*command):
     """Runs a command and returns what it prints."""
     command = [str(word) for word in command]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=capture_flows.SECONDS_MAX, check=False)
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=capture_flows.SECONDS_MAX, check=False
+    )
     if result.returncode != 0:
         said = result.stderr.strip() or result.stdout.strip()
         raise Failure(f"{' '.join(command[:8])}: status {result.returncode}: {said}")

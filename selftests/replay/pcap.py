@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """The file formats: reads pcapng as Wireshark's tools write it, writes and reads pcap."""
+
 import struct
 
 PCAPNG_SECTION, PCAPNG_INTERFACE, PCAPNG_SIMPLE, PCAPNG_ENHANCED = 0x0A0D0D0A, 1, 3, 6
@@ -47,7 +48,7 @@ def frames(stream, joined=False):
 
 
 def count(path):
-    """Frames of such a file; None if they could not be told from those of a file that it is joined with."""
+    """Frames of such a file; None if it cannot be joined with another one."""
     try:
         with open(path, "rb") as stream:
             return sum(1 for _ in frames(stream, joined=True))
@@ -63,7 +64,10 @@ class Writer:
         self.file.write(PCAP_HEADER.pack(PCAP_MICROSECONDS, 2, 4, 0, 0, FRAME_MAX, ETHERNET))
 
     def write(self, microseconds, frame):
-        self.file.write(PCAP_FRAME.pack(microseconds // 1000000, microseconds % 1000000, len(frame), len(frame)) + frame)
+        self.file.write(
+            PCAP_FRAME.pack(microseconds // 1000000, microseconds % 1000000, len(frame), len(frame))
+            + frame
+        )
 
     def __enter__(self):
         return self
@@ -78,7 +82,7 @@ def headers_size(frames):
 
 
 def stamps(path):
-    """(nanoseconds since 1970, EtherType) of each frame of such a file, by a clock that tells nanoseconds."""
+    """(nanoseconds since 1970, EtherType) of each frame of such a file."""
     with open(path, "rb") as file:
         if PCAP_HEADER.unpack(file.read(PCAP_HEADER.size))[0] != PCAP_NANOSECONDS:
             raise Unreadable("times are not in nanoseconds")

@@ -24,6 +24,7 @@ that becomes one packet each. What may be named, with its default:
 
 The checksum of the transport header is left 0: no one on the way looks at it.
 """
+
 import socket
 import struct
 import sys
@@ -50,17 +51,25 @@ def endpoints(text):
     """All (address, port) of "a.b.c.D[-E][:PORT[-PORT]]"."""
     address, _, port = text.partition(":")
     network, _, hosts = address.rpartition(".")
-    return [(socket.inet_aton(f"{network}.{host}"), number) for host in span(hosts) for number in span(port or "0")]
+    return [
+        (socket.inet_aton(f"{network}.{host}"), number)
+        for host in span(hosts)
+        for number in span(port or "0")
+    ]
 
 
 def transport(protocol, source_port, destination_port, options):
     if protocol == 6:
         flags = sum(1 << TCP_FLAGS.index(flag) for flag in options.get("flags", ""))
-        return struct.pack("!HHIIBBHHH", source_port, destination_port, 1, 1, 5 << 4, flags, 8192, 0, 0)
+        return struct.pack(
+            "!HHIIBBHHH", source_port, destination_port, 1, 1, 5 << 4, flags, 8192, 0, 0
+        )
     if protocol == 17:
         return struct.pack("!HHHH", source_port, destination_port, 0, 0)
     if protocol == 1:
-        return struct.pack("!BBHHH", int(options.get("type", 8)), int(options.get("code", 0)), 0, 0, 0)
+        return struct.pack(
+            "!BBHHH", int(options.get("type", 8)), int(options.get("code", 0)), 0, 0, 0
+        )
     return b""
 
 
@@ -74,19 +83,22 @@ def packet(protocol, source, destination, options):
     payload = payload.ljust(length - header_length, b"\0")[: length - header_length]
 
     def header(check):
-        return struct.pack(
-            "!BBHHHBBH4s4s",
-            number("version", 4) << 4 | number("ihl", header_length // 4),
-            int(options.get("tos", "0"), 0),
-            number("totlen", length),
-            number("id", 0),
-            number("more", 0) << 13 | offset // 8,
-            number("ttl", 64),
-            protocol,
-            check,
-            source[0],
-            destination[0],
-        ) + extra
+        return (
+            struct.pack(
+                "!BBHHHBBH4s4s",
+                number("version", 4) << 4 | number("ihl", header_length // 4),
+                int(options.get("tos", "0"), 0),
+                number("totlen", length),
+                number("id", 0),
+                number("more", 0) << 13 | offset // 8,
+                number("ttl", 64),
+                protocol,
+                check,
+                source[0],
+                destination[0],
+            )
+            + extra
+        )
 
     check = int(options["csum"], 0) if "csum" in options else checksum(header(0))
     return (header(check) + payload)[: number("cut", length)]

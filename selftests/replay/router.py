@@ -7,6 +7,7 @@ exporter. Behind each packet a marker is sent, a frame that IPv4 does not know. 
 handles them one after the other, so that the exporter looked at its clock between the two
 stamps, however long the machine was stopped in between.
 """
+
 import array
 import json
 import os
@@ -17,7 +18,7 @@ import time
 
 import pcap
 from capture_flows import Failure
-from replay_files import run
+from files import run
 
 ROUTER, COLLECTOR = "router", "collector"
 SENDER_DEVICE, ROUTER_DEVICE = "s0", "from-sender"
@@ -55,7 +56,11 @@ def wait_for_backlog():
 class Router:
     def __init__(self, work):
         self.work = work
-        self.prepared, self.collected, self.arrived = work / "prepared.pcap", work / "collected", work / "arrived.pcap"
+        self.prepared, self.collected, self.arrived = (
+            work / "prepared.pcap",
+            work / "collected",
+            work / "arrived.pcap",
+        )
         self.running = []
         # Tasks and packets of the sender on one CPU keep their order.
         self.cpu = max(os.sched_getaffinity(0))
@@ -63,18 +68,50 @@ class Router:
         self.info = {}
 
     def start(self):
-        """Starts collector and tcpdump. Returns the number of records that nfcapd gets of former flows."""
+        """Starts collector and tcpdump. Returns how many records of former flows nfcapd gets."""
         shutil.rmtree(self.collected, ignore_errors=True)
         self.arrived.unlink(missing_ok=True)
         self.collected.mkdir()
         with open(self.work / "tcpdump.log", "w+", encoding="utf-8") as log:
-            self.nfcapd = self.spawn(COLLECTOR, subprocess.DEVNULL, "nfcapd", "-w", self.collected, "-p", COLLECTOR_PORT,
-                                     "-t", "86400", "-B", "60000000")
-            self.tcpdump = self.spawn(ROUTER, log, "tcpdump", "-Z", "root", "-n", "-i", ROUTER_DEVICE, "-Q", "in", "-s", "14",
-                                      "-B", "65536", "-U", "--time-stamp-precision=nano", "-w", self.arrived,
-                                      f"ether proto 0x{IPV4.hex()} or ether proto 0x{MARKER.hex()}")
+            self.nfcapd = self.spawn(
+                COLLECTOR,
+                subprocess.DEVNULL,
+                "nfcapd",
+                "-w",
+                self.collected,
+                "-p",
+                COLLECTOR_PORT,
+                "-t",
+                "86400",
+                "-B",
+                "60000000",
+            )
+            self.tcpdump = self.spawn(
+                ROUTER,
+                log,
+                "tcpdump",
+                "-Z",
+                "root",
+                "-n",
+                "-i",
+                ROUTER_DEVICE,
+                "-Q",
+                "in",
+                "-s",
+                "14",
+                "-B",
+                "65536",
+                "-U",
+                "--time-stamp-precision=nano",
+                "-w",
+                self.arrived,
+                f"ether proto 0x{IPV4.hex()} or ether proto 0x{MARKER.hex()}",
+            )
         log = self.work / "tcpdump.log"
-        wait_until(lambda: self.alive() and "listening on" in log.read_text(errors="replace"), "tcpdump listens")
+        wait_until(
+            lambda: self.alive() and "listening on" in log.read_text(errors="replace"),
+            "tcpdump listens",
+        )
         wait_until(lambda: self.alive() and self.collector_queue() == 0, "nfcapd listens")
         self.frames, self.info = 0, read_info()
         self.records = self.info["collectors"][0]["records"]
@@ -83,7 +120,9 @@ class Router:
 
     def spawn(self, netns, stderr, *command):
         command = ["ip", "netns", "exec", netns, *[str(word) for word in command]]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr
+        )
         self.running.append(process)
         return process
 
@@ -115,7 +154,9 @@ class Router:
         """Has all flows exported to nfcapd."""
         run("netflowctl", "--netns", ROUTER, "flush")
         wait_for_backlog()
-        wait_until(lambda: self.alive() and self.collector_queue() == 0, "nfcapd reads what it gets")
+        wait_until(
+            lambda: self.alive() and self.collector_queue() == 0, "nfcapd reads what it gets"
+        )
         self.info = read_info()
 
     def exported(self):
@@ -149,7 +190,10 @@ class Router:
         """Ends the session. Returns the times at which packets arrived and at which they had
         been handled, in nanoseconds, and the flows that nfcapd got, in the order of arrival."""
         size = pcap.headers_size(self.frames)
-        wait_until(lambda: self.alive() and self.arrived.stat().st_size >= (size if self.frames else 0), "tcpdump sees each packet")
+        wait_until(
+            lambda: self.alive() and self.arrived.stat().st_size >= (size if self.frames else 0),
+            "tcpdump sees each packet",
+        )
         expected = self.exported()
         for process in self.running:
             process.send_signal(signal.SIGTERM)
@@ -171,10 +215,13 @@ class Router:
         return arrived, handled, records
 
     def flows(self):
-        """(key, packets, bytes, flags, first, last) of each record, times in milliseconds since 1970."""
+        """(key, packets, bytes, flags, first, last) of each record; times are milliseconds since
+        1970."""
         fields = "csv:%sa,%da,%pr,%sp,%dp,%tos,%pkt,%byt,%flg,%tsr,%ter"
         command = ["nfdump", "-q", "-N", "-R", self.collected, "-o", fields]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as nfdump:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as nfdump:
             next(nfdump.stdout, None)
             for line in nfdump.stdout:
                 words = line.strip().split(",")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What of a capture is sent, the flows that it makes, and how they differ from what was collected."""
+"""The packets of a capture that are sent, their flows, and how these differ from the records
+that were collected."""
+
 import collections
 
 import capture_flows
@@ -11,7 +13,8 @@ PACKET_MAX = 65535
 IPV4_HEADER, PORTS_LENGTH = 20, 4
 
 # Nanoseconds by which a time may be off: NetFlow v5 has milliseconds, so one to either side. And
-# for about a quarter of one, 2^18 ns, the exporter goes by the clock as it read it for an earlier packet.
+# for about a quarter of one, 2^18 ns, the exporter uses the time that it read for an earlier
+# packet.
 LATE = 1000000
 EARLY = LATE + (1 << 18)
 
@@ -28,7 +31,8 @@ class Piece:
         return len(self.packets) >= PIECE_PACKETS or self.bytes >= PIECE_BYTES
 
     def differences(self, records, arrived, handled):
-        """(key, text) of each flow that is not as in `records`. `arrived` and `handled` are of each packet."""
+        """(key, text) of each flow that differs from `records`. `arrived` and `handled` are
+        times of each packet."""
         actual = {}
         for key, *counts in records:
             actual.setdefault(key, Flow()).add(*counts)
@@ -36,17 +40,26 @@ class Piece:
         for key in sorted(self.flows.keys() | actual.keys()):
             wanted, got = self.flows.get(key, none), actual.get(key, none)
             if (wanted.packets, wanted.bytes) != (got.packets, got.bytes):
-                yield key, (f"the capture has {wanted.packets} packets, {wanted.bytes} bytes, "
-                            f"nfdump {got.packets} packets, {got.bytes} bytes")
-            # Of a segment whose header is cut off, tshark does not tell the flags, but the exporter may.
+                yield key, (
+                    f"the capture has {wanted.packets} packets, {wanted.bytes} bytes, "
+                    f"nfdump {got.packets} packets, {got.bytes} bytes"
+                )
+            # tshark does not tell the flags of a segment whose header is cut off; the exporter may.
             elif wanted.flags != (got.flags if wanted.flags_known else got.flags & wanted.flags):
-                yield key, f"TCP flags are 0x{wanted.flags:02x} in the capture, 0x{got.flags:02x} by nfdump"
+                flags = f"0x{wanted.flags:02x} in the capture, 0x{got.flags:02x} by nfdump"
+                yield key, f"TCP flags are {flags}"
             else:
-                for what, number, time in ("first", wanted.first, got.first), ("last", wanted.last, got.last):
+                for what, number, time in ("first", wanted.first, got.first), (
+                    "last",
+                    wanted.last,
+                    got.last,
+                ):
                     time *= 1000000
                     if not arrived[number] - EARLY <= time <= handled[number] + LATE:
-                        yield key, (f"{what} packet came at {seconds(arrived[number])}, was handled by "
-                                    f"{seconds(handled[number])}, nfdump says {seconds(time)}")
+                        yield key, (
+                            f"{what} packet came at {seconds(arrived[number])}, was handled by "
+                            f"{seconds(handled[number])}, nfdump says {seconds(time)}"
+                        )
                         break
 
 
@@ -75,7 +88,7 @@ class Result:
 
 def pieces(frames, results):
     """The pieces of captures, and None after the last one of each. `frames` are as of
-    replay_files.frames(), `results` are of the captures in their order."""
+    files.frames(), `results` are of the captures in their order."""
     results = iter(results)
     piece = Piece(next(results))
     for capture, link, captured, length, told in frames:
@@ -142,12 +155,19 @@ def fill_up(packet, header, length):
 
 
 def ports_unknown(told, captured):
-    """Whether the packet has ports, or ICMP's type and code, that tshark does not tell, as the rest of
-    the header is missing."""
-    if told["ip.frag_offset"] != "0" or told["tcp.srcport"] or told["udp.srcport"] or told["icmp.type"]:
+    """Whether the packet has ports, or ICMP's type and code, that tshark does not tell, because the
+    rest of the header is missing."""
+    if (
+        told["ip.frag_offset"] != "0"
+        or told["tcp.srcport"]
+        or told["udp.srcport"]
+        or told["icmp.type"]
+    ):
         return False
     length = min(captured, int(told["ip.len"])) - int(told["ip.hdr_len"])
-    return length >= {capture_flows.ICMP: 2, capture_flows.TCP: 4, capture_flows.UDP: 4}.get(told["ip.proto"], length + 1)
+    return length >= {capture_flows.ICMP: 2, capture_flows.TCP: 4, capture_flows.UDP: 4}.get(
+        told["ip.proto"], length + 1
+    )
 
 
 def not_located(capture, layers_told):

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# lane.sh LANE: all scenarios of the bench once, on user-mode Linux (scripts/uml), with a lane's hook:
-# none, empty, ours or peer. Prints "SCENARIO NANOSECONDS-A-PACKET". BENCH names the folder with the
-# driver and the peer, SCALE divides the packets.
+# per_packet.sh LANE: all scenarios of the bench once, on user-mode Linux (scripts/uml), with the
+# hook of a lane: none, empty, ours or peer. Prints "SCENARIO NANOSECONDS-A-PACKET". BENCH names the
+# folder with the driver and the peer, SCALE divides the packets.
 #
 # A machine is good for one lane: iptables leaves its hook behind.
 
@@ -27,7 +27,8 @@ start() {
 			netflowctl enable --max-flows "$1"
 			;;
 		peer)
-			insmod "$BENCH/ipt_NETFLOW.ko" destination=127.0.0.1:2055 maxflows="$1" hashsize="$1"
+			insmod "$BENCH/ipt_NETFLOW.ko" destination=127.0.0.1:2055 \
+				maxflows="$1" hashsize="$1"
 			iptables-legacy -t raw -A PREROUTING -j NETFLOW
 			;;
 	esac

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# whole.sh: what takes more than one packet, on user-mode Linux (scripts/uml): forwarding, export, dump,
-# memory, and the time to enable. Prints "NAME FIGURE". BENCH names the folder with the driver, SCALE
-# divides the packets.
+# end_to_end.sh: forwarding, export, dump, memory, and the time to enable, on user-mode Linux
+# (scripts/uml). Prints "NAME FIGURE". BENCH names the folder with the driver, SCALE divides the
+# packets.
 
 set -eu
 RUN=/sys/kernel/debug/netflow_bench/run
@@ -45,8 +45,8 @@ beside() {
 	wait $other 2>/dev/null || true
 }
 
-# dump FLOWS NAME: the time, and what the hits of the other CPU cost meanwhile, beside what they cost while that does
-# something else, in turns.
+# dump FLOWS NAME: the time, and what hits of the other CPU cost meanwhile, divided by what they
+# cost while this CPU does something else, in turns.
 dump() {
 	local start end flows=$1 dumping=0 spinning=0
 	netflowctl flush
@@ -107,7 +107,7 @@ ip -n router neigh replace 10.2.0.2 lladdr 02:00:00:00:02:02 dev to-right nud pe
 ip netns exec router sysctl -qw net.ipv4.ip_forward=1
 modprobe pktgen
 
-received() { ip -n right -j -s link show dev r0 | jq '.[0].stats64.rx.packets'; }
+received() { ip netns exec right cat /sys/class/net/r0/statistics/rx_packets; }
 
 # forwarded NAME
 forwarded() {
@@ -118,8 +118,10 @@ forwarded() {
 		set -e
 		echo rem_device_all >/proc/net/pktgen/kpktgend_0
 		echo 'add_device l0' >/proc/net/pktgen/kpktgend_0
-		for set in 'count $count' 'delay 0' 'pkt_size 60' 'burst 1' 'dst 10.9.0.1' 'src_min 10.1.0.2' 'src_max 10.1.0.2' \\
-			'dst_mac $(ip -n router -j link show dev to-left | jq -r '.[0].address')' 'udp_dst_min 9' 'udp_dst_max 9' 'clone_skb 0'; do
+		for set in 'count $count' 'delay 0' 'pkt_size 60' 'burst 1' 'dst 10.9.0.1' \\
+			'src_min 10.1.0.2' 'src_max 10.1.0.2' 'udp_dst_min 9' 'udp_dst_max 9' \\
+			'clone_skb 0' \\
+			'dst_mac $(ip netns exec router cat /sys/class/net/to-left/address)'; do
 			echo \"\$set\" >/proc/net/pktgen/l0
 		done
 		echo start >/proc/net/pktgen/pgctrl"

@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Packets that netfilter shows more than once are counted once, for each of the 31
-# combinations of observation points: in a VRF, with the enslaved device and with that of
-# the VRF; leaked from one VRF into another, as received and as if sent from here (unlike
-# copies of what was received, which are packets of their own); on a bridge
-# with br_netfilter, as bridged packets and as routed ones; and packets to a group
-# that no program sent, as copy and as original.
+# Packets that pass a netfilter hook twice are counted once, for each of the 31 combinations of
+# observation points. They do so
+# - in a VRF, with the enslaved device and with that of the VRF;
+# - leaked from one VRF into another, as received and as sent from here (a copy that TEE makes
+#   of a received packet is another packet);
+# - on a bridge with br_netfilter, as bridged and as routed;
+# - to a multicast group, if the kernel itself sent them, as original and as loopback copy.
 #
 #    netns left                netns router                            netns right
 #    v 10.30.0.2/24 --- vport, enslaved to the VRF blue
@@ -19,10 +20,10 @@
 #                           | 10.31.0.1  |
 #                           +--------------------------------------- lan 10.31.0.3/24
 
-# shellcheck source=selftests/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source=selftests/points.sh
-. "$SELFTESTS/points.sh"
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
+# shellcheck source=selftests/lib/points.sh
+. "$SELFTESTS/lib/points.sh"
 begin nft ping tc
 
 vrf() {
@@ -64,7 +65,7 @@ vrf() {
 	END
 }
 
-# TEE copies what was received, and the copy leaves by a VRF.
+# TEE copies a received packet, and the copy leaves by a VRF.
 copies() {
 	ip -n router link show blue || return
 	on router nft -f - <<-'END'
@@ -102,7 +103,7 @@ bridge() {
 	on router sysctl -qw net.bridge.bridge-nf-call-iptables=1
 }
 
-# The points on the way from one address to another.
+# The points on the path from one address to another.
 IN="prerouting input" OUT="output postrouting" THROUGH="prerouting forward postrouting"
 LEAKED="prerouting forward output postrouting" ITSELF="prerouting input output postrouting"
 # The same addresses may be on two packets, of which one is a copy.
@@ -123,7 +124,7 @@ declare -A bridge_ways=(
 	["10.31.0.2 10.31.0.1"]=$IN ["10.31.0.1 10.31.0.2"]=$OUT
 )
 
-# Who asks whom: each request, and its reply, are packets on the ways of that name.
+# Echo requests: each, and its reply, are packets on the paths of that name.
 # shellcheck disable=SC2034 # used by name
 vrf_requests=(
 	"left 10.30.0.2 10.2.0.2" "left 10.30.0.2 10.30.0.1" "left 10.30.0.2 10.32.0.2"
@@ -134,7 +135,7 @@ copies_requests=("collector 10.3.0.2 10.2.0.2")
 # shellcheck disable=SC2034 # used by name
 bridge_requests=("left 10.31.0.2 10.31.0.3" "left 10.31.0.2 10.3.0.2" "left 10.31.0.2 10.31.0.1")
 
-# talk NAME MASK: what is sent has the mask of the combination as its type of service.
+# talk NAME MASK: the ToS of the packets is the mask of the combination, times four.
 talk() {
 	local -n requests=$1_requests
 	local request ns from to options pids=() pid status=0
@@ -154,8 +155,7 @@ observe_all_combinations() {
 	for mask in {1..31}; do
 		nf set observe "${names[mask]}" && talk "$1" "$mask" || return
 	done
-	nf --json flows | jq -r '.[] | select(.proto == 1)
-		| "\(.src_addr) \(.dst_addr) \(.tos / 4) \(.packets) \(.bytes)"' | sum_flows >"$TMP/counted"
+	show_flows icmp source destination tos packets bytes | sum_flows >"$TMP/counted"
 }
 
 # counted_once NAME WAY: each packet in each combination that has a point on its way.
@@ -173,8 +173,8 @@ counted_once() {
 		done
 		[ "$packets" = 0 ] || echo "${names[mask]}: $packets $((84 * packets))"
 	done | sort >"$TMP/expected"
-	while read -r from to mask rest; do
-		[ "$from $to" = "$2" ] && echo "${names[mask]}: $rest"
+	while read -r from to tos rest; do
+		[ "$from $to" = "$2" ] && echo "${names[tos / 4]}: $rest"
 	done <"$TMP/counted" | sort >"$TMP/actual"
 	same "$TMP/expected" "$TMP/actual"
 }
@@ -187,15 +187,15 @@ all_counted_once() {
 	done
 }
 
-# Behind the leak, the VRF is known, but not the interface: at output and at postrouting (8 and 16). The route is that of the
-# other VRF, where the kernel has routed it.
+# After the leak, the kernel shows the VRF as input, not the interface; so it is at output and at
+# postrouting (masks 8 and 16). The route is that of the other VRF, where the kernel routed it.
 leaks_come_from_the_vrf() {
-	local leaked mask
-	leaked=$(nf --json flows | jq '[.[] |
-		select(.src_addr == "10.30.0.2" and .dst_addr == "10.32.0.2" and (.tos == 4 * 8 or .tos == 4 * 16))]')
-	mask=$(ip -n router -j route get fibmatch 10.32.0.2 vrf red | jq -r '.[0].dst | split("/")[1]')
-	equal "input" "$(index_of router blue)" "$(jq '[.[].input] | unique[]' <<<"$leaked")" &&
-		equal "destination mask" "$mask" "$(jq '[.[].dst_mask] | unique[]' <<<"$leaked")"
+	local mask route
+	route=$(back="vrf red" route_of 10.32.0.1 10.32.0.2 vrf red)
+	for mask in 8 16; do
+		flows_each "icmp 10.30.0.2 10.32.0.2 tos=$((4 * mask))" \
+			input=blue masks="*/${route##*/}" || return
+	done
 }
 
 witness() {
@@ -203,7 +203,10 @@ witness() {
 	for point in prerouting input forward output postrouting; do
 		cat <<-END
 			table ip ways {
-				set $point { typeof ip saddr . ip daddr; size 65535; flags dynamic; counter; }
+				set $point {
+					typeof ip saddr . ip daddr
+					size 65535; flags dynamic; counter
+				}
 				chain $point {
 					type filter hook $point priority -500; policy accept;
 					ip protocol icmp update @$point { ip saddr . ip daddr }
@@ -215,9 +218,10 @@ witness() {
 
 # nft_saw: lines "POINT SOURCE DESTINATION PACKETS".
 nft_saw() {
-	on router nft -n list table ip ways | awk '
-		/^\tset / { point = $2 }
-		/counter packets [0-9]/ { gsub(/elements = |[{},.] |[{},]/, " "); print point, $1, $2, $5 }' | sort
+	local point
+	for point in "${POINTS[@]}"; do
+		nft_elements ways "$point" | sed -E "s/^/$point /; s/ [0-9]+$//"
+	done | sort
 }
 
 ways_are_these() {
@@ -230,10 +234,16 @@ ways_are_these() {
 	same "$TMP/ways" "$TMP/saw.ways"
 }
 
-# seen_twice: some packet was, or the test would prove nothing.
-seen_twice() { awk -v sent="$1" '$4 > sent { twice = 1; print } END { exit !twice }' "$TMP/saw"; }
+# seen_twice SENT: some packet was, or the test would prove nothing.
+seen_twice() {
+	local most
+	most=$(cut -d ' ' -f 4 "$TMP/saw" | sort -n | tail -n 1)
+	echo "$most packets of $1"
+	[ "$most" -gt "$1" ]
+}
 
-# Packets to a group that no program sent: IGMP version 2 reports each group that was joined, to it.
+# Packets to a group that the kernel sends: reports of IGMP version 2, for each group that is
+# joined.
 REPORTS=2
 
 group() {
@@ -254,10 +264,9 @@ group() {
 	done | on router nft -f -
 }
 
-# group_saw POINT COUNT. Reports come in last of all.
+# group_saw POINT COUNT. Input is the last hook of a report.
 group_saw() {
-	equal "nftables saw at $1" "$2" "$(on router nft -j list counter ip groups "$1" |
-		jq '.nftables[] | .counter // empty | .packets')"
+	equal "nftables saw at $1" "$2" "$(nft_counter ip groups "$1" | cut -d ' ' -f 1)"
 }
 
 # Each combination has a group.
@@ -275,16 +284,18 @@ reports_counted_once() {
 	local mask
 	for mask in {1..31}; do
 		[ "${names[mask]}" = forward ] || echo "${names[mask]}: $REPORTS"
-	done >"$TMP/expected"
-	nf --json flows | jq -r '.[] | select(.proto == 2) | "\(.dst_addr) \(.packets)"' | sed 's/^239\.4\.4\.//' |
-		awk '{ sum[$1] += $2 } END { for (mask in sum) print mask, sum[mask] }' | sort -n |
-		while read -r mask packets; do echo "${names[mask]}: $packets"; done >"$TMP/actual"
+	done | sort >"$TMP/expected"
+	# Without bytes: sum_flows adds up the last two columns.
+	show_flows 2 destination packets packets | sum_flows | sed 's/^239\.4\.4\.//' |
+		while read -r mask packets _; do echo "${names[mask]}: $packets"; done |
+		sort >"$TMP/actual"
 	same "$TMP/expected" "$TMP/actual"
 }
 
 reports_seen_twice() {
 	local all=$((31 * REPORTS))
-	group_saw prerouting "$all" && group_saw input "$all" && group_saw output "$all" && group_saw postrouting $((2 * all))
+	group_saw prerouting "$all" && group_saw input "$all" && group_saw output "$all" &&
+		group_saw postrouting $((2 * all))
 }
 
 need two_hosts
@@ -305,18 +316,19 @@ for name in vrf copies bridge; do
 	all_counted_once $name
 	check "$name: nftables sees them at these points too" ways_are_these $name
 	[ $name = bridge ] || check "$name: some of them twice" seen_twice 31
-	[ $name != vrf ] || check "vrf: what was leaked comes from the other VRF" leaks_come_from_the_vrf
+	[ $name != vrf ] ||
+		check "vrf: leaked packets come from the other VRF" leaks_come_from_the_vrf
 	need on router nft flush ruleset
 done
 if [ -e /sys/module/vrf ]; then
-	# Packets that leave by a VRF device with a queue take another way through the kernel.
+	# Packets that leave by a VRF device with a queue take another path through the kernel.
 	need on router tc qdisc add dev blue root pfifo
 	check "vrf: all 31 combinations can be set with a queue" observe_all_combinations vrf
 	all_counted_once vrf " with a queue"
 fi
 need group
 check "group: all 31 combinations can be set" join_groups
-check "group: reports of IGMP: counted once" reports_counted_once
+check "group: reports of IGMP are counted once" reports_counted_once
 check "group: nftables sees them twice" reports_seen_twice
 check "the ledger is exact" ledger_holds
 need clean_up

@@ -14,6 +14,7 @@ ip_rcv(): version, header length, header checksum, and a total length that the p
 really has. Bytes are the IPv4 total length. Fragments but the first have no ports. For
 ICMP the destination port is type * 256 + code.
 """
+
 import os
 import subprocess
 import sys
@@ -21,7 +22,8 @@ import threading
 
 FIELDS = """frame.encap_type frame.protocols frame.len ip.version ip.hdr_len ip.len
     ip.checksum.status ip.frag_offset ip.proto ip.src ip.dst ip.cur_rt ip.dsfield
-    tcp.srcport tcp.dstport tcp.flags udp.srcport udp.dstport icmp.type icmp.code frame.time_epoch""".split()
+    tcp.srcport tcp.dstport tcp.flags udp.srcport udp.dstport icmp.type icmp.code
+    frame.time_epoch""".split()
 
 # Only what is needed to find these is dissected: no tunnels, no applications.
 DISSECTORS = """frame eth ethertype vlan ieee8021ad pppoes ppp chdlc fr llc sll raw null
@@ -45,8 +47,10 @@ class Failure(Exception):
 
 
 def frames(path, display_filter="", stdin=subprocess.DEVNULL):
-    """A dictionary for each frame that tshark reads, of `stdin` if the path is "-"; of repeated fields the first."""
-    command = ["tshark", "-n", "-r", path, "-T", "fields", "-E", "occurrence=f", "--disable-all-protocols"]
+    """A dictionary for each frame that tshark reads (of `stdin` if the path is "-"), with the
+    first of repeated fields."""
+    command = ["tshark", "-n", "-r", path]
+    command += "-T fields -E occurrence=f --disable-all-protocols".split()
     for name in DISSECTORS:
         command += ["--enable-protocol", name]
     for preference in PREFERENCES:
@@ -55,7 +59,9 @@ def frames(path, display_filter="", stdin=subprocess.DEVNULL):
         command += ["-Y", display_filter]
     for field in FIELDS:
         command += ["-e", field]
-    with subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         limit = threading.Timer(SECONDS_MAX, process.kill)
         limit.daemon = True
         limit.start()
@@ -114,7 +120,8 @@ def flow(frame):
     # what the header says.
     destination = frame["ip.cur_rt"] or frame["ip.dst"]
     tos = int(frame["ip.dsfield"], 0)
-    return f"{frame['ip.src']} {destination} {protocol} {source_port or 0} {destination_port or 0} {tos}"
+    ports = f"{source_port or 0} {destination_port or 0}"
+    return f"{frame['ip.src']} {destination} {protocol} {ports} {tos}"
 
 
 class Flow:

@@ -27,7 +27,11 @@ def locate(link, frame):
         if frame[2:4] == ARPHRD_IPGRE:
             return (16, "sll:ip") if frame[14:16] == ETHERTYPE_IPV4 else None
         return after_ethertype(frame, 14, "sll")
-    if link == SLL2 and frame[:2] == ETHERTYPE_IPV4 and frame[8:10] not in (ARPHRD_IPGRE, ARPHRD_NETLINK):
+    if (
+        link == SLL2
+        and frame[:2] == ETHERTYPE_IPV4
+        and frame[8:10] not in (ARPHRD_IPGRE, ARPHRD_NETLINK)
+    ):
         return 20, "sll:ethertype:ip"
     if link in RAW and frame and frame[0] >> 4 == 4:
         return 0, "raw:ip"

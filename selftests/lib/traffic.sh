@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 # Sending packets, counting them by other programs than the module, and collecting
-# flow records. See lib.sh.
+# flow records. See netflow.sh.
 #
 # Flows are compared as sorted lines
 #	SOURCE DESTINATION PROTOCOL SOURCE_PORT DESTINATION_PORT TOS PACKETS BYTES
@@ -21,14 +21,17 @@ sum_flows() {
 
 without_tos() { awk '{ print $1, $2, $3, $4, $5, $7, $8 }' | sum_flows; }
 
-# total FILE: packets and bytes of all its flows.
-total() { awk '{ packets += $(NF - 1); bytes += $NF } END { printf "%.0f %.0f\n", packets, bytes }' "$1"; }
+# total: packets and bytes of all flows that it reads.
+total() {
+	awk '{ packets += $(NF - 1); bytes += $NF }
+		END { printf "%.0f %.0f\n", packets, bytes }' "$@"
+}
 
 ### Packets made by hand
 
 # start_injector NETNS DEVICE DESTINATION_MAC: one is enough, it reads from `inject`.
 start_injector() {
-	coproc INJECTOR { exec ip netns exec "$1" python3 -S "$SELFTESTS/inject.py" "$2" "$3"; }
+	coproc INJECTOR { exec ip netns exec "$1" python3 -S "$SELFTESTS/lib/inject.py" "$2" "$3"; }
 	# shellcheck disable=SC2153 # set by coproc
 	processes+=("$INJECTOR_PID")
 	inject </dev/null
@@ -47,41 +50,35 @@ inject() {
 ### Counting by nftables
 
 # count_by_nft [NETNS]: from now on nftables counts what passes PRE_ROUTING, by flow.
-count_by_nft() {
-	on "${1:-router}" nft -f - <<-'END'
-		table ip witness {
-			set ports {
-				typeof ip saddr . ip daddr . ip protocol . th sport . th dport
-				size 65535; flags dynamic; counter
-			}
-			set messages {
-				typeof ip saddr . ip daddr . ip protocol . icmp type . icmp code
-				size 65535; flags dynamic; counter
-			}
-			set others {
-				typeof ip saddr . ip daddr . ip protocol
-				size 65535; flags dynamic; counter
-			}
-			chain count {
-				type filter hook prerouting priority -500; policy accept;
-				ip protocol { tcp, udp } ip frag-off & 0x1fff == 0 update @ports { ip saddr . ip daddr . ip protocol . th sport . th dport } accept
-				ip frag-off & 0x1fff == 0 update @messages { ip saddr . ip daddr . ip protocol . icmp type . icmp code } accept
-				update @others { ip saddr . ip daddr . ip protocol } accept
-			}
-		}
-	END
+count_by_nft() { on "${1:-router}" nft -f "$SELFTESTS/lib/witness.nft"; }
+
+# nft_flows NETNS: what it has counted, without ToS.
+nft_flows() {
+	local from to protocol kind code counts
+	{
+		nft_elements witness ports "$1"
+		while read -r from to protocol kind code counts; do
+			echo "$from $to $protocol 0 $((kind * 256 + code)) $counts"
+		done < <(nft_elements witness kinds "$1")
+		while read -r from to protocol counts; do
+			echo "$from $to $protocol 0 0 $counts"
+		done < <(nft_elements witness others "$1")
+	} | sum_flows
 }
 
-# nft_flows NETNS: what it has counted, without TOS.
-nft_flows() {
-	on "$1" nft -n list table ip witness | awk '
-		/^\t(set|chain) / { set = $2 }
-		/counter packets [0-9]/ {
-			gsub(/elements = |[{},.] |[{},]/, " ")
-			if (set == "ports") print $1, $2, $3, $4, $5, $8, $10
-			if (set == "messages") print $1, $2, $3, 0, $4 * 256 + $5, $8, $10
-			if (set == "others") print $1, $2, $3, 0, 0, $6, $8
-		}' | sum_flows
+# nft_elements TABLE SET [NETNS]: the elements of a set, each with its packets and bytes.
+nft_elements() {
+	on "${3:-router}" nft -n list set ip "$1" "$2" | awk '/counter packets [0-9]/ {
+		gsub(/elements = |counter packets|bytes|[{},.] |["{},]/, " ")
+		$1 = $1
+		print
+	}' | sort
+}
+
+# nft_counter FAMILY TABLE NAME: packets and bytes.
+nft_counter() {
+	on router nft -j list counter "$@" |
+		jq -r '.nftables[] | .counter // empty | "\(.packets) \(.bytes)"'
 }
 
 ### Counting by a capture
@@ -90,7 +87,8 @@ nft_flows() {
 start_capture() {
 	local file=$1 ns=$2
 	shift 2
-	ip netns exec "$ns" tcpdump -Z root --immediate-mode -U -B 32768 -s 1600 -w "$file" "$@" 2>"$file.log" &
+	ip netns exec "$ns" tcpdump -Z root --immediate-mode -U -B 32768 -s 1600 -w "$file" "$@" \
+		2>"$file.log" &
 	capture_pid=$!
 	processes+=("$capture_pid")
 	eventually 20 grep -q 'listening on' "$file.log"
@@ -116,7 +114,32 @@ stop_capture() {
 }
 
 # captured [-x] FILE [FILTER]: the flows in a capture file, as tshark reads it.
-captured() { python3 -S "$SELFTESTS/capture_flows.py" "$@" | sort; }
+captured() { python3 -B -S "$SELFTESTS/replay/capture_flows.py" "$@" | sort; }
+
+# v5_records CAPTURE FIELD...: of each record that the capture has on its way to port 2055,
+# these fields, as tshark decodes them (`cflow.` is left out) and a line each. A field of the
+# header is that of the record's datagram.
+v5_records() {
+	local capture=$1 fields
+	shift
+	fields=("${@/#/-e cflow.}")
+	# shellcheck disable=SC2068 # words
+	tshark -n -r "$capture" -d udp.port==2055,cflow -Y 'udp.dstport == 2055' -T fields \
+		-E aggregator=' ' ${fields[@]} 2>/dev/null | awk -F'\t' '{
+			records = 0
+			for (f = 1; f <= NF; f++) {
+				of[f] = split($f, words, " ")
+				for (i = 1; i <= of[f]; i++) value[f, i] = words[i]
+				if (of[f] > records) records = of[f]
+			}
+			for (i = 1; i <= records; i++) {
+				line = ""
+				for (f = 1; f <= NF; f++)
+					line = line " " (of[f] == 1 ? value[f, 1] : value[f, i])
+				print substr(line, 2)
+			}
+		}'
+}
 
 ### Collectors
 
@@ -133,8 +156,15 @@ start_nfcapd() {
 # received_all PID PORT: the process has read all that waits on its UDP port.
 received_all() {
 	awk -v port="$(printf ':%04X' "$2")" '
-		substr($2, length($2) - 4) == port { there = 1; split($5, q, ":"); if (q[2] + 0 != 0 || q[2] ~ /[1-9A-F]/) waits = 1; drops += $13 }
-		END { if (drops) print drops " datagrams were dropped"; exit !there || waits || drops }' "/proc/$1/net/udp"
+		substr($2, length($2) - 4) == port {
+			there = 1
+			waits = waits || $5 !~ /:0*$/
+			drops += $13
+		}
+		END {
+			if (drops) print drops " datagrams were dropped"
+			exit !there || waits || drops
+		}' "/proc/$1/net/udp"
 }
 
 # stop_nfcapd: makes it write its file. One at a time is enough for every test.
@@ -178,19 +208,24 @@ stop_nfacctd() {
 	eventually 20 test -s "$TMP/nfacctd.csv" || return
 	wait "$nfacctd_pid"
 	# SRC_IP,DST_IP,SRC_PORT,DST_PORT,PROTOCOL,TOS,PACKETS,BYTES
-	sed 1d "$TMP/nfacctd.csv" | awk -F, '{ print $1, $2, $5 == "udp" ? 17 : $5 == "tcp" ? 6 : $5, $3, $4, $6, $7, $8 }' |
-		sum_flows >"$TMP/by_nfacctd"
-}
-
-# records NAME FORMAT: raw flow records, one a line: their key (ICMP's type.code as a
-# port), and fields as nfdump(1) names them.
-records() {
-	nfdump -q -N -R "$TMP/$1" -o "csv:%sa,%da,%pr,%sp,%dp,%tos,$2" | sed 1d | grep , | tr , ' ' |
-		awk '$5 ~ /\./ { split($5, icmp, "."); $5 = icmp[1] * 256 + icmp[2] } { print }'
+	local from to sport dport protocol rest
+	sed -E '1d; s/,udp,/,17,/; s/,tcp,/,6,/; s/,/ /g' "$TMP/nfacctd.csv" |
+		while read -r from to sport dport protocol rest; do
+			echo "$from $to $protocol $sport $dport $rest"
+		done | sum_flows >"$TMP/by_nfacctd"
 }
 
 # collected NAME: flows by nfdump.
-collected() { records "$1" %pkt,%byt | sum_flows; }
+collected() {
+	show_exported_flows "$1" '*' source destination protocol source-port destination-port \
+		tos packets bytes | sum_flows
+}
+
+# nfcapd_missed_nothing: no gap in the sequence numbers, and no datagram that it cannot read.
+nfcapd_missed_nothing() {
+	grep 'Sequence Errors' "$TMP/nfcapd.log"
+	grep -q 'Sequence Errors: 0, Bad Packets: 0' "$TMP/nfcapd.log"
+}
 
 # What nfcapd got is what nftables saw in the router, flow by flow.
 collected_as_nft_saw() {

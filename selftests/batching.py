@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""bursts.py make SEED PACKETS FILE: writes a pcap file of TCP connections to the router of two_hosts, in trains of one
-connection and mixed. Ports are used again by the next connection.
+"""batching.py make SEED PACKETS FILE: writes a pcap file of TCP connections to the router of
+two_hosts, in trains of one connection and mixed. Ports are used again by the next connection.
 
-bursts.py connections FILE: prints a line "PORT PACKETS BYTES FLAGS" for each connection in such a file, FLAGS as nfdump does.
+batching.py connections FILE: prints a line for each connection in such a file, as flows.py
+states a flow.
 
-bursts.py ask ROUNDS: sends bursts from the namespace `left`, and asks in `router` for what was seen as soon as a burst has left;
-in each other round for the flows. Prints how many answers did not have all packets.
+batching.py ask ROUNDS: sends bursts from the namespace `left`, and asks in `router` for the
+packets seen as soon as a burst has left; every other time for the flows. Prints how many answers
+did not have all packets.
 
-bursts.py timers FILE: reads a trace, and prints how many of the module's timers were `set`, how many were `taken_over` as their
-CPU was turned off, and how many expired `elsewhere` than where they were set.
+batching.py timers FILE: reads a trace, and prints how many of the module's timers were `set`,
+how many were `taken_over` as their CPU was turned off, and how many expired `elsewhere` than
+where they were set.
 
-bursts.py disable: sends a burst, and disables the exporter as soon as it has left. Prints how many packets it had.
+batching.py disable: sends a burst, and disables the exporter as soon as it has left. Prints how
+many packets it had.
 """
+
 import collections
 import os
 import random
@@ -22,7 +27,6 @@ import struct
 import sys
 
 import inject
-import netlink
 import pcap
 
 ETHERNET = bytes.fromhex("020000000101" "020000000102" "0800")
@@ -39,7 +43,12 @@ def frame(port, length, flags):
 
 def connection(draw):
     """Flags of its packets. After a FIN there are acknowledgements."""
-    return ["S", *draw.choices(("A", "PA", "UA"), k=draw.randrange(60)), "FA", *["A"] * draw.randrange(3)]
+    return [
+        "S",
+        *draw.choices(("A", "PA", "UA"), k=draw.randrange(60)),
+        "FA",
+        *["A"] * draw.randrange(3),
+    ]
 
 
 def make(seed, packets, path):
@@ -64,10 +73,12 @@ def connections(path):
             (port,), flags = struct.unpack_from("!H", packet, 20), packet[33]
             if flags & SYN:
                 of[port].append([0, 0, 0])
-            of[port][-1] = [of[port][-1][0] + 1, of[port][-1][1] + len(packet), of[port][-1][2] | flags]
+            counted = of[port][-1]
+            of[port][-1] = [counted[0] + 1, counted[1] + len(packet), counted[2] | flags]
     for port, each in of.items():
         for packets, size, flags in each:
-            print(port, packets, size, "".join(name if flags & 0x80 >> bit else "." for bit, name in enumerate("CEUAPRSF")))
+            key = f"tcp {SOURCE}:{port} {DESTINATION}:80"
+            print(f"{key} packets={packets} bytes={size} flags={flags}")
 
 
 def timers(path):
@@ -98,53 +109,45 @@ def enter(name):
 
 
 def prepare():
-    """What sends a burst, and a netlink socket in the router."""
+    """What sends a burst, and a client in the router."""
+    # The other commands do without the kernel's source.
+    from control import Control  # pylint: disable=import-outside-toplevel
+
     enter("left")
     link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     link.bind(("l0", 0))
     frames = [frame(2000 + number % 10, 40 + number, "A") for number in range(BURST)]
     enter("router")
-    return lambda: [link.send(each) for each in frames], netlink.Netlink()
+    return lambda: [link.send(each) for each in frames], Control()
 
 
-def seen(control, family):
-    _, _, answer = control.request(family, netlink.N["CMD_INFO_GET"])
-    ledger = netlink.attributes(netlink.attributes(answer[4:])[netlink.N["A_INFO_PACKETS"]])
-    return int.from_bytes(ledger[netlink.N["A_LEDGER_SEEN"]], sys.byteorder)
+def seen(control):
+    return control.info_get({})["packets"]["seen"]
 
 
-def in_flows(control, family):
-    """Packets in all flows."""
-    control.send(family, netlink.command_header(netlink.N["CMD_FLOW_GET"]), netlink.NLM_F_DUMP)
-    total = 0
-    while True:
-        for kind, _, body in control.receive():
-            if kind == netlink.NLMSG_DONE:
-                return total
-            total += int.from_bytes(netlink.attributes(body[4:])[netlink.N["A_FLOW_PACKETS"]], sys.byteorder)
+def in_flows(control):
+    return sum(flow["packets"] for flow in control.flow_get({}, dump=True))
 
 
 def ask(rounds):
     burst, control = prepare()
-    family = control.family("netflow")
-    before = {seen: seen(control, family), in_flows: in_flows(control, family)}
+    before = {seen: seen(control), in_flows: in_flows(control)}
     short = 0
     for number in range(1, int(rounds) + 1):
         burst()
         count = seen if number % 2 else in_flows
-        short += count(control, family) != before[count] + number * BURST
+        short += count(control) != before[count] + number * BURST
     print(short)
 
 
 def disable():
     burst, control = prepare()
-    family = control.family("netflow")
     burst()
-    error, text, _ = control.request(family, netlink.N["CMD_DISABLE"])
-    if error:
-        sys.exit(text)
+    control.disable({})
     print(BURST)
 
 
 if __name__ == "__main__":
-    {"make": make, "connections": connections, "timers": timers, "ask": ask, "disable": disable}[sys.argv[1]](*sys.argv[2:])
+    {"make": make, "connections": connections, "timers": timers, "ask": ask, "disable": disable}[
+        sys.argv[1]
+    ](*sys.argv[2:])

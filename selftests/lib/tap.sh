@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
-# TAP output, waiting and comparing. A test sources this file (one of the module: lib.sh,
+# TAP output, waiting and comparing. A test sources this file (one of the module: netflow.sh,
 # which does), calls `begin`, then `check` for each behaviour, and ends with `done_testing`.
 
 set -u
 export LC_ALL=C
 
-SELFTESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+SELFTESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 NAME=$(basename "$0" .sh)
 KSFT_SKIP=4
 count=0 failed=0 complete=''
@@ -92,7 +92,7 @@ finish() {
 	exit $((failed > 0))
 }
 
-# check_after: what is to be checked at the end of every test; lib.sh has something.
+# check_after: what is to be checked at the end of every test; netflow.sh has something.
 check_after() { :; }
 
 # eventually SECONDS COMMAND...: true as soon as the command is; its last output is shown

@@ -3,16 +3,17 @@
 """replay.py DIRECTORY: the work of replay_captures.sh, which prepares the ground for it and
 runs it in the network namespace that packets are sent from.
 
-1. tshark reads captures, many at a time (replay_files.py), and counts their flows.
+1. tshark reads captures, many at a time (files.py), and counts their flows.
 2. The IPv4 packets of each capture are addressed to the router, and sent by tcpreplay; then
    netflowctl flushes the router's flows to nfcapd, and tells how many records were exported
-   by then: so it is known which of them are of which capture (replay_router.py).
+   by then: so it is known which of them are of which capture (router.py).
 3. Every few seconds nfdump lists what nfcapd got, and it is compared flow by flow with what
-   tshark counted, and with the times at which tcpdump saw the packets (replay_compare.py).
+   tshark counted, and with the times at which tcpdump saw the packets (compare.py).
 
 A capture that something goes wrong with is tried once more, alone; if it does so again,
 it counts as failed.
 """
+
 import collections
 import contextlib
 import pathlib
@@ -20,10 +21,10 @@ import sys
 import tempfile
 import time
 
-import replay_files
+import files
 from capture_flows import Failure
-from replay_compare import Result, pieces
-from replay_router import Router
+from compare import Result, pieces
+from router import Router
 
 INSPECTED = 50  # captures at a time
 SESSION_SECONDS, SESSION_FRAMES = 10, 400000  # then what was collected is compared
@@ -53,24 +54,39 @@ class Report:
     def compared(self, result):
         left_out = ", ".join(f"{count} {why}" for why, count in sorted(result.left_out.items()))
         if not result.flows and not result.wrong and not result.errors:
-            self.skipped(result.capture, f"nothing that an IPv4 router accepts ({left_out or 'empty'})")
+            self.skipped(
+                result.capture, f"nothing that an IPv4 router accepts ({left_out or 'empty'})"
+            )
             return
-        self.line(result.capture, f"{result.packets:7} packets {len(result.flows):6} flows {len(result.wrong):6} differ"
-                  + (f"  (left out: {left_out})" if left_out else ""))
+        self.line(
+            result.capture,
+            f"{result.packets:7} packets {len(result.flows):6} flows {len(result.wrong):6} differ"
+            + (f"  (left out: {left_out})" if left_out else ""),
+        )
         lines = result.errors + [f"{key}: {text}" for key, text in result.wrong.items()]
         for line in lines[:SHOWN]:
             print(f"    {line}")
         if len(lines) > SHOWN:
             print(f"    and {len(lines) - SHOWN} more", flush=True)
-        self.totals.update(compared=1, packets=result.packets, flows=len(result.flows), differ=len(result.wrong),
-                           wrong=bool(lines))
+        self.totals.update(
+            compared=1,
+            packets=result.packets,
+            flows=len(result.flows),
+            differ=len(result.wrong),
+            wrong=bool(lines),
+        )
 
     def end(self):
         """Prints the total, and returns the exit status."""
         totals = self.totals
-        print(f"{totals['captures']} captures: {totals['compared']} compared, {totals['skipped']} skipped, "
-              f"{totals['failed']} failed; {totals['packets']} packets, {totals['flows']} flows, {totals['differ']} differ "
-              f"in {totals['wrong']} captures; {time.monotonic() - self.started:.0f} s", flush=True)
+        print(
+            f"{totals['captures']} captures: {totals['compared']} compared, "
+            f"{totals['skipped']} skipped, "
+            f"{totals['failed']} failed; "
+            f"{totals['packets']} packets, {totals['flows']} flows, {totals['differ']} differ "
+            f"in {totals['wrong']} captures; {time.monotonic() - self.started:.0f} s",
+            flush=True,
+        )
         return int(totals["failed"] > 0 or totals["wrong"] > 0)
 
 
@@ -90,7 +106,9 @@ class Session:
         self.sent.append((piece, lost, first, packets, records))
 
     def full(self):
-        return self.router.frames >= SESSION_FRAMES or time.monotonic() - self.began > SESSION_SECONDS
+        return (
+            self.router.frames >= SESSION_FRAMES or time.monotonic() - self.began > SESSION_SECONDS
+        )
 
     def compare(self):
         """Compares all that was sent. Returns the results of the captures that are complete."""
@@ -110,7 +128,7 @@ class Replay:
 
     def all(self, captures):
         """Replays and reports captures."""
-        for group in replay_files.groups(captures):
+        for group in files.groups(captures):
             left = collections.deque(group)
             while left and (error := self.attempt(left)):
                 self.give_up()
@@ -132,7 +150,7 @@ class Replay:
         results = [Result(capture) for capture in left]
         current = iter(results)
         try:
-            with contextlib.closing(replay_files.frames(list(left), self.work)) as frames:
+            with contextlib.closing(files.frames(list(left), self.work)) as frames:
                 for piece in pieces(self.watched(frames), results):
                     if self.session is None:
                         self.session = Session(self.router)
@@ -168,7 +186,7 @@ class Replay:
 
 
 def main():
-    captures = list(replay_files.find(sys.argv[1]))
+    captures = list(files.find(sys.argv[1]))
     if not captures:
         sys.exit(f"replay: no capture in {sys.argv[1]}")
     report = Report(captures)
@@ -182,7 +200,7 @@ def main():
             some = captures[begin : begin + INSPECTED]
             with tempfile.TemporaryDirectory(dir=work) as inspected:
                 try:
-                    replay_files.inspect(some, inspected)
+                    files.inspect(some, inspected)
                 except Exception as error:  # then they are read one by one
                     print(f"replay: {error}", file=sys.stderr, flush=True)
                 for capture in some:
