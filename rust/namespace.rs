@@ -18,10 +18,7 @@ use kernel::{
 };
 
 use crate::{
-    config::{
-        Config,
-        IcmpPorts, //
-    },
+    config::Config,
     export::{
         clock::Clock,
         exporter::Exporter, //
@@ -140,10 +137,7 @@ fn apply(config: &Config, domain: &ObservationDomain) {
     let mut exporter = domain.exporter.lock();
     exporter.set_engine(config.engine_type, config.engine_id);
     drop(exporter);
-    let icmp_zero = config.icmp_ports == IcmpPorts::Zero;
-    domain
-        .path_config
-        .set(config.observe, icmp_zero, config.count_own);
+    domain.path_config.set(config);
 }
 
 /// What can be asked of a namespace. Process context.
