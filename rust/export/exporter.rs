@@ -117,8 +117,9 @@ impl Exporter {
         result
     }
 
-    /// Begins a round: the exports of one sweep. Sending may wait for room in send buffers for `wait` milliseconds
-    /// from now, all datagrams together: who waits for the round does not wait for ever.
+    /// Begins a round: the exports of one sweep. Sending may wait for room in send buffers for
+    /// `wait` milliseconds from now, all datagrams together: who waits for the round does not wait
+    /// for ever.
     pub(crate) fn begin_round(&mut self, wait: Msecs) {
         self.stream.collectors_mut().set_deadline(wait);
     }
