@@ -126,8 +126,8 @@ impl Config {
         Ok(())
     }
 
-    /// When flows leave the cache, in the units of [`Policy`]; the export can tell flows of up to
-    /// `max_bytes`.
+    /// When flows leave the cache, in the units of [`Policy`]. `max_bytes`: bytes at which the
+    /// export formats want a flow to leave.
     pub(crate) fn policy(&self, max_bytes: u64) -> Policy {
         const MSEC_PER_SEC: u32 = 1000;
         // A policy orders times by 32 bits of milliseconds.

@@ -18,10 +18,7 @@ use kernel::{
 };
 
 use crate::{
-    config::{
-        Config,
-        IcmpPorts, //
-    },
+    config::Config,
     export::{
         clock::Clock,
         exporter::Exporter, //
@@ -67,7 +64,7 @@ pub(crate) struct Namespace {
 
 struct Inner {
     config: Config,
-    /// Since the exporter was first enabled, had a collector or a number for an interface.
+    /// Since the exporter was first enabled, had a Collector or a number for an interface.
     domain: Option<Arc<ObservationDomain>>,
     /// While it is enabled.
     running: Option<Running>,
@@ -75,7 +72,19 @@ struct Inner {
     generation: u32,
 }
 
-/// An enabled exporter. The order of the fields is the order in which things stop.
+/// An enabled exporter. The order of the fields, and of those in them, is the order in which things
+/// stop:
+///
+/// 1. the hook functions: on return no CPU is in one ([`Observation`]);
+/// 2. the instance of CPU hotplug: `cpu_dead` does not run any more;
+/// 3. the timers of the batches (`Datapath`), then the batches, which are drained;
+/// 4. the work: neither a regular nor a kicked sweep runs any more;
+/// 5. a flush exports what is in the cache;
+/// 6. the flags say that nothing is observed ([`Namespace::disable`]).
+///
+/// Step 3 happens when the last `Arc<Datapath>` is dropped. That is the one in `Observation`, as
+/// hooks and hotplug have dropped theirs; whoever else keeps one, lets packets into the cache after
+/// the flush.
 struct Running {
     ipv4: Observation<Ipv4Addr>,
     _work: Started<Meter>,
@@ -91,7 +100,7 @@ impl Drop for FlushOnDrop {
     }
 }
 
-/// What there is to tell of a namespace.
+/// The state of a namespace, for a reply.
 pub(crate) struct Report<'a> {
     /// Whether packets are accounted.
     pub(crate) enabled: bool,
@@ -140,10 +149,7 @@ fn apply(config: &Config, domain: &ObservationDomain) {
     let mut exporter = domain.exporter.lock();
     exporter.set_engine(config.engine_type, config.engine_id);
     drop(exporter);
-    let icmp_zero = config.icmp_ports == IcmpPorts::Zero;
-    domain
-        .path_config
-        .set(config.observe, icmp_zero, config.count_own);
+    domain.path_config.set(config);
 }
 
 /// What can be asked of a namespace. Process context.
@@ -214,6 +220,7 @@ impl Namespace {
     }
 
     /// Stops to account packets, and returns when all flows are exported. `ENODATA` if not enabled.
+    /// All of it happens with the lock held: requests to this namespace wait meanwhile.
     pub(crate) fn disable(&self) -> Result {
         let mut inner = self.inner.lock();
         let running = inner.running.take().ok_or(ENODATA)?;
@@ -255,7 +262,7 @@ impl Namespace {
         (meter, inner.generation)
     }
 
-    /// Adds a collector. See [`Exporter::add_collector`].
+    /// Adds a Collector. See [`Exporter::add_collector`].
     pub(crate) fn add_collector(&self, address: SocketAddrV4) -> Result {
         let mut inner = self.inner.lock();
         let domain = inner.domain()?;
@@ -266,14 +273,14 @@ impl Namespace {
         Ok(())
     }
 
-    /// Removes a collector. See [`Exporter::remove_collector`].
+    /// Removes a Collector. See [`Exporter::remove_collector`].
     pub(crate) fn remove_collector(&self, address: SocketAddrV4) -> Result {
         let domain = self.inner.lock().domain.clone().ok_or(ENOENT)?;
         let mut exporter = domain.exporter.lock();
         exporter.remove_collector(address)
     }
 
-    /// Tells `to` how things stand.
+    /// Calls `to` with the state.
     pub(crate) fn report<R>(&self, to: impl FnOnce(&Report<'_>) -> R) -> R {
         self.wait_until_drained();
         let inner = self.inner.lock();

@@ -20,23 +20,40 @@
 //! # Vocabulary
 //!
 //! Words of RFC 7011 (section 2) and RFC 5470 are used as there: Flow, Flow Key, Observation Point,
-//! Observation Domain, Metering Process, Exporting Process, Collector, Data Record. Words of the
-//! kernel: hook, bottom half, softirq, netns, FIB, VRF, extack. Of our own are:
+//! Observation Domain, Metering Process, Exporting Process, Collector, Data Record. An Observation
+//! Point is here one of netfilter's five hooks; a packet is counted at the first of the chosen ones
+//! that it passes ([`flow::observe`]). Words of the kernel: hook, bottom half, softirq, netns, FIB,
+//! VRF, extack. Texts for users have these words in lower case. Of our own are:
 //!
-//! - *observation point*: one of netfilter's five hooks. A packet is counted at the first of the
-//!   chosen ones that it passes ([`flow::observe`]).
 //! - *ledger*, *account*: where each packet ended ([`flow::ledger`]).
-//! - *bucket*, *primary slot*, *spill slot*: the hash table ([`flow::bucket`]).
+//! - *pending*, in the ledger: in flows that have left the table and are not settled yet.
+//!   [`meter::batch::Pending`] and `PendingPacket` are of packets that wait in a batch instead.
+//! - *bucket*, *primary slot*, *spill slot*, *tag*, *vacancy* (a slot for one more flow): the hash
+//!   table ([`flow::bucket`]).
+//! - *slab*, *handle*: preallocated slots, and what owns one ([`flow::slab`]); not the slab
+//!   allocator of the kernel.
 //! - *slot budget*, *shard*: how many more flows there may be ([`cache`]).
-//! - *evict*: to move a flow out of the table in softirq, before it is exported ([`cache`]).
-//! - *sweep*: a walk through the table that exports what has expired ([`meter`]).
+//! - *due*: before that time no flow of a bucket expires. *Linger*: a finished flow stays for a
+//!   moment. *Pressure*: how full the cache is. *Verdict*: whether a flow stays ([`flow::expiry`]).
+//! - *evict*: to move a flow out of the table in softirq, into the *evict queue*, before it is
+//!   exported ([`cache`]).
+//! - *sweep*: a walk through the table that exports what has expired ([`meter`]). *Kick*: to ask
+//!   for one at once. *Reclaim*: a sweep that also takes flows which linger. *Recheck*: one after
+//!   a change of the policy.
+//! - *round*: the exports of one sweep. *Outcome*: what became of a datagram or a flow. *Settle*:
+//!   to enter a flow into the account of its outcome. *Told*: exported ([`export`]).
 //! - *batch*: packets of a CPU that are accounted together ([`meter::batch`]), or flows that are
-//!   exported together ([`export::batch`]).
+//!   exported together ([`export::batch`]). *Join*: to merge a packet into the last one of a batch.
+//! - *plain*: of a packet, such that the fast path reads it ([`flow::parse`]).
+//! - *facts*: what is known of a packet at a hook. *Traversal*: the way it came. *Looped*: sent and
+//!   received by this host. *Leaked*: received, and sent on by the device of a VRF. *Group copy*:
+//!   of what this host sends to a multicast group, to be received here ([`flow::observe`]).
 //! - *stream*: one export format, its sequence number and its Collectors ([`export`]).
 //!
-//! # Rooms
+//! # Folders
 //!
-//! Imports go from the first to the last of these, never back (`scripts/check-layers`):
+//! They import each other in no circle; `flow` imports none of the others, and `linux` only
+//! [`bindings`] (`scripts/check-layers`):
 //!
 //! - [`control`] answers netlink requests.
 //! - [`namespace`] starts and stops what a network namespace has.
@@ -45,7 +62,7 @@
 //! - [`cache`] is the flow table, [`export`] turns flows into datagrams.
 //! - [`flow`] knows what a flow is, and calls nothing of the kernel.
 //! - [`linux`] wraps what the kernel offers, and knows nothing of flows. All `unsafe` code is there
-//!   and in [`bindings`], but for [`flow::slab`] and one call of it.
+//!   and in [`bindings`], but for [`flow::slab`] and what makes slabs, in [`cache`].
 
 use core::net::Ipv4Addr;
 
@@ -77,7 +94,7 @@ module! {
         },
         max_flows: u32 {
             default: 65536,
-            description: "Flows that a cache holds at most, unless set (1 to 8388608)",
+            description: "Flows that a namespace caches at most, unless set (1 to 8388608)",
         },
         active_timeout: u32 {
             default: 1800,
@@ -94,8 +111,8 @@ module! {
     },
 }
 
-/// The module: what requests and packets find is there while this is. The order of the fields is
-/// the order in which it goes.
+/// The loaded module. Fields are dropped in order: first the netlink family with the namespaces'
+/// states, then the CPU hotplug state.
 struct Netflow {
     _family: linux::netlink::Registration<namespace::Namespace>,
     _cpuhp_ipv4: linux::cpuhp::Registration<meter::datapath::Datapath<Ipv4Addr>>,

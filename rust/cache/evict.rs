@@ -103,8 +103,8 @@ impl<A: Address> Cache<A> {
         now: Uptime,
         bh: BhDisabled<'_>,
     ) -> bool {
-        // Where one has finished, it is due soon; to be seen from any CPU, and their clocks differ
-        // a little.
+        // A bucket with a finished flow is due within `LINGER`. Twice that allows for clock
+        // differences between CPUs.
         if now.plus(2 * LINGER).is_before(bucket.due) {
             return false;
         }

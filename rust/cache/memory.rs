@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The memory of the flows: primary slots for all that there may be, and spill slots.
+//!
+//! [`reserve`] is an `unsafe fn`, which `Cache::new` calls: that handles are used with no other
+//! slab is for its caller to keep.
 
 use kernel::{
     alloc::Flags,

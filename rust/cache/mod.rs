@@ -3,23 +3,17 @@
 //! The flow cache of an address family: a hash table of fixed size whose memory is reserved when it
 //! is made.
 //!
-//! ```text
-//!   key --hash--> bucket: lock | due | primary | 4 tags | 12 x (tag, handle)  one cache line
-//!                                       |                        |
-//!                                       v                        v
-//!                               flow|flow|flow|flow            flow           one line each (IPv4)
-//!                                 primary slots             spill slot
+//! The hash of a Flow Key says which bucket its flow is in; what a bucket consists of is drawn in
+//! [`crate::flow::bucket`]. Beside the buckets and the slots of flows, a cache has
 //!
-//!          budget:      how many more flows there may be, in shards
-//!          free_spill:  handles of the spill slots that no flow has
-//!          evict_queue: flows that had to leave at once, until they are exported
-//! ```
+//! - its share of the slot budget: how many more flows there may be, in shards;
+//! - `free_spill`: handles of the spill slots that no flow has;
+//! - `evict_queue`: flows that had to leave at once, until they are exported.
 //!
 //! A packet of a known flow takes one lock and touches two cache lines, the bucket's and the
 //! flow's, which the CPU fetches together (one after the other when no slot is free). Look-up and
-//! insertion happen under one hold of the bucket's lock, so no flow is ever there twice. Locks nest
-//! in one way only: one bucket, then a shard of the budget, the free spill slots or the evict
-//! queue.
+//! insertion happen under one hold of the bucket's lock, so no flow is ever there twice. The order
+//! of the locks is in `Documentation/contributing.md`.
 
 mod evict;
 mod memory;
@@ -92,7 +86,8 @@ pub(crate) fn alloc_flags() -> Flags {
 /// The policy, which may change while packets come.
 ///
 /// Some of it may be read while the rest is not yet written: a deadline may then be a mix of old
-/// and new. Who changes it looks into all buckets afterwards, which puts that right.
+/// and new. Who changes it looks into all buckets afterwards, which puts that right. How long
+/// finished flows stay is not in it: each sweep says that, see [`Cache::expire`].
 struct LivePolicy {
     active: RwOnce<u32>,
     inactive: RwOnce<u32>,
@@ -100,13 +95,21 @@ struct LivePolicy {
     max_bytes: RwOnce<u64>,
 }
 
+// Policies are taken apart by all their fields, so that a further one is not forgotten.
 impl LivePolicy {
     fn new(policy: Policy) -> Self {
+        let Policy {
+            active,
+            inactive,
+            strict,
+            linger: _,
+            max_bytes,
+        } = policy;
         Self {
-            active: RwOnce::new(policy.active),
-            inactive: RwOnce::new(policy.inactive),
-            strict: RwOnce::new(policy.strict),
-            max_bytes: RwOnce::new(policy.max_bytes),
+            active: RwOnce::new(active),
+            inactive: RwOnce::new(inactive),
+            strict: RwOnce::new(strict),
+            max_bytes: RwOnce::new(max_bytes),
         }
     }
 
@@ -121,10 +124,17 @@ impl LivePolicy {
     }
 
     fn store(&self, policy: Policy) {
-        self.active.write(policy.active);
-        self.inactive.write(policy.inactive);
-        self.strict.write(policy.strict);
-        self.max_bytes.write(policy.max_bytes);
+        let Policy {
+            active,
+            inactive,
+            strict,
+            linger: _,
+            max_bytes,
+        } = policy;
+        self.active.write(active);
+        self.inactive.write(inactive);
+        self.strict.write(strict);
+        self.max_bytes.write(max_bytes);
     }
 }
 

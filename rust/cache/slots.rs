@@ -43,7 +43,7 @@ const SHARDS_MAX: usize = u64::BITS as usize;
 const FLOWS_MIN: u32 = 512;
 
 /// How many slots a CPU reserves of another one's shard at a time. On their way they count as used.
-const BATCH: u32 = 32;
+const SLOTS_AT_A_TIME: u32 = 32;
 
 struct Shard {
     /// Slots that are free.
@@ -304,7 +304,7 @@ impl CacheSlots {
     fn reserve_elsewhere(&self, own: usize, bh: BhDisabled<'_>) -> bool {
         // More than one, so that it is not done for each flow; not all, so that no other CPU takes
         // the cache for full.
-        let some = |free: u32| free.div_ceil(2).min(BATCH);
+        let some = |free: u32| free.div_ceil(2).min(SLOTS_AT_A_TIME);
         // Others may be quicker, each time; not for ever.
         for _ in 0..self.budget.shards.len() {
             let Some(i) = self.budget.with_free.find(own) else {
@@ -371,9 +371,8 @@ impl CacheSlots {
         }
     }
 
-    /// It ends. Flows that were noted before the walk before this one began have lingered for long
-    /// enough to have been exported by this one; with `at_once`, so have those that were noted
-    /// before this one began. Their buckets are forgotten. Process context.
+    /// It ends. Forgets entries older than the previous walk: their flows have lingered long enough
+    /// and are exported. With `at_once`, also those older than this walk. Process context.
     pub(super) fn walk_ends(&self, at_once: bool) {
         for (i, shard) in self.shards() {
             let mut shard = shard.data.lock();

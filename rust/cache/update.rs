@@ -201,7 +201,7 @@ impl<A: Address> Cache<A> {
         let begins_anew = was_finished && counts.tcp_flags & TCP_SYN != 0;
         if begins_anew && self.enqueue_evicted(flow, bh) {
             // The connection is over, and this begins another one of the same ports. (If the old
-            // one cannot leave, they are told as one.)
+            // one cannot leave, they are exported as one.)
             self.remove(bucket, key.bucket, &key.key, bh);
             return false;
         }

@@ -57,9 +57,8 @@ impl<A: Address> Cache<A> {
     /// Takes out the flows of a bucket that have expired, into `expired`, which must be empty.
     /// Returns whether there are any.
     ///
-    /// A bucket in which nothing is due is only looked at, not into, as long as the pressure is
-    /// low; unless `closely`. Each flow that goes relieves the pressure. Finished flows stay for
-    /// `linger` milliseconds.
+    /// Skips a bucket before its `due`, unless the pressure is not low or `closely` is set. Each
+    /// flow that goes relieves the pressure. Finished flows stay for `linger` milliseconds.
     pub(crate) fn expire(
         &self,
         bucket: usize,

@@ -140,7 +140,9 @@ macro_rules! settings {
                     if let Some(attribute) = nest.get(uapi::$attribute)? {
                         self.$field = Value::read(&attribute).ok_or(ExtAck::new(
                             EINVAL,
-                            text!($name ": the module knows no such value"),
+                            text!(
+                                $name " has no such value: give one of the netlink specification"
+                            ),
                         ))?;
                     }
                 )+

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Requests that change something. A refused one changes nothing, and its text says what to do.
+//! Requests that change something. A refused one changes nothing, and its text says what to change.
+//!
+//! What the policy of the attributes refuses does not come here: it has a text of the kernel, which
+//! says what is wrong.
 
 use core::net::{
     Ipv4Addr,
@@ -20,7 +23,7 @@ use crate::{
     },
 };
 
-/// The port of collectors, unless given.
+/// The port of Collectors, unless given.
 const DEFAULT_PORT: u16 = 2055;
 
 /// Says what an error means to who asks for a change, unless that has been said.
@@ -75,11 +78,17 @@ pub(super) fn set_iface(request: &Request<'_>) -> ExtResult {
     let nest = request
         .attributes()
         .nest(uapi::NETFLOW_A_INFO_IFACE)?
-        .ok_or(ExtAck::new(EINVAL, c"no interface given"))?;
+        .ok_or(ExtAck::new(
+            EINVAL,
+            c"no interface given: give its index and a number",
+        ))?;
     let index = nest
         .get(uapi::NETFLOW_A_IFACE_IFINDEX)?
         .and_then(|attribute| attribute.u32())
-        .ok_or(ExtAck::new(EINVAL, c"the interface has no index"))?;
+        .ok_or(ExtAck::new(
+            EINVAL,
+            c"no index of the interface given: give the one that it has in this namespace",
+        ))?;
     let number = nest
         .get(uapi::NETFLOW_A_IFACE_NUMBER)?
         .and_then(|attribute| attribute.u32())
@@ -106,27 +115,30 @@ pub(super) fn flush(request: &Request<'_>) -> ExtResult {
     request.state()?.flush().map_err(explain)
 }
 
-/// Adds a collector.
+/// Adds a Collector.
 pub(super) fn add_collector(request: &Request<'_>) -> ExtResult {
     let address = collector(request)?;
     request.state()?.add_collector(address).map_err(explain)
 }
 
-/// Removes a collector.
+/// Removes a Collector.
 pub(super) fn remove_collector(request: &Request<'_>) -> ExtResult {
     let address = collector(request)?;
     request.state()?.remove_collector(address).map_err(explain)
 }
 
-/// The collector that a request names.
+/// The Collector that a request names.
 fn collector(request: &Request<'_>) -> ExtResult<SocketAddrV4> {
     let nest = request
         .attributes()
         .nest(uapi::NETFLOW_A_INFO_COLLECTOR)?
-        .ok_or(ExtAck::new(EINVAL, c"no collector given"))?;
+        .ok_or(ExtAck::new(EINVAL, c"no collector given: give its address"))?;
     let address = nest
         .get(uapi::NETFLOW_A_COLLECTOR_ADDRESS)?
-        .ok_or(ExtAck::new(EINVAL, c"the collector has no address"))?;
+        .ok_or(ExtAck::new(
+            EINVAL,
+            c"no address of the collector given: give its IPv4 address",
+        ))?;
     let octets: [u8; 4] = address.bytes().try_into().map_err(|_| {
         ExtAck::new(
             EAFNOSUPPORT,

@@ -105,7 +105,7 @@ impl Entry {
         self.in_stream = self.in_stream.min(outcome);
     }
 
-    /// A stream has told the flow, in datagrams that were all noted.
+    /// A stream has exported the flow, in datagrams that were all noted.
     pub(crate) fn note_told(&mut self) {
         self.best = self.best.max(self.in_stream);
         self.in_stream = Outcome::Exported;
@@ -152,7 +152,7 @@ impl<S: DerefMut<Target = [Entry]>> Batch<S> {
         self.entries.get(..self.len).unwrap_or_default()
     }
 
-    /// The flows in it, for a stream to tell them.
+    /// The flows in it, for a stream to export them.
     pub(crate) fn entries_mut(&mut self) -> &mut [Entry] {
         self.entries.get_mut(..self.len).unwrap_or_default()
     }
@@ -163,7 +163,7 @@ impl<S: DerefMut<Target = [Entry]>> Batch<S> {
         totals.fold(Totals::default(), |sum, totals| sum + totals)
     }
 
-    /// Enters each flow into its account, when all streams have told them, and empties the batch.
+    /// Enters each flow into its account, when all streams have exported it. Empties the batch.
     pub(crate) fn settle(&mut self, accounts: &mut Accounts) {
         for entry in self.entries() {
             accounts.settle(entry.flow.totals(), entry.best);

@@ -24,8 +24,7 @@ pub(crate) struct Clock {
     offset: u64,
     /// The time of day less the time since boot, modulo 1 ms, in nanoseconds. It is added to the
     /// time since boot, so that SysUptime and the time of day begin their milliseconds together:
-    /// Collectors take the difference of the two for the time of boot, in whole milliseconds, and
-    /// find it the same in each datagram.
+    /// their difference in whole milliseconds is the same in each datagram.
     phase: u64,
 }
 

@@ -61,12 +61,12 @@ impl Exporter {
         })
     }
 
-    /// The Collectors.
+    /// The Collectors of all streams.
     pub(crate) fn collectors(&self) -> impl Iterator<Item = &Collector> {
         self.stream.collectors().iter()
     }
 
-    /// What tells its datagrams from others; kept up to date with the Collectors.
+    /// By what its datagrams are recognised; kept up to date with the Collectors.
     pub(crate) fn own_datagrams(&self) -> Arc<OwnDatagrams> {
         self.own_datagrams.clone()
     }
@@ -86,12 +86,12 @@ impl Exporter {
         self.batch.totals()
     }
 
-    /// Bytes at which a flow must leave the cache, for all formats in use to tell them.
+    /// Bytes at which a flow must leave the cache, for all formats in use to encode them.
     pub(crate) fn max_bytes(&self) -> u64 {
         self.stream.format().max_bytes()
     }
 
-    /// Sets what tells the exporters of one host apart: engine type and id of v5's header.
+    /// Sets what distinguishes the exporters of one host: engine type and id of v5's header.
     pub(crate) fn set_engine(&mut self, kind: u8, id: u8) {
         self.stream.format_mut().set_engine(kind, id);
     }
@@ -112,14 +112,14 @@ impl Exporter {
     }
 
     fn change_collectors<R>(&mut self, change: impl FnOnce(&mut Collectors) -> R) -> R {
-        let collectors = self.stream.collectors_mut();
-        let result = change(collectors);
-        self.own_datagrams.set(collectors);
+        let result = change(self.stream.collectors_mut());
+        self.own_datagrams.set(self.collectors());
         result
     }
 
-    /// Begins a round of exports. Sending may wait for room in send buffers for `wait` milliseconds
-    /// from now, all datagrams together: who waits for the round does not wait for ever.
+    /// Begins a round: the exports of one sweep. Sending may wait for room in send buffers for
+    /// `wait` milliseconds from now, all datagrams together: who waits for the round does not wait
+    /// for ever.
     pub(crate) fn begin_round(&mut self, wait: Msecs) {
         self.stream.collectors_mut().set_deadline(wait);
     }

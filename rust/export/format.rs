@@ -18,6 +18,11 @@ pub(crate) struct ExportTime {
 }
 
 /// What there is to do after a call of [`Format::append`].
+///
+/// No variant says that the format cannot encode the flow, as v5 could not one of IPv6; with
+/// [`Self::Last`] it would be settled as exported. The first format to which that can happen adds
+/// the variant, an account of the ledger, and an [`Outcome`](super::batch::Outcome) above
+/// `NoCollector`, which is what a flow begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Appended {
     /// Nothing: that was the last record of the flow.
@@ -33,8 +38,11 @@ pub(crate) enum Appended {
 ///
 /// How many records fit in is the format's own matter, by their number or by the bytes of the
 /// payload; an empty datagram has room for any record.
+///
+/// The trait knows neither templates nor an Observation Domain ID (RFC 7011), which v5 has not. A
+/// format with templates adds what it takes to send them: the time, and when a Collector is new.
 pub(crate) trait Format {
-    /// Bytes of a flow at which it had better leave the cache, before a record cannot tell them.
+    /// Bytes of a flow at which it had better leave the cache, before a record cannot hold them.
     fn max_bytes(&self) -> u64;
 
     /// Appends a Data Record of a flow that left the cache for `reason`: number `index`, from 0, of

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A flow becomes one or more Data Records, as its [`format`] has it. When a [`batch`] is full or
-//! the round of exports ends, every [`stream`] tells all of its flows, and each flow is settled in
-//! the ledger by what became of its records.
+//! the round of exports ends, every [`stream`] encodes all of its flows, and each flow is settled
+//! in the ledger by what became of its records.
 //!
 //! What decides which bytes are sent, and in which account a flow ends, calls nothing of the kernel
 //! and is tested on the host: [`batch`], [`format`], [`stream`] and [`v5`].

@@ -10,15 +10,14 @@ use kernel::sync::atomic::{
 };
 
 use super::collector::{
-    Collectors,
+    Collector,
     COLLECTORS_MAX, //
 };
 
-/// What tells datagrams of the exporter from all others. Any context.
+/// By what datagrams of the exporter are recognised. Any context.
 ///
-/// The exporter writes it when its Collectors change, and sends nothing meanwhile. A datagram that
-/// it sent before may still meet the hook then, and be taken for any other packet if its entry
-/// moves.
+/// The exporter writes it when its Collectors change, and sends nothing meanwhile. While entries
+/// move, a datagram already on its way may not be recognised.
 pub(crate) struct OwnDatagrams {
     /// See [`signature`]. 0, which is none, ends the table.
     signatures: [Atomic<u64>; COLLECTORS_MAX],
@@ -37,11 +36,10 @@ impl OwnDatagrams {
         }
     }
 
-    /// They are those to `collectors`.
-    pub(super) fn set(&self, collectors: &Collectors) {
-        let mut signatures = collectors
-            .iter()
-            .map(|c| signature(c.address, c.source_port()));
+    /// They are those to `collectors`, and to no others: these must be the Collectors of all
+    /// streams. The table has room for [`COLLECTORS_MAX`] of them.
+    pub(super) fn set<'a>(&self, collectors: impl Iterator<Item = &'a Collector>) {
+        let mut signatures = collectors.map(|c| signature(c.address, c.source_port()));
         for entry in &self.signatures {
             entry.store(signatures.next().unwrap_or(0), Relaxed);
         }

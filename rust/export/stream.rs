@@ -65,9 +65,9 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
         &mut self.collectors
     }
 
-    /// Tells all flows of a batch and notes what became of each. No datagram is left incomplete.
+    /// Exports all flows of a batch and notes what became of each. No datagram is left incomplete.
     ///
-    /// `now` tells the time: each datagram has the time at which it is sent. Process context.
+    /// `now` reads the clock: each datagram has the time at which it is sent. Process context.
     pub(crate) fn export(&mut self, batch: &mut [Entry], now: impl Fn() -> ExportTime) {
         // The first flow with a record in the datagram.
         let mut first = 0usize;
@@ -78,12 +78,12 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
                     Appended::Last => break,
                     Appended::More => index = index.saturating_add(1),
                     Appended::Full if self.datagram.records() == 0 => {
-                        // Never, says `Format`; if it were, the flow would not be told.
+                        // Never, says `Format`; if it were, the flow would not be exported.
                         entry.note_datagram(Outcome::SendFailed);
                         break;
                     }
                     Appended::Full => {
-                        // Of this flow it may have records already.
+                        // The datagram may already hold records of flow `at`.
                         let end = at.saturating_add((index != 0).into());
                         self.send(batch.get_mut(first..end).unwrap_or_default(), now());
                         first = at;

@@ -3,7 +3,7 @@
 //! NetFlow version 5: a header of 24 bytes and up to 30 records of 48, all in network byte order.
 //!
 //! There is no RFC; the layout is Cisco's ("NetFlow Export Datagram Format", tables B-3 and B-4).
-//! Counters have 32 bits: a flow that exceeds them is told in several records.
+//! Counters have 32 bits: a flow that exceeds them is exported in several records.
 
 use core::num::NonZeroU64;
 
@@ -36,7 +36,9 @@ use crate::flow::{
 /// Records in a datagram at most, as Collectors expect it.
 pub(crate) const RECORDS_MAX: usize = 30;
 
-/// Bytes at which a flow ends: one more packet, of 65,535 bytes at most, still fits the counter.
+/// Bytes at which a flow is to end: one more packet, of 65,535 bytes at most, still fits the
+/// counter. The flow leaves at the next sweep, up to a second later, and may have more by then: it
+/// takes several records, which [`share`] splits it into.
 const MAX_BYTES: u64 = u32::MAX as u64 - 65_535;
 
 const VERSION: u16 = 5;
@@ -102,7 +104,7 @@ fn interface(index: u32) -> U16 {
     U16::new(u16::try_from(index).unwrap_or(u16::MAX))
 }
 
-/// How many records it takes to tell what a flow adds up to in 32-bit counters.
+/// How many records it takes for what a flow adds up to, in 32-bit counters.
 fn records_for(totals: Totals) -> NonZeroU64 {
     let most = totals.packets.max(totals.bytes);
     NonZeroU64::MIN.saturating_add(most.saturating_sub(1) / u64::from(u32::MAX))
@@ -113,7 +115,7 @@ fn part(sum: u64, i: u64, n: NonZeroU64) -> u64 {
     (sum / n).wrapping_add((i < sum % n).into())
 }
 
-/// What record `i` counts, of the `n` that tell `totals`.
+/// What record `i` counts, of the `n` that add up to `totals`.
 fn share(totals: Totals, i: u64, n: NonZeroU64) -> Totals {
     // Like nearly all flows; to divide takes long.
     if n == NonZeroU64::MIN {
@@ -137,7 +139,7 @@ impl Datagram {
         }
     }
 
-    /// Sets what tells the exporters of one host apart.
+    /// Sets what distinguishes the exporters of one host.
     pub(crate) fn set_engine(&mut self, kind: u8, id: u8) {
         self.header.engine_type = kind;
         self.header.engine_id = id;
@@ -321,7 +323,7 @@ mod tests {
     }
 
     proptest! {
-        /// However much a flow counted, its records tell all of it, in 32 bits each.
+        /// However much a flow counted, its records add up to it, in 32 bits each.
         #[test]
         fn shares_add_up(packets in 1u64..1 << 40, bytes in 20u64..1 << 40) {
             let totals = Totals { packets, bytes };

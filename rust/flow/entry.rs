@@ -9,7 +9,8 @@
 //!                            +-+ packet                   packet  +-+  |
 //!                            |                               no SYN    |
 //!                            |                                         |
-//!        inactive, active, overflow, flushed      quiet for 1 s, SYN, its slot is needed
+//!           inactive, active, overflow,            quiet for 1 s, SYN, its slot is needed,
+//!               displaced, flushed                      active, overflow, flushed
 //!                            |                                         |
 //!                            +------------> exported <-----------------+
 //! ```
@@ -43,8 +44,8 @@ pub(crate) struct Counts {
     pub(crate) packets: u32,
     /// Layer-3 bytes of all of them.
     pub(crate) bytes: u32,
-    /// TCP flags, 0 for other protocols; eight bits, in as many as the other numbers have, or there
-    /// would be padding to be copied for each packet.
+    /// TCP flags, 0 for other protocols. Only eight bits are used. A `u32`, to avoid padding that
+    /// each copy would move.
     pub(crate) tcp_flags: u32,
 }
 
@@ -52,9 +53,8 @@ impl Counts {
     /// Bytes of packets that are accounted as one: no more than one packet can have.
     const JOINED_MAX: u32 = 65_535;
 
-    /// Adds another packet of the same flow, if to account both at once comes to the same as one
-    /// after the other: if neither begins nor ends a connection, and they are not too many bytes
-    /// for a flow that is to end before its counter does. Returns whether it did.
+    /// Merges another packet of the flow, unless the order matters (SYN, FIN, RST) or the sum
+    /// exceeds 65,535 bytes. Returns whether it did.
     #[inline(always)]
     pub(crate) fn join(&mut self, other: Self) -> bool {
         const ENDS: u32 = TCP_SYN | TCP_FIN | TCP_RST;

@@ -3,8 +3,8 @@
 //! When a flow leaves the cache.
 //!
 //! The rules are those of FreeBSD's ng_netflow: statistically most flows have very few packets, and
-//! it is rare that such a flow wakes up again, while larger ones often do. So as long as there is
-//! room, a flow that pauses is kept if it is not small, and fewer records are exported.
+//! it is rare that such a flow wakes up again, while larger ones often do. So as long as the
+//! pressure is low, a flow that pauses is kept if it is not small, and fewer records are exported.
 
 use super::{
     entry::Flow, //
@@ -27,7 +27,7 @@ pub(crate) enum Reason {
     Active,
     /// A FIN or RST was seen.
     Finished,
-    /// It had so many bytes that the export could soon not tell them.
+    /// It had so many bytes that a record could soon not hold them.
     Overflow,
     /// It made way for another flow.
     Displaced,
@@ -43,7 +43,7 @@ impl Reason {
 /// How hard it is to stay in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pressure {
-    /// There is room: inactive flows stay unless they are small.
+    /// Up to the watermark: inactive flows stay unless they are small.
     Low,
     /// Above the watermark: inactive flows go, until so many have left.
     High(u32),
@@ -85,11 +85,11 @@ pub(crate) struct Policy {
     pub(crate) active: u32,
     /// Since the last packet.
     pub(crate) inactive: u32,
-    /// Whether inactive flows go even if there is room and they are not small.
+    /// Whether inactive flows go even if the pressure is low and they are not small.
     pub(crate) strict: bool,
     /// Since the last packet of a flow that has finished.
     pub(crate) linger: u32,
-    /// Bytes at which a flow goes, as the export could not tell many more.
+    /// Bytes at which a flow goes, as a record cannot hold many more.
     pub(crate) max_bytes: u64,
 }
 

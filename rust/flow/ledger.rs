@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ledger: where every packet that the hook was handed ended.
+//! The ledger: where every packet ended that was counted at a hook.
 //!
 //! ```text
 //! seen = ignored + cached + pending + exported + lost        at any quiet moment
@@ -8,6 +8,11 @@
 //!
 //! It holds for packets and for bytes. The packet path counts, for each packet, in which
 //! [`Account`] it began; the export counts what it took out of the cache and what became of it.
+//!
+//! `seen` is the sum of what has entered the accounts, and `cached` what has entered less what was
+//! taken out. So the equation shows that each flow which was taken out is in one account, and
+//! nothing else: a packet that never entered an account is not in `seen`. That none is missing is
+//! seen from outside: selftests compare with the counters of nftables and with the listed flows.
 
 use core::ops::{
     Add,
@@ -64,13 +69,13 @@ impl SubAssign for Totals {
 pub(crate) enum Account {
     /// In a flow of the cache.
     Cached,
-    /// Ignored: its IPv4 header is cut off.
+    /// Ignored: it ends before its IPv4 header, or its own total length, does.
     Truncated,
     /// Ignored: its IPv4 header contradicts itself.
     Malformed,
     /// Ignored: a datagram of the exporter itself.
     Own,
-    /// Lost: a new flow found no room.
+    /// Lost: a new flow found no free slot.
     CacheFull,
 }
 
@@ -82,9 +87,9 @@ impl Account {
 /// All accounts of the ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ledger {
-    /// Handed to the hook.
+    /// All that has entered an account, each packet once.
     pub(crate) seen: Totals,
-    /// Ignored: the IPv4 header is cut off.
+    /// Ignored: they end before their IPv4 header, or their own total length, does.
     pub(crate) truncated: Totals,
     /// Ignored: the IPv4 header contradicts itself.
     pub(crate) malformed: Totals,
@@ -94,13 +99,13 @@ pub(crate) struct Ledger {
     pub(crate) cached: Totals,
     /// In flows that left the cache and were not sent yet.
     pub(crate) pending: Totals,
-    /// In records that a collector's socket accepted.
+    /// In flows all of whose records were in datagrams that a Collector's socket accepted.
     pub(crate) exported: Totals,
-    /// Lost: a new flow found no room.
+    /// Lost: a new flow found no free slot.
     pub(crate) cache_full: Totals,
-    /// Lost: there was no collector.
+    /// Lost: there was no Collector.
     pub(crate) no_collector: Totals,
-    /// Lost: no collector's socket accepted the datagram.
+    /// Lost: no Collector's socket accepted a datagram with a record of the flow.
     pub(crate) send_failed: Totals,
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a flow is, and where flows live until they expire.
+//! What a flow is, how it is read from a packet, when it expires, and how buckets hold it.
 //!
-//! All but [`cache`] is plain Rust without calls into the kernel, and is tested on the host.
+//! All of it is plain Rust without calls into the kernel, and is tested on the host. The table of
+//! buckets and its locks are in the folder `cache`.
 
 pub(crate) mod bucket;
 pub(crate) mod entry;

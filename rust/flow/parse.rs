@@ -115,7 +115,7 @@ pub(crate) enum Unaccountable {
     Malformed,
 }
 
-/// What the transport header tells.
+/// What is read of the transport header.
 #[derive(Default)]
 struct Transport {
     /// Source and destination port, or what stands for them.
@@ -177,8 +177,8 @@ struct Plain {
 /// Bytes of them.
 pub(crate) const PLAIN: usize = size_of::<Plain>();
 
-/// The short way through [`ipv4`], of a packet that stands for itself alone: for what is like most
-/// packets it comes to the same, for others to nothing.
+/// Fast path: returns what [`ipv4`] would for common packets, `None` for others. Not for packets
+/// that the kernel has aggregated.
 #[inline(always)]
 pub(crate) fn plain(
     headers: &[u8; PLAIN],

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What C has only as inline function or macro, for the abstractions in
- * rust/linux: facts, no decisions.
+ * rust/linux; and what takes several of these to find out of a packet: its input
+ * interface, and whether it is looped, leaked or a group copy.
  */
 #ifndef _NETFLOW_HELPERS_H
 #define _NETFLOW_HELPERS_H

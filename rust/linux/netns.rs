@@ -38,9 +38,8 @@ use crate::bindings;
 
 /// A network namespace, which is not freed before the last of these is dropped.
 ///
-/// It does not keep the namespace alive: when nobody else uses that, [`State::stop`] is called and
-/// the state dropped, and what holds one of these must go with the state. The namespace waits for
-/// it.
+/// Does not hold a reference. Everything that keeps a `Netns` must be dropped with the state;
+/// `exit` waits until it is.
 ///
 /// # Invariants
 ///

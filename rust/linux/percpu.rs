@@ -143,7 +143,7 @@ impl<T: Zeroable + Sync> PerCpu<T> {
 /// # Invariants
 ///
 /// Each CPU's memory holds an initialised [`Exclusive<T>`]. Its value is referred to only by an
-/// [`InUse`], or, by who knows alone of all this, exclusively.
+/// [`InUse`], or through `&mut self`.
 pub(crate) struct PerCpuExclusive<T: Send>(Allocation<Exclusive<T>>);
 
 #[repr(C)]

@@ -7,9 +7,11 @@
 //! enqueues a packet has the CPU fetch its flow; while further packets come, it arrives. What is
 //! needed of a packet is in its [`PendingPacket`]; the packet itself goes on.
 //!
-//! A batch is drained by its own CPU, when it is full, when a packet comes that must not overtake
-//! it, or when its timer expires; by the CPU that takes it offline; and when nobody enqueues any
-//! more, by [`CpuBatches::drop`].
+//! A batch is drained by its own CPU, when it is full, when its timer expires, or when a packet
+//! comes for which the clock is read anew, as all packets of a batch have one time; by the CPU that
+//! takes it offline; and when nobody enqueues any more, by [`CpuBatches::drop`]. The order of
+//! packets is kept within a batch only: at other points than PREROUTING, a packet is accounted at
+//! once, before those that are in a recent batch.
 
 use kernel::{
     prelude::*,

@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// Counters, collectors, the numbers of records: all of a namespace that stays when it is disabled.
+/// Counters, Collectors, the numbers of records: all of a namespace that stays when it is disabled.
 #[pin_data]
 pub(crate) struct ObservationDomain {
     /// What the packet path is to do.
@@ -39,7 +39,7 @@ pub(crate) struct ObservationDomain {
     pub(crate) statistics: Statistics,
     /// The clock of flows and datagrams.
     pub(crate) clock: Clock,
-    /// What tells the exporter's own datagrams from others.
+    /// By what the exporter's own datagrams are recognised.
     pub(crate) own_datagrams: Arc<OwnDatagrams>,
     /// Locked by whoever takes flows out of the cache.
     #[pin]
@@ -64,7 +64,7 @@ impl ObservationDomain {
     }
 
     /// All accounts. `exporter` is the locked [`Self::exporter`], so that no flow is between two of
-    /// them.
+    /// them. `seen` is the sum of what has entered, not a counter of its own.
     pub(crate) fn ledger(&self, exporter: &Exporter, cache: Option<&Cache<Ipv4Addr>>) -> Ledger {
         let accounts = exporter.accounts();
         let evicted = cache.map(Cache::evicted).unwrap_or_default();

@@ -60,8 +60,8 @@ pub(crate) trait Family: Address {
     /// Its cache.
     fn cache(meter: &Meter) -> &Cache<Self>;
 
-    /// Reads key and counts of a packet that stands for itself alone and is like most of them: for
-    /// such a packet it comes to the same as [`Self::parse`], for others to nothing.
+    /// Fast path: returns what [`Self::parse`] would for common packets, `None` for others. Not for
+    /// aggregates.
     fn parse_plain(packet: &Packet<'_>, input: u32) -> Option<(Key<Self>, Counts)>;
 
     /// Reads key and counts of any packet.

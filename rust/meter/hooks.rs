@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Observation points are netfilter's hooks: which one is which, and what a packet tells at each.
+//! Observation points are netfilter's hooks: which one is which, and what is known of a packet at
+//! each.
+//!
+//! [`ObservationPoint`] and [`Hook`] are the same five: `flow` knows nothing of the kernel, and
+//! `linux` nothing of flows, so each has its own and they meet here. Some of what is known is
+//! decided in C (`rust/helpers/helpers.c`): whether a packet is leaked, looped or a group copy, and
+//! its input interface.
 
 use kernel::{
     prelude::*,
@@ -68,7 +74,7 @@ const fn priority(point: ObservationPoint) -> Priority {
     }
 }
 
-/// What tells how a packet came to its hook.
+/// What is known of how a packet came to its hook.
 #[inline(always)]
 pub(super) fn facts(packet: &Packet<'_>) -> HookFacts {
     let facts = HookFacts {
@@ -112,8 +118,8 @@ pub(super) fn input(packet: &Packet<'_>, is_local: bool) -> u32 {
     }
 }
 
-/// That the packets of an address family are observed, until this is dropped: then no hook function
-/// is in place, and all packets that came before are accounted. Process context.
+/// Observes the packets of an address family. Dropping it removes the hook functions and accounts
+/// all packets still in batches. Process context.
 ///
 /// The order of the fields is the order in which things stop.
 pub(crate) struct Observation<A: Family> {

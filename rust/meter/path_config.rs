@@ -15,6 +15,10 @@ use kernel::{
 
 use crate::{
     bindings,
+    config::{
+        Config,
+        IcmpPorts, //
+    },
     flow::observe::ObservationPoints,
     linux::rwonce::RwOnce, //
 };
@@ -80,12 +84,12 @@ impl PathConfig {
     }
 
     /// Writes all flags but for the one of the table of interfaces.
-    pub(crate) fn set(&self, points: ObservationPoints, icmp_zero: bool, count_own: bool) {
-        let mut flags = points.bits() | (self.flags.read() & IFACES);
-        if icmp_zero {
+    pub(crate) fn set(&self, config: &Config) {
+        let mut flags = config.observe.bits() | (self.flags.read() & IFACES);
+        if config.icmp_ports == IcmpPorts::Zero {
             flags |= ICMP_ZERO;
         }
-        if count_own {
+        if config.count_own {
             flags |= COUNT_OWN;
         }
         self.flags.write(flags);

@@ -30,8 +30,7 @@ pub(crate) enum Sweep {
     Periodic,
     /// The same, and those that have finished at once: their slots are needed.
     Reclaim,
-    /// The same, after a change of the policy: what buckets say of when a flow in them is due was
-    /// reckoned by the old one.
+    /// Like `Periodic`, but looks into every bucket, as `Bucket::due` still follows the old policy.
     Recheck,
     /// All.
     Flush,

@@ -160,7 +160,7 @@ proptest! {
     }
 
     /// Datagrams are full but for the last one of a batch, numbered without a gap, whether they
-    /// were accepted or not, and their records tell all of each flow, in the order of the flows.
+    /// were accepted or not, and their records add up to each flow, in the order of the flows.
     #[test]
     fn datagrams_tell_all(
         flows in vec(totals(), 0..300),
@@ -240,7 +240,7 @@ impl Format for Bytes {
 }
 
 /// Records of any length fill a datagram by its bytes, and what it counts is the format's matter. A
-/// flow that the format cannot tell is lost, and no other.
+/// flow that the format cannot encode is lost, and no other.
 #[test]
 fn formats_decide_on_room_and_sequence() {
     let collectors = Collectors::new(vec![vec![true]]);

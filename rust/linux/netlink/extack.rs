@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Refusals: each has a text that says what to change.
+//! Refusals by this module: each has a text that says what to change. (What the kernel's policy
+//! refuses has the kernel's text, which says what is wrong.)
 
 use core::ptr::NonNull;
 
