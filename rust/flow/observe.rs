@@ -10,10 +10,14 @@
 //!                       +- this host --+
 //! ```
 //!
-//! A packet is counted at the first of the chosen points on its way. No mark is left on it: at each
-//! point, its way up to there is known from the point itself, from whether it was forwarded, and
-//! from whether it came in by the loopback device, having gone out before. What a VRF does to the
-//! way is in [`HookFacts`].
+//! A packet is counted at the first of the chosen points on its path. What it has passed before is
+//! told at each point by the point itself, and by what the kernel leaves on the packet:
+//! [`HookFacts`].
+//!
+//! No mark is left on it. Only the kernel's own flags of a packet (`IPCB(skb)->flags`) would take
+//! one, and they are cleared just where a packet passes a point again (when a loopback device, a
+//! bridge, a VRF, an XFRM interface or a VTI hands it over), and copied just where another packet
+//! begins (by TEE and nft's `dup`).
 
 /// An observation point, one of netfilter's hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,11 +90,12 @@ impl ObservationPoints {
 pub(crate) struct HookFacts {
     /// A VRF has received it from a device that is enslaved to it.
     pub(crate) from_l3_slave: bool,
-    /// It came in by the loopback device, or as a copy of what this host sent to a group.
-    pub(crate) looped: bool,
-    /// The kernel has routed it.
-    pub(crate) routed: bool,
-    /// It was handed over by a bridge.
+    /// Its route was found in order to send it. What comes in has none yet, or an input route,
+    /// unless this host has sent it: loopback devices hand packets over with their route.
+    pub(crate) output_route: bool,
+    /// The kernel has forwarded it, or what it is a copy of.
+    pub(crate) forwarded: bool,
+    /// A bridge has handed it over.
     pub(crate) bridged: bool,
     /// The bridge is handing it over just now.
     pub(crate) in_bridge: bool,
@@ -100,18 +105,26 @@ pub(crate) struct HookFacts {
     pub(crate) to_l3_master: bool,
     /// Its destination is this host.
     pub(crate) to_here: bool,
+    /// Its destination is a group, or all.
+    pub(crate) to_group: bool,
     /// It is a copy of what this host sends to a group, to be received here.
     pub(crate) group_copy: bool,
-    /// It was received and routed to the device of a VRF, and that sends it as if it came from
-    /// here.
-    pub(crate) leaked: bool,
+    /// It was received and sent to the device of a VRF, and that sends it as if it came from here.
+    pub(crate) through_vrf: bool,
+    /// It was received as a packet of IP, not only as what an MPLS label was popped of.
+    pub(crate) past_ip_rcv: bool,
+    /// The device of an XFRM interface or a VTI has taken it, and sends it to be encrypted.
+    pub(crate) through_xfrm_device: bool,
+    /// It is a copy that netfilter has just made, and sends.
+    pub(crate) copied: bool,
 }
 
 /// How a packet came to a point.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Traversal {
     /// It has passed the same point before, or will: with the device of a VRF and with the device
-    /// that is enslaved to it, by the bridge and by IP, or as a copy and as the original.
+    /// that is enslaved to it, by the bridge and by IP, before and behind the device of an XFRM
+    /// interface, or as a copy and as the original.
     is_duplicate: bool,
     /// This host sent it, and receives it now.
     looped: bool,
@@ -123,12 +136,41 @@ pub(crate) struct Traversal {
 enum Origin {
     /// This host sent it.
     Here,
-    /// It was received and routed or bridged, so it has passed PREROUTING and FORWARD.
+    /// It was received and forwarded or bridged, so it has passed PREROUTING and FORWARD.
     Forwarded,
     /// The same, and the device of a VRF sends it on, so it passes OUTPUT too.
     Leaked,
+    /// MPLS has received it and popped its label into a VRF, so it has passed nothing, and passes
+    /// OUTPUT.
+    Popped,
     /// It was received and sent on by IPVS, so it has passed PREROUTING, and passes OUTPUT.
     Ipvs,
+}
+
+impl Origin {
+    /// Where a packet at OUTPUT or POSTROUTING came from.
+    #[inline(always)]
+    const fn of(point: ObservationPoint, facts: &HookFacts) -> Self {
+        if facts.copied {
+            return Self::Here;
+        }
+        if facts.through_vrf && !facts.ipvs {
+            return if facts.past_ip_rcv {
+                Self::Leaked
+            } else {
+                Self::Popped
+            };
+        }
+        // A copy has the flag of the original, but a route of its own. With the flag, the other
+        // output routes are those of groups, and of answers that IPVS has routed again.
+        let is_copy = facts.output_route && !facts.to_group && !facts.ipvs;
+        match point {
+            ObservationPoint::Postrouting if facts.in_bridge => Self::Forwarded,
+            ObservationPoint::Postrouting if facts.forwarded && !is_copy => Self::Forwarded,
+            _ if facts.ipvs => Self::Ipvs,
+            _ => Self::Here,
+        }
+    }
 }
 
 impl Traversal {
@@ -144,19 +186,13 @@ impl Traversal {
                 // What stays here does not pass again: to it the device of the VRF is the loopback.
                 ObservationPoint::Output => facts.to_l3_master && !facts.to_here,
                 ObservationPoint::Postrouting => {
-                    (facts.to_l3_master && !facts.to_here) || facts.group_copy
+                    (facts.to_l3_master && !facts.to_here)
+                        || facts.group_copy
+                        || facts.through_xfrm_device
                 }
             },
-            looped: facts.looped,
-            origin: if facts.leaked && !facts.ipvs {
-                Origin::Leaked
-            } else if facts.routed || facts.bridged {
-                Origin::Forwarded
-            } else if facts.ipvs {
-                Origin::Ipvs
-            } else {
-                Origin::Here
-            },
+            looped: facts.output_route,
+            origin: Origin::of(point, facts),
         }
     }
 
@@ -184,12 +220,12 @@ impl Traversal {
             ObservationPoint::Input if self.looped => OUT | IN,
             ObservationPoint::Input | ObservationPoint::Forward => IN,
             ObservationPoint::Output => match self.origin {
-                Origin::Here => 0,
+                Origin::Here | Origin::Popped => 0,
                 Origin::Forwarded | Origin::Ipvs => IN,
                 Origin::Leaked => IN | ObservationPoint::Forward.bit(),
             },
             ObservationPoint::Postrouting => match self.origin {
-                Origin::Here => ObservationPoint::Output.bit(),
+                Origin::Here | Origin::Popped => ObservationPoint::Output.bit(),
                 Origin::Forwarded => IN | ObservationPoint::Forward.bit(),
                 Origin::Leaked => {
                     IN | ObservationPoint::Forward.bit() | ObservationPoint::Output.bit()

@@ -75,6 +75,26 @@ static bool is_bridged(const struct sk_buff *skb)
 #endif
 }
 
+/*
+ * The route that IPv4 has found, NULL if there is none: tunnels and IPv6 leave entries of
+ * other kinds behind, and br_netfilter one that stands for no route.
+ */
+static const struct rtable *route_of(const struct sk_buff *skb)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+
+	if (likely(!dst) || dst->ops->family != AF_INET || dst->flags & DST_FAKE_RTABLE)
+		return NULL;
+	return dst_rtable(dst);
+}
+
+static bool has_output_route(const struct sk_buff *skb)
+{
+	const struct rtable *rt = route_of(skb);
+
+	return rt && rt_is_output_route(rt);
+}
+
 void netflow_packet_view(const struct sk_buff *skb, const struct nf_hook_state *state,
 			 struct packet_view *view)
 {
@@ -90,8 +110,7 @@ void netflow_packet_view(const struct sk_buff *skb, const struct nf_hook_state *
 		.mark = skb->mark,
 		.ipcb_flags = IPCB(skb)->flags,
 		.gso_size = skb_shinfo(skb)->gso_size,
-		.looped = (state->in && state->in->flags & IFF_LOOPBACK) ||
-			  skb->pkt_type == PACKET_LOOPBACK,
+		.output_route = has_output_route(skb),
 		.bridged = is_bridged(skb),
 		.bh_disabled = softirq_count(),
 	};
@@ -176,6 +195,12 @@ static bool is_ip_mc_finish_output(const void *fn)
 	return true;
 }
 
+/* Its route leads to a group or is a broadcast. */
+static bool is_to_group(const struct rtable *rt)
+{
+	return rt && rt->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST);
+}
+
 /*
  * ip_mc_output() runs the hook for a clone, to be received here, and for what goes
  * out. The clone lacks the socket of its sender; but what IGMP sends or what is
@@ -183,8 +208,7 @@ static bool is_ip_mc_finish_output(const void *fn)
  */
 static bool is_group_copy(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	if (state->hook != NF_INET_POST_ROUTING || skb->sk || !skb_rtable(skb) ||
-	    !(skb_rtable(skb)->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST)))
+	if (state->hook != NF_INET_POST_ROUTING || skb->sk || !is_to_group(route_of(skb)))
 		return false;
 	if (!IS_ENABLED(CONFIG_KALLSYMS))
 		return state->sk && !state->sk->sk_kern_sock;
@@ -193,15 +217,15 @@ static bool is_group_copy(const struct sk_buff *skb, const struct nf_hook_state 
 
 /*
  * vrf_xmit() routes a packet anew and clears IPCB(), so that what was received and
- * leaked into the VRF looks as if it was sent from here. Left are skb_iif, and the
- * Ethernet header that the device of the VRF wrote for itself. What merely passes
+ * sent to the device of the VRF looks as if it was sent from here. Left are skb_iif, and
+ * the Ethernet header that the device of the VRF wrote for itself. What merely passes
  * vrf_ip_out(), such as copies by TEE and ESP around something received, has none.
  *
  * LOCAL_OUT is not told the device of the VRF, but skb->dev is still the one (if not
  * NULL it is valid there, as nf_queue() holds it), and ip_output() tells it to
  * POST_ROUTING as `in`.
  */
-static bool is_leaked(const struct sk_buff *skb, const struct nf_hook_state *state)
+static bool is_through_vrf(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	const struct net_device *dev = state->in ?: skb->dev;
 
@@ -211,19 +235,56 @@ static bool is_leaked(const struct sk_buff *skb, const struct nf_hook_state *sta
 	       ether_addr_equal(eth_hdr(skb)->h_dest, dev->dev_addr);
 }
 
+/*
+ * ip_rcv() sets the transport header behind that of IP. In what other protocols have
+ * received it is where the packet began, before the labels of MPLS, unless who sent it
+ * has set it: by a veth, or a virtual machine that leaves checksums to the host.
+ */
+static bool is_past_ip_rcv(const struct sk_buff *skb)
+{
+	return skb_transport_offset(skb) > skb_network_offset(skb);
+}
+
+/*
+ * The devices xfrm and vti send a packet on by dst_output(), so that xfrm4_output() runs
+ * POST_ROUTING anew, before the packet is encrypted. They clear IPCB() and let the packet
+ * come from the device that it goes out by. What a policy alone has encrypted comes from the
+ * device that received it, having been forwarded, or from none.
+ */
+static bool is_through_xfrm_device(const struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	return state->hook == NF_INET_POST_ROUTING && state->in && state->in == state->out &&
+	       !(IPCB(skb)->flags & IPSKB_FORWARDED) && skb_dst(skb) && dst_xfrm(skb_dst(skb));
+}
+
+/* br_netfilter runs the hook, not IP. It tells POST_ROUTING no `in`. */
+static bool is_in_bridge(const struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	if (!is_bridged(skb))
+		return false;
+	return state->hook == NF_INET_POST_ROUTING ? !state->in : nf_bridge_in_prerouting(skb);
+}
+
 void netflow_packet_facts(const struct sk_buff *skb, const struct nf_hook_state *state,
 			  struct packet_facts *facts)
 {
+	const struct rtable *rt = route_of(skb);
+
 	*facts = (struct packet_facts) {
-		.in_bridge = is_bridged(skb) && nf_bridge_in_prerouting(skb),
+		.in_bridge = is_in_bridge(skb, state),
 #if IS_ENABLED(CONFIG_IP_VS)
 		.ipvs = skb->ipvs_property,
 #endif
 		.to_l3_master = state->out && netif_is_l3_master(state->out),
-		.to_here = skb_rtable(skb) && skb_rtable(skb)->rt_flags & RTCF_LOCAL,
-		.output_route = skb_rtable(skb) && rt_is_output_route(skb_rtable(skb)),
+		.to_here = rt && rt->rt_flags & RTCF_LOCAL,
+		.to_group = is_to_group(rt),
 		.group_copy = is_group_copy(skb, state),
-		.leaked = is_leaked(skb, state),
+		.through_vrf = is_through_vrf(skb, state),
+		.past_ip_rcv = is_past_ip_rcv(skb),
+		.through_xfrm_device = is_through_xfrm_device(skb, state),
+#if IS_ENABLED(CONFIG_NF_DUP_IPV4)
+		.in_nf_duplicate = current->in_nf_duplicate,
+#endif
 	};
 }
 

@@ -37,20 +37,23 @@ struct packet_view {
 	u32 ipcb_flags;		/* IPSKB_* */
 	u32 gso_size;
 	/* The rest is 0 if not, and anything else if so. */
-	u32 looped;		/* that device is the loopback, or it is a copy of what was sent */
+	u32 output_route;	/* its route was found in order to send it */
 	u32 bridged;		/* comes from br_netfilter */
 	u32 bh_disabled;
 };
 
 /* What more there is to know of a packet that goes out, or was bridged. */
 struct packet_facts {
-	bool in_bridge;		/* br_netfilter's own pass of PRE_ROUTING, not the one of IP */
+	bool in_bridge;		/* br_netfilter runs the hook, not IP */
 	bool ipvs;		/* was routed by IPVS */
 	bool to_l3_master;	/* goes out by the device of a VRF */
 	bool to_here;		/* its route is a local one */
-	bool output_route;	/* its route was found when it was sent */
+	bool to_group;		/* its route is that of a group or a broadcast */
 	bool group_copy;	/* copy of what is sent to a group, to be received here */
-	bool leaked;		/* was received, and the device of a VRF sends it on */
+	bool through_vrf;	/* was received, and the device of a VRF sends it on */
+	bool past_ip_rcv;	/* IP has received it, not MPLS alone */
+	bool through_xfrm_device; /* the device of an XFRM interface or a VTI sends it on */
+	bool in_nf_duplicate;	/* TEE or nft's dup has just made it */
 };
 
 /* What the FIB is asked with, see struct flowi4. */

@@ -172,10 +172,10 @@ impl<'a> Packet<'a> {
         self.view.ipcb_flags & bindings::NETFLOW_IPSKB_L3SLAVE != 0
     }
 
-    /// It came in by a loopback device, or is a copy of what this host sends to a group.
+    /// Its route was found in order to send it (`rt_is_output_route()`), not as what was received.
     #[inline(always)]
-    pub(crate) fn is_looped(&self) -> bool {
-        self.view.looped != 0
+    pub(crate) fn has_output_route(&self) -> bool {
+        self.view.output_route != 0
     }
 
     /// A bridge hands it over (br_netfilter).

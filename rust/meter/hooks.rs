@@ -79,18 +79,19 @@ const fn priority(point: ObservationPoint) -> Priority {
 pub(super) fn facts(packet: &Packet<'_>) -> HookFacts {
     let facts = HookFacts {
         from_l3_slave: packet.is_l3_slave(),
-        looped: packet.is_looped(),
-        routed: packet.is_forwarded(),
+        output_route: packet.has_output_route(),
+        forwarded: packet.is_forwarded(),
         bridged: packet.is_bridged(),
         ..HookFacts::default()
     };
     match packet.hook() {
+        Hook::LocalIn => facts,
         Hook::PreRouting | Hook::Forward if !facts.bridged => facts,
         _ => more_facts(packet, facts),
     }
 }
 
-/// Adds what is known only of packets that are for this host, go out, or were bridged.
+/// Adds what is known only of packets that go out, or were bridged.
 fn more_facts(packet: &Packet<'_>, facts: HookFacts) -> HookFacts {
     let more = packet.facts();
     HookFacts {
@@ -98,11 +99,12 @@ fn more_facts(packet: &Packet<'_>, facts: HookFacts) -> HookFacts {
         ipvs: more.ipvs,
         to_l3_master: more.to_l3_master,
         to_here: more.to_here,
+        to_group: more.to_group,
         group_copy: more.group_copy,
-        leaked: more.leaked,
-        // vrf_ip_rcv() makes it look as if it came from elsewhere, but it keeps the route by which
-        // it was sent.
-        looped: facts.looped || (packet.hook() == Hook::LocalIn && more.output_route),
+        through_vrf: more.through_vrf,
+        past_ip_rcv: more.past_ip_rcv,
+        through_xfrm_device: more.through_xfrm_device,
+        copied: more.in_nf_duplicate,
         ..facts
     }
 }

@@ -20,7 +20,7 @@ that becomes one packet each. What may be named, with its default:
     options=     IPv4 options in hexadecimal, a multiple of 4 bytes
     version=4 ihl=  totlen= csum=   what the header claims, if not the truth
     cut=         bytes of the packet that are really sent
-    ethertype=0800
+    ethertype=0800 before=          and what is between it and the IPv4 packet, in hexadecimal
 
 The checksum of the transport header is left 0: no one on the way looks at it.
 """
@@ -119,6 +119,7 @@ def main():
         protocol = PROTOCOLS.get(words[0]) or int(words[0])
         options = dict(word.split("=", 1) for word in words[3:])
         ethernet = addresses + bytes.fromhex(options.get("ethertype", "0800"))
+        ethernet += bytes.fromhex(options.get("before", ""))
         frames = [
             ethernet + packet(protocol, source, destination, options)
             for source in endpoints(words[1])

@@ -5,101 +5,161 @@ use super::{
     *, //
 };
 
+/// What is known of every packet that IP has received, and of none else.
+const RECEIVED: HookFacts = HookFacts {
+    past_ip_rcv: true,
+    ..NONE
+};
+/// What is known of what this host sends.
+const SENT: HookFacts = HookFacts {
+    output_route: true,
+    past_ip_rcv: true,
+    ..NONE
+};
 const NONE: HookFacts = HookFacts {
     from_l3_slave: false,
-    looped: false,
-    routed: false,
+    output_route: false,
+    forwarded: false,
     bridged: false,
     in_bridge: false,
     ipvs: false,
     to_l3_master: false,
     to_here: false,
+    to_group: false,
     group_copy: false,
-    leaked: false,
+    through_vrf: false,
+    past_ip_rcv: false,
+    through_xfrm_device: false,
+    copied: false,
 };
 
-/// The ways of packets through netfilter: each point that they pass, and what is known there.
+/// The paths of packets through netfilter: each point that they pass, and what is known there.
 /// How the kernel goes is told where the facts differ from the plain ones.
-fn ways() -> Vec<(&'static str, Vec<(ObservationPoint, HookFacts)>)> {
-    let looped = HookFacts {
-        looped: true,
-        ..NONE
+fn paths() -> Vec<(&'static str, Vec<(ObservationPoint, HookFacts)>)> {
+    let forwarded = HookFacts {
+        forwarded: true,
+        ..RECEIVED
     };
-    let routed = HookFacts {
-        routed: true,
-        ..NONE
+    let forwarded_to_group = HookFacts {
+        output_route: true,
+        to_group: true,
+        ..forwarded
     };
     let slave = HookFacts {
         from_l3_slave: true,
-        ..NONE
+        ..RECEIVED
     };
     let bridged = HookFacts {
         bridged: true,
-        ..NONE
+        ..RECEIVED
     };
     let in_bridge = HookFacts {
-        bridged: true,
         in_bridge: true,
-        ..NONE
+        ..bridged
     };
-    let ipvs = HookFacts { ipvs: true, ..NONE };
+    let ipvs = HookFacts { ipvs: true, ..SENT };
+    let ipvs_answer = HookFacts {
+        forwarded: true,
+        ..ipvs
+    };
     let master = HookFacts {
         to_l3_master: true,
-        ..NONE
+        ..SENT
     };
     let here = HookFacts {
         to_here: true,
-        ..NONE
+        ..SENT
     };
     let vrf_here = HookFacts {
         to_l3_master: true,
-        to_here: true,
-        ..NONE
+        ..here
     };
-    let copy = HookFacts {
+    let group_copy = HookFacts {
+        to_group: true,
         group_copy: true,
-        ..NONE
+        ..SENT
     };
-    let routed_to_master = HookFacts {
-        routed: true,
-        ..master
+    let to_group = HookFacts {
+        to_group: true,
+        ..SENT
+    };
+    let forwarded_to_master = HookFacts {
+        to_l3_master: true,
+        ..forwarded
     };
     let leaked = HookFacts {
-        leaked: true,
-        ..NONE
+        through_vrf: true,
+        ..SENT
     };
     let leaked_on = HookFacts {
-        leaked: true,
-        ..master
+        to_l3_master: true,
+        ..leaked
+    };
+    let popped = HookFacts {
+        past_ip_rcv: false,
+        ..leaked
     };
     let bridged_leaked = HookFacts {
-        leaked: true,
-        ..bridged
+        bridged: true,
+        ..leaked
     };
     let ipvs_leaked = HookFacts {
-        leaked: true,
-        ..ipvs
+        ipvs: true,
+        ..leaked
+    };
+    let xfrm_device = HookFacts {
+        through_xfrm_device: true,
+        ..RECEIVED
+    };
+    // The flags are those of the original.
+    let copy_of_forwarded = HookFacts {
+        output_route: true,
+        ..forwarded
+    };
+    let copy_of_bridged = HookFacts {
+        output_route: true,
+        ..bridged
+    };
+    let copied = HookFacts {
+        copied: true,
+        ..copy_of_forwarded
+    };
+    let copied_ipvs_answer = HookFacts {
+        copied: true,
+        ..ipvs_answer
     };
     vec![
-        ("received", vec![(Prerouting, NONE), (Input, NONE)]),
+        ("received", vec![(Prerouting, RECEIVED), (Input, RECEIVED)]),
         (
-            "routed",
-            vec![(Prerouting, NONE), (Forward, NONE), (Postrouting, routed)],
+            "forwarded",
+            vec![
+                (Prerouting, RECEIVED),
+                (Forward, forwarded),
+                (Postrouting, forwarded),
+            ],
         ),
-        ("sent", vec![(Output, NONE), (Postrouting, NONE)]),
+        (
+            "forwarded to a group",
+            vec![
+                (Prerouting, RECEIVED),
+                (Forward, forwarded_to_group),
+                (Postrouting, forwarded_to_group),
+            ],
+        ),
+        ("sent", vec![(Output, SENT), (Postrouting, SENT)]),
         (
             "sent to itself",
             vec![
                 (Output, here),
                 (Postrouting, here),
-                (Prerouting, looped),
-                (Input, looped),
+                (Prerouting, here),
+                (Input, here),
             ],
         ),
         // vrf_ip_rcv() runs PRE_ROUTING again.
         (
             "received in a VRF",
-            vec![(Prerouting, NONE), (Prerouting, slave), (Input, slave)],
+            vec![(Prerouting, RECEIVED), (Prerouting, slave), (Input, slave)],
         ),
         // vrf_ip_out() runs both for its own device, then IP does for the slave.
         (
@@ -107,8 +167,8 @@ fn ways() -> Vec<(&'static str, Vec<(ObservationPoint, HookFacts)>)> {
             vec![
                 (Output, master),
                 (Postrouting, master),
-                (Output, NONE),
-                (Postrouting, NONE),
+                (Output, SENT),
+                (Postrouting, SENT),
             ],
         ),
         (
@@ -116,17 +176,17 @@ fn ways() -> Vec<(&'static str, Vec<(ObservationPoint, HookFacts)>)> {
             vec![
                 (Output, vrf_here),
                 (Postrouting, vrf_here),
-                (Prerouting, looped),
-                (Input, looped),
+                (Prerouting, here),
+                (Input, here),
             ],
         ),
-        // vrf_xmit() runs LOCAL_OUT and POST_ROUTING for what was routed to its device.
+        // vrf_xmit() runs LOCAL_OUT and POST_ROUTING for what was forwarded to its device.
         (
             "leaked into a VRF",
             vec![
-                (Prerouting, NONE),
-                (Forward, NONE),
-                (Postrouting, routed_to_master),
+                (Prerouting, RECEIVED),
+                (Forward, forwarded),
+                (Postrouting, forwarded_to_master),
                 (Output, leaked),
                 (Postrouting, leaked),
             ],
@@ -134,10 +194,10 @@ fn ways() -> Vec<(&'static str, Vec<(ObservationPoint, HookFacts)>)> {
         (
             "leaked from a VRF into another, and from there on",
             vec![
-                (Prerouting, NONE),
+                (Prerouting, RECEIVED),
                 (Prerouting, slave),
                 (Forward, slave),
-                (Postrouting, routed_to_master),
+                (Postrouting, forwarded_to_master),
                 (Output, leaked_on),
                 (Postrouting, leaked_on),
                 (Output, leaked),
@@ -149,15 +209,20 @@ fn ways() -> Vec<(&'static str, Vec<(ObservationPoint, HookFacts)>)> {
             vec![
                 (Prerouting, in_bridge),
                 (Forward, bridged),
-                (Postrouting, routed_to_master),
+                (Postrouting, forwarded_to_master),
                 (Output, bridged_leaked),
                 (Postrouting, bridged_leaked),
             ],
         ),
+        // mpls_forward() gives it to vrf_xmit().
+        (
+            "popped into a VRF",
+            vec![(Output, popped), (Postrouting, popped)],
+        ),
         (
             "through IPVS into a VRF",
             vec![
-                (Prerouting, NONE),
+                (Prerouting, RECEIVED),
                 (
                     Output,
                     HookFacts {
@@ -175,7 +240,7 @@ fn ways() -> Vec<(&'static str, Vec<(ObservationPoint, HookFacts)>)> {
             vec![
                 (Prerouting, in_bridge),
                 (Forward, bridged),
-                (Postrouting, bridged),
+                (Postrouting, in_bridge),
             ],
         ),
         // ip_sabotage_in() does not stop the second pass if the bridge is in a VRF.
@@ -191,18 +256,75 @@ fn ways() -> Vec<(&'static str, Vec<(ObservationPoint, HookFacts)>)> {
         // IPVS takes it at INPUT or before, and sends it by LOCAL_OUT.
         (
             "through IPVS",
-            vec![(Prerouting, NONE), (Output, ipvs), (Postrouting, ipvs)],
+            vec![(Prerouting, RECEIVED), (Output, ipvs), (Postrouting, ipvs)],
+        ),
+        // ip_vs_out_hook() routes at FORWARD what a server answers.
+        (
+            "back through IPVS",
+            vec![
+                (Prerouting, RECEIVED),
+                (Forward, ipvs_answer),
+                (Postrouting, ipvs_answer),
+            ],
         ),
         // ip_mc_output() runs POST_ROUTING for the copy first.
         (
             "sent to a group",
             vec![
-                (Output, NONE),
-                (Postrouting, copy),
-                (Postrouting, NONE),
-                (Prerouting, looped),
-                (Input, looped),
+                (Output, to_group),
+                (Postrouting, group_copy),
+                (Postrouting, to_group),
+                (Prerouting, to_group),
+                (Input, to_group),
             ],
+        ),
+        // xfrm4_output() runs POST_ROUTING for what their devices send.
+        (
+            "forwarded to an XFRM interface",
+            vec![
+                (Prerouting, RECEIVED),
+                (Forward, forwarded),
+                (Postrouting, forwarded),
+                (Postrouting, xfrm_device),
+            ],
+        ),
+        (
+            "sent by an XFRM interface",
+            vec![
+                (Output, SENT),
+                (Postrouting, SENT),
+                (
+                    Postrouting,
+                    HookFacts {
+                        output_route: true,
+                        ..xfrm_device
+                    },
+                ),
+            ],
+        ),
+        // nf_dup_ipv4() copies what is known of the original, and sends the copy by LOCAL_OUT.
+        (
+            "copied by netfilter",
+            vec![(Output, copied), (Postrouting, copied)],
+        ),
+        (
+            "copied by netfilter from what IPVS has routed",
+            vec![
+                (Output, copied_ipvs_answer),
+                (Postrouting, copied_ipvs_answer),
+            ],
+        ),
+        // It does not know any more that it is a copy.
+        (
+            "copied by netfilter, and back from NFQUEUE",
+            vec![
+                (Output, copy_of_forwarded),
+                (Postrouting, copy_of_forwarded),
+            ],
+        ),
+        (
+            "copied from what is bridged, and back from NFQUEUE",
+            vec![(Output, copy_of_bridged), (Postrouting, copy_of_bridged)],
         ),
     ]
 }
@@ -211,12 +333,12 @@ fn ways() -> Vec<(&'static str, Vec<(ObservationPoint, HookFacts)>)> {
 fn once_for_any_combination() {
     for bits in 0..32 {
         let points = ObservationPoints::from_bits(bits);
-        for (name, way) in ways() {
-            let passes = way.iter().any(|&(point, _)| points.has(point));
+        for (name, path) in paths() {
+            let passes = path.iter().any(|&(point, _)| points.has(point));
             let here = |&&(point, facts): &&(ObservationPoint, HookFacts)| {
                 Traversal::of(point, &facts).counts(point, points)
             };
-            let counted = way.iter().filter(here).count();
+            let counted = path.iter().filter(here).count();
             assert_eq!(counted, usize::from(passes), "{bits:#b} {name}");
         }
     }
@@ -225,26 +347,24 @@ fn once_for_any_combination() {
 #[test]
 fn only_what_this_host_sends_is_local() {
     let local = |point, facts| Traversal::of(point, &facts).is_local(point);
-    assert!(!local(Prerouting, NONE) && !local(Input, NONE) && !local(Forward, NONE));
-    assert!(local(Output, NONE) && local(Postrouting, NONE));
-    assert!(local(
-        Prerouting,
-        HookFacts {
-            looped: true,
-            ..NONE
-        }
-    ));
-    for facts in [
-        HookFacts {
-            routed: true,
-            ..NONE
-        },
-        HookFacts {
-            leaked: true,
-            ..NONE
-        },
-    ] {
-        assert!(!local(Postrouting, facts));
+    for point in [Prerouting, Input, Forward] {
+        assert!(!local(point, RECEIVED));
+    }
+    for point in [Output, Postrouting, Prerouting, Input] {
+        assert!(local(point, SENT));
+    }
+    let forwarded = HookFacts {
+        forwarded: true,
+        ..RECEIVED
+    };
+    assert!(!local(Postrouting, forwarded));
+    for past_ip_rcv in [true, false] {
+        let through_vrf = HookFacts {
+            through_vrf: true,
+            past_ip_rcv,
+            ..SENT
+        };
+        assert!(!local(Output, through_vrf) && !local(Postrouting, through_vrf));
     }
 }
 
