@@ -197,13 +197,11 @@ impl Namespace {
         if let (Some(running), Some(domain)) = (&mut inner.running, &inner.domain) {
             config.check_change(&inner.config)?;
             // A new hook counts nothing before the switch, an old one nothing after it. A packet
-            // that is between two points meanwhile may be counted at both, or at none.
-            if let Err(error) = running.ipv4.add(config.observe) {
-                running.ipv4.retain(inner.config.observe);
-                return Err(error.into());
-            }
+            // that is between two points meanwhile may be counted at both, or at none. An old one
+            // stays: whenever a hook goes, all packets are dropped that wait in an NFQUEUE of the
+            // namespace (nf_queue_nf_hook_drop()).
+            running.ipv4.add(config.observe)?;
             apply(&config, domain);
-            running.ipv4.retain(config.observe);
             running.meter.0.set(&config);
         }
         inner.config = config;

@@ -118,34 +118,17 @@ impl<T: Inspect> Hooks<T> {
         *slot = Some(ops);
         Ok(())
     }
-
-    /// Removes the hook functions that are not at one of `keep`; on return no CPU is in them any
-    /// more. Process context.
-    pub(crate) fn retain(&mut self, keep: impl Fn(Hook) -> bool) {
-        let mut removed = [const { None }; Hook::ALL.len()];
-        let mut any = false;
-        for ((slot, hook), out) in self.ops.iter_mut().zip(Hook::ALL).zip(&mut removed) {
-            if keep(hook) {
-                continue;
-            }
-            *out = slot.take();
-            if let Some(ops) = out {
-                any = true;
-                // SAFETY: Registered in `netns` by the type invariant.
-                unsafe { bindings::nf_unregister_net_hook(self.netns.as_ptr(), ops.get()) };
-            }
-        }
-        if any {
-            // Unregistering does not wait for those who are in a hook: they hold the RCU read lock.
-            rcu::synchronize_rcu();
-        }
-    }
 }
 
 impl<T: Inspect> Drop for Hooks<T> {
     /// Removes all; on return no CPU is in them any more. Process context.
     fn drop(&mut self) {
-        self.retain(|_| false);
+        for ops in self.ops.iter().flatten() {
+            // SAFETY: Registered in `netns` by the type invariant.
+            unsafe { bindings::nf_unregister_net_hook(self.netns.as_ptr(), ops.get()) };
+        }
+        // Unregistering does not wait for those who are in a hook: they hold the RCU read lock.
+        rcu::synchronize_rcu();
     }
 }
 

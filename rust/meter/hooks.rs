@@ -146,18 +146,13 @@ impl<A: Family> Observation<A> {
     }
 
     /// Observes packets at further points. Process context. On an error it may be some of them.
+    /// Those that are not to be observed any more stay until the end: their hook functions find
+    /// that they are not among the chosen ones.
     pub(crate) fn add(&mut self, points: ObservationPoints) -> Result {
         ObservationPoint::ALL
             .into_iter()
             .filter(|point| points.has(*point))
             .try_for_each(|point| self.hooks.add(hook(point), priority(point)))
-    }
-
-    /// Observes packets at these points alone; on return no CPU is in the hook function of another
-    /// one. Process context.
-    pub(crate) fn retain(&mut self, points: ObservationPoints) {
-        self.hooks
-            .retain(|hook| points.has(observation_point(hook)));
     }
 
     /// What tells when the packets are accounted that have come so far.
