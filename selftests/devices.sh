@@ -3,7 +3,8 @@
 #
 # Packets that come in and go out by virtual devices are counted once, with that device as input
 # or output, and with the next hop and prefix lengths that ip-route(8) says. The packets inside a
-# tunnel, and those of the tunnel itself, are separate flows.
+# tunnel, and those of the tunnel itself, are separate flows. Frames for other stations, as a
+# mirror port delivers them, are counted where the guide's recipe is followed.
 #
 #    netns left                      netns router                         netns right
 #    x 10.K.0.2/24 ==== the device, 10.K.0.1/24 | to-right 10.2.0.1 ----- 10.2.0.2
@@ -15,7 +16,7 @@
 
 # shellcheck source=selftests/lib/netflow.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
-begin nft ping
+begin nft ping tc
 
 # Each kind of device is made by the function of its name.
 vlan() {
@@ -176,5 +177,27 @@ for kind in vlan bridge bond vrf gre ipip wireguard; do
 	done
 	need disconnect $device
 done
+
+# Frames for another station, as from a mirror port: 50 of each of two sizes.
+mirror() {
+	nf flush && inject <<-'END'
+		udp 192.0.2.1:1000 198.51.100.1:53 count=50
+		tcp 192.0.2.1:1001 198.51.100.1:80 len=1500 count=50
+	END
+}
+need nf set observe prerouting
+need start_injector left l0 02:00:00:00:99:99
+check "frames for other stations come in" mirror
+check "they reach no hook, and are not counted" flow_count_is '* 192.0.2.1' 0
+# What the guide says.
+need on router tc qdisc add dev to-left clsact
+need on router tc filter add dev to-left ingress matchall \
+	action skbedit ptype host pipe action continue
+need on router sysctl -qw net.ipv4.conf.to-left.forwarding=0
+check "with skbedit, frames for other stations come in" mirror
+check "each is counted once, as nothing is forwarded" flows_are '* 192.0.2.1' input=to-left <<'END'
+	udp 192.0.2.1:1000 198.51.100.1:53 packets=50 bytes=3200
+	tcp 192.0.2.1:1001 198.51.100.1:80 packets=50 bytes=75000
+END
 check "the ledger is exact" ledger_holds
 done_testing
