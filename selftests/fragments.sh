@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Fragments are accounted as they arrive, before the kernel reassembles them: the first has
-# ports, the others have none.
+# ports, the others have none. Those that the kernel makes when a packet leaves are made behind
+# the last hook: at forward, output and postrouting the whole packet is one, a known limit.
 #
 #    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
 #                               netflow  | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
@@ -49,4 +50,41 @@ check "the other fragments of a datagram are one flow without ports" \
 	udp 10.1.0.2:0 10.9.0.1:0 packets=3 bytes=2028
 	udp 10.1.0.2:0 10.9.0.1:0 packets=3 bytes=2028
 END
+
+# Packets of 1500 bytes to right, whose link takes 1400: two fragments each, with a header of
+# 20 bytes each.
+leave() {
+	nf set observe "$1" && nf flush && on router nft reset counters >/dev/null || return
+	if [ "$1" = output ]; then
+		on router bash -c "head -c 1472 /dev/zero >/dev/udp/10.9.0.2/53"
+	else
+		inject <<-'END'
+			udp 10.1.0.2:1 10.9.0.2:53 len=1500 count=10
+		END
+	fi
+}
+fragments_left() {
+	equal "fragments, and their bytes" "$(($1 * 2)) $(($1 * 1520))" \
+		"$(nft_counter netdev leave sent)"
+}
+need ip -n router link set to-right mtu 1400
+# What conntrack has not put together: it would not let the kernel make the fragments smaller.
+need on router nft flush ruleset
+need on router nft -f - <<'END'
+	table netdev leave {
+		counter sent { }
+		chain leave {
+			type filter hook egress device "to-right" priority 0
+			ip daddr 10.9.0.2 counter name sent
+		}
+	}
+END
+for point in forward postrouting output; do
+	packets=10
+	[ $point = output ] && packets=1
+	check "packets are too large for the link: $point" leave $point
+	check "they leave as two fragments each" eventually 10 fragments_left $packets
+	check "a known limit: at $point each counts once, with one header" \
+		flow_is 'udp * 10.9.0.2:53' packets="$packets" bytes=$((packets * 1500))
+done
 done_testing
