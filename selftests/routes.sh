@@ -105,6 +105,8 @@ need nf enable --inactive-timeout 3600 --active-timeout 3600
 check "flows are observed at prerouting" observe prerouting
 check "the kernel uses both next hops" both_were_taken
 check "at prerouting, one of several next hops is reported, with its interface" one_of_both
+check "a known limit: it is the same one for all flows" \
+	equal "next hops" 1 "$(sort -u "$TMP/next_hops" | wc -l)"
 check "at prerouting, the exporter does not know a mark that is set later" flow_is \
 	'udp * 10.7.0.1' input=to-left output=to-right next-hop=10.2.0.2 masks=24/16
 for point in forward postrouting; do
