@@ -18,7 +18,6 @@ use crate::{
             TCP_RST,
             TCP_SYN, //
         },
-        expiry::LINGER,
         key::Address,
         ledger::Account,
         uptime::Uptime, //
@@ -180,7 +179,10 @@ impl<A: Address> Cache<A> {
         if flags & (TCP_FIN | TCP_RST) != 0 || bytes >= self.policy.max_bytes.read() {
             return self.update_ending(bucket, update, bh);
         }
-        flow.add(*counts, update.at);
+        if flow.add(*counts, update.at) {
+            self.memory
+                .advance_due(bucket, key.bits, &key.key, &self.policy.load());
+        }
         true
     }
 
@@ -205,14 +207,10 @@ impl<A: Address> Cache<A> {
             self.remove(bucket, key.bucket, &key.key, bh);
             return false;
         }
-        flow.add(*counts, at);
-        let overflows = flow.bytes >= self.policy.max_bytes.read();
-        if !was_finished && flow.is_finished() {
+        let policy = self.policy.load();
+        let flow = (self.memory).add(bucket, (key.bits, &key.key), *counts, at, &policy);
+        if flow.is_some_and(Flow::is_finished) && !was_finished {
             self.slots.note_finished(key.bucket, bh);
-            bucket.due = bucket.due.min(at.plus(LINGER));
-        }
-        if overflows {
-            bucket.due = bucket.due.min(at);
         }
         true
     }

@@ -22,7 +22,11 @@ use core::{
 };
 
 use super::{
-    entry::Flow,
+    entry::{
+        Counts,
+        Flow, //
+    },
+    expiry::Policy,
     key::{
         Address,
         Key, //
@@ -97,7 +101,8 @@ pub(crate) enum Vacancy<A: Address> {
 /// is vacant. A primary slot without a tag is vacant.
 #[repr(C)]
 pub(crate) struct Bucket<A: Address> {
-    /// Not later than the earliest deadline of a flow in it.
+    /// Not later than the earliest deadline of a flow in it, by the policy that held when its
+    /// packets came.
     pub(crate) due: Uptime,
     primary: Handle<PrimarySlots<A>>,
     tags: [Option<NonZeroU8>; PRIMARY_SLOTS],
@@ -206,6 +211,40 @@ where
             }
         }
         None
+    }
+
+    /// Adds packets, which came at `at`, to the flow of a key, and brings the bucket's deadline
+    /// forward if they do so for the flow's. Returns the flow, if there is one.
+    pub(crate) fn add<'a>(
+        &'a self,
+        bucket: &'a mut Bucket<A>,
+        (bits, key): (HashBits, &Key<A>),
+        counts: Counts,
+        at: Uptime,
+        policy: &Policy,
+    ) -> Option<&'a Flow<A>> {
+        let flow = self.find(bucket, bits, key)?;
+        let was_finished = flow.is_finished();
+        let is_earlier = flow.add(counts, at);
+        let overflows = flow.bytes >= policy.max_bytes;
+        if is_earlier || overflows || flow.is_finished() != was_finished {
+            self.advance_due(bucket, bits, key, policy);
+        }
+        self.find(bucket, bits, key).map(|flow| &*flow)
+    }
+
+    /// Brings a bucket's deadline forward to that of the flow of a key.
+    #[cold]
+    pub(crate) fn advance_due(
+        &self,
+        bucket: &mut Bucket<A>,
+        bits: HashBits,
+        key: &Key<A>,
+        policy: &Policy,
+    ) {
+        if let Some(deadline) = (self.find(bucket, bits, key)).map(|flow| policy.deadline(flow)) {
+            bucket.due = bucket.due.min(deadline);
+        }
     }
 
     /// The flows of a bucket.

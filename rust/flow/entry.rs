@@ -141,18 +141,23 @@ impl<A: Address> Flow<A> {
         }
     }
 
-    /// Accounts further packets, which came at `now`.
+    /// Accounts further packets, which came at `now`. Returns whether that was before the first
+    /// that was known: packets that waited in the batch of another CPU are.
     #[inline]
-    pub(crate) fn add(&mut self, counts: Counts, now: Uptime) {
+    #[must_use = "the active timeout passes sooner"]
+    pub(crate) fn add(&mut self, counts: Counts, now: Uptime) -> bool {
         self.packets = self.packets.wrapping_add(u64::from(counts.packets));
         self.bytes = self.bytes.wrapping_add(u64::from(counts.bytes));
         self.tcp_flags |= counts.tcp_flags;
         if self.last.is_before(now) {
             self.last = now;
-        } else if now.is_before(self.first) {
-            // It has waited on another CPU.
+            return false;
+        }
+        let is_earlier = now.is_before(self.first);
+        if is_earlier {
             self.first = now;
         }
+        is_earlier
     }
 
     /// Its packets and bytes.
@@ -218,15 +223,15 @@ mod tests {
             tcp_flags,
         };
         let mut flow = Flow::new(key(), Route::NONE, counts(1, 40, TCP_SYN), at(1000));
-        flow.add(counts(45, 66_000, 0x10), at(1500));
-        flow.add(counts(1, 40, 0x08), at(1499));
+        assert!(!flow.add(counts(45, 66_000, 0x10), at(1500)));
+        assert!(!flow.add(counts(1, 40, 0x08), at(1499)));
         assert_eq!((flow.packets, flow.bytes), (47, 66_080));
         assert_eq!(flow.tcp_flags, 0x1a);
         assert_eq!((flow.first, flow.last), (at(1000), at(1500)));
-        flow.add(counts(1, 40, 0), at(998));
+        assert!(flow.add(counts(1, 40, 0), at(998)));
         assert_eq!((flow.first, flow.last), (at(998), at(1500)));
         assert!(!flow.is_finished());
-        flow.add(counts(1, 40, TCP_FIN), at(1600));
+        assert!(!flow.add(counts(1, 40, TCP_FIN), at(1600)));
         assert!(flow.is_finished());
     }
 

@@ -123,7 +123,9 @@ impl Policy {
     /// stays low.
     pub(crate) fn deadline<A: Address>(&self, flow: &Flow<A>) -> Uptime {
         let active = flow.first.plus(self.active.saturating_add(1));
-        if flow.is_finished() {
+        if flow.bytes >= self.max_bytes {
+            flow.first
+        } else if flow.is_finished() {
             active.min(flow.last.plus(self.linger))
         } else if flow.packets <= SMALL || self.strict {
             active.min(flow.last.plus(self.inactive.saturating_add(1)))

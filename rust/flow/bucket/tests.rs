@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
 use super::*;
-use crate::flow::entry::{
-    Counts,
-    Route, //
+use crate::flow::{
+    entry::{
+        Counts,
+        Route,
+        TCP_FIN,
+        TCP_RST,
+        TCP_SYN, //
+    },
+    expiry::{
+        Pressure,
+        Verdict,
+        LINGER, //
+    },
 };
 use core::net::Ipv4Addr;
 use proptest::prelude::*;
@@ -105,6 +115,69 @@ fn is_due_with_its_first() {
     assert_eq!(bucket.due, Uptime::from_millis(300));
 }
 
+/// Packets of a batch have the time at which they came, and are accounted when others have come
+/// later: whatever comes in whatever order, a bucket is due no later than a flow in it.
+fn never_due_too_late(
+    policy: Policy,
+    packets: &[(u32, u32, u32, u32)],
+) -> Result<(), TestCaseError> {
+    const FLOWS: u32 = 6;
+
+    let (mut bucket, slots, _) = bucket(0);
+    // Before the clock wraps, and after.
+    let mut now = u32::MAX - 20_000;
+    for &(n, passed, waited, kind) in packets {
+        now = now.wrapping_add(passed);
+        let at = Uptime::from_millis(u64::from(now.wrapping_sub(waited)));
+        let (n, tcp_flags) = (
+            n % FLOWS,
+            [0, 0, 0, TCP_SYN, TCP_FIN, TCP_RST][kind as usize],
+        );
+        let counts = Counts {
+            packets: 1,
+            bytes: 40 + 100 * (kind & 1),
+            tcp_flags,
+        };
+        let which = (bits(n), &key(n));
+        if slots.add(&mut bucket, which, counts, at, &policy).is_none() {
+            let Some(vacancy) = bucket.vacancy(bits(n), || None) else {
+                continue;
+            };
+            let new = Flow::new(key(n), Route::NONE, counts, at);
+            slots.put(&mut bucket, vacancy, bits(n), new, policy.deadline(&new));
+        }
+        for flow in slots.iter(&bucket) {
+            let deadline = policy.deadline(flow);
+            prop_assert!(
+                !deadline.is_before(bucket.due),
+                "{flow:?} in {:?}",
+                bucket.due
+            );
+            // What the sweep would do with the flow, at the last moment that it does not look.
+            let before = Uptime::from_millis(u64::from(bucket.due.as_millis().wrapping_sub(1)));
+            if !before.is_before(flow.last) {
+                let verdict = policy.judge(flow, before, Pressure::Low);
+                prop_assert!(matches!(verdict, Verdict::Keep(_)), "{verdict:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn is_due_sooner_when_a_flow_began_earlier() {
+    let policy = Policy {
+        active: 1000,
+        inactive: 1000,
+        strict: false,
+        linger: LINGER,
+        max_bytes: 1000,
+    };
+    // Five packets, so that the flow is not small; one more had waited for three milliseconds.
+    let five = [(0, 1, 0, 0); 5];
+    never_due_too_late(policy, &[&five[..], &[(0, 0, 8, 0)]].concat()).unwrap();
+}
+
 /// Of keys that are spread at random, no more find no primary slot than there are spill slots for.
 #[test]
 fn there_are_cells_for_all_that_spill() {
@@ -130,6 +203,21 @@ fn there_are_cells_for_all_that_spill() {
 }
 
 proptest! {
+    #[test]
+    fn is_never_due_too_late(
+        // A second at least, as the limits of the settings have it.
+        (active, inactive) in (1000u32..5000, 1000u32..5000),
+        strict: bool,
+        max_bytes in 50u64..1000,
+        packets in proptest::collection::vec(
+            (0u32..3, prop_oneof![9 => 0u32..3, 1 => 0u32..900], 0u32..20, 0u32..6),
+            1..60,
+        ),
+    ) {
+        let policy = Policy { active, inactive, strict, linger: LINGER, max_bytes };
+        never_due_too_late(policy, &packets)?;
+    }
+
     /// Against a plain list: whatever is put in and taken out, both hold the same, and no cell is
     /// lost.
     #[test]
