@@ -41,10 +41,7 @@ use memory::{
 use slots::CacheSlots;
 
 use kernel::{
-    alloc::{
-        flags::*,
-        Flags, //
-    },
+    alloc::Flags,
     prelude::*,
     sync::Arc, //
 };
@@ -76,12 +73,6 @@ use crate::{
         rwonce::RwOnce, //
     },
 };
-
-/// How the memory of caches is reserved: charged to the caller's control group, and without a word
-/// in the log if there is not enough, as any user may ask for it.
-pub(crate) fn alloc_flags() -> Flags {
-    GFP_KERNEL_ACCOUNT | __GFP_NOWARN
-}
 
 /// The policy, which may change while packets come.
 ///
@@ -183,8 +174,8 @@ impl<A: Address> Cache<A> {
         number: usize,
         policy: Policy,
         secret: Secret,
+        flags: Flags,
     ) -> Result<impl PinInit<Self, Error>> {
-        let flags = alloc_flags();
         let max = budget.max();
         let buckets = (max as usize).div_ceil(PRIMARY_SLOTS);
         // SAFETY: All of it becomes part of this cache, which passes a handle to no other.

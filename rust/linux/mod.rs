@@ -5,6 +5,7 @@
 //! The interfaces are safe, and as narrow as their users need them: no general `sk_buff`, no
 //! general socket. They know nothing of flows. Nearly all `unsafe` code of the module is here.
 
+pub(crate) mod alloc;
 pub(crate) mod bh_lock;
 pub(crate) mod clock;
 pub(crate) mod cpuhp;

@@ -31,7 +31,6 @@ use self::{
 };
 use crate::{
     cache::{
-        self,
         Cache,
         SlotBudget,
         SlotReservation,
@@ -46,6 +45,7 @@ use crate::{
     },
     linux::{
         self,
+        alloc::GFP_RESERVE,
         bh_lock::BhDisabled,
         netns::Netns,
         rwonce::RwOnce, //
@@ -74,9 +74,9 @@ impl Meter {
         domain: Arc<ObservationDomain>,
     ) -> Result<Arc<Self>> {
         let secret = Secret::new(linux::random());
-        let budget = SlotBudget::new(config.max_flows, FAMILIES, cache::alloc_flags())?;
+        let budget = SlotBudget::new(config.max_flows, FAMILIES, GFP_RESERVE)?;
         let policy = config.policy(domain.exporter.lock().max_bytes());
-        let cache = Cache::new(budget, 0, policy, secret)?;
+        let cache = Cache::new(budget, 0, policy, secret, GFP_RESERVE)?;
         let now = domain.clock.millis();
         Arc::pin_init(
             try_pin_init!(Self {
