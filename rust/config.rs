@@ -8,7 +8,15 @@
 
 mod table;
 
-use kernel::prelude::*;
+use core::{
+    fmt::Write,
+    ops::RangeInclusive, //
+};
+
+use kernel::{
+    fmt,
+    prelude::*, //
+};
 
 use self::table::{
     enumeration,
@@ -94,11 +102,78 @@ settings! {
     }
 }
 
+/// Checks the load parameters. The error says what to change.
+pub(crate) fn check_parameters() -> ExtResult {
+    const LIMITS: RangeInclusive<u32> = uapi::NETFLOW_MAX_FLOWS_MIN..=uapi::NETFLOW_MAX_FLOWS_MAX;
+
+    if !LIMITS.contains(&module_parameters::max_flows_userns.value()) {
+        return Err(ExtAck::new(
+            EINVAL,
+            text!(
+                "max_flows_userns must be from " {uapi::NETFLOW_MAX_FLOWS_MIN}
+                " to " {uapi::NETFLOW_MAX_FLOWS_MAX}
+            ),
+        ));
+    }
+    Config::defaults().check(Trust::Host)
+}
+
+/// A text in which settings have the names that load parameters have: `max_flows` for `max-flows`.
+pub(crate) struct SpelledAsParameters(pub(crate) &'static CStr);
+
+impl fmt::Display for SpelledAsParameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not by `to_bytes`, whose arithmetic may panic.
+        for byte in self.0.to_bytes_with_nul().iter().filter(|byte| **byte != 0) {
+            // Texts are ASCII, and other dashes there are none.
+            f.write_char(if *byte == b'-' {
+                '_'
+            } else {
+                char::from(*byte)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Who can have made the namespace that is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// The root of the host alone.
+    Host,
+    /// Any user, in a user namespace of his own.
+    User,
+}
+
+impl Trust {
+    /// Flows that the cache of such a namespace holds at most.
+    fn max_flows(self) -> u32 {
+        match self {
+            Self::Host => uapi::NETFLOW_MAX_FLOWS_MAX,
+            Self::User => module_parameters::max_flows_userns.value(),
+        }
+    }
+}
+
 // What concerns more than one setting, or more than its limits.
 impl Config {
+    /// What holds where nothing was set.
+    pub(crate) fn from_parameters(trust: Trust) -> Self {
+        let mut config = Self::defaults();
+        config.max_flows = config.max_flows.min(trust.max_flows());
+        config
+    }
+
     /// Checks the settings, also against each other. The error says what to change.
-    pub(crate) fn check(&self) -> ExtResult {
+    pub(crate) fn check(&self, trust: Trust) -> ExtResult {
         self.check_ranges()?;
+        if self.max_flows > trust.max_flows() {
+            return Err(ExtAck::new(
+                EPERM,
+                c"max-flows is more than the load parameter max_flows_userns allows to users: \
+                  ask for fewer, or the root of the host for more",
+            ));
+        }
         if self.inactive_timeout > self.active_timeout {
             return Err(ExtAck::new(
                 EINVAL,

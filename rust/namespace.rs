@@ -18,7 +18,10 @@ use kernel::{
 };
 
 use crate::{
-    config::Config,
+    config::{
+        Config,
+        Trust, //
+    },
     export::{
         clock::Clock,
         exporter::Exporter, //
@@ -63,6 +66,7 @@ pub(crate) struct Namespace {
 }
 
 struct Inner {
+    trust: Trust,
     config: Config,
     /// Since the exporter was first enabled, had a Collector or a number for an interface.
     domain: Option<Arc<ObservationDomain>>,
@@ -134,7 +138,7 @@ impl Inner {
     fn changed(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult<Config> {
         let mut config = self.config;
         change(&mut config)?;
-        config.check()?;
+        config.check(self.trust)?;
         Ok(config)
     }
 }
@@ -312,12 +316,17 @@ impl Namespace {
 impl State for Namespace {
     fn new(netns: Netns) -> Result<Arc<Self>> {
         let is_initial = netns.is_initial();
+        let trust = match netns.is_of_init_user_ns() {
+            true => Trust::Host,
+            false => Trust::User,
+        };
         let namespace = Arc::pin_init(
             pin_init!(Self {
                 netns,
                 inner <- new_mutex!(
                     Inner {
-                        config: Config::from_parameters(),
+                        trust,
+                        config: Config::from_parameters(trust),
                         domain: None,
                         running: None,
                         generation: 0,

@@ -96,6 +96,11 @@ module! {
             default: 65536,
             description: "Flows that a namespace caches at most, unless set (1 to 8388608)",
         },
+        max_flows_userns: u32 {
+            default: 65536,
+            description: "Flows that a cache holds at most where the namespace does not belong to \
+                          the initial user namespace (1 to 8388608)",
+        },
         active_timeout: u32 {
             default: 1800,
             description: "Seconds after which a lasting flow is exported, unless set (1 to 604800)",
@@ -120,12 +125,13 @@ struct Netflow {
 
 impl kernel::Module for Netflow {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        config::Config::from_parameters()
-            .check()
-            .map_err(|extack| {
-                pr_err!("cannot load: {}\n", extack.text());
-                extack.error()
-            })?;
+        config::check_parameters().map_err(|extack| {
+            pr_err!(
+                "cannot load: {}\n",
+                config::SpelledAsParameters(extack.text())
+            );
+            extack.error()
+        })?;
         let cpuhp_ipv4 = Ipv4Addr::cpuhp_state()
             .register()
             .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;

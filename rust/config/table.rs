@@ -126,8 +126,8 @@ macro_rules! settings {
         }
 
         impl Config {
-            /// What holds where nothing was set: load parameters, and defaults.
-            pub(crate) fn from_parameters() -> Self {
+            /// The load parameters, and defaults.
+            fn defaults() -> Self {
                 Self {
                     $($field: $default,)+
                 }

@@ -47,7 +47,7 @@ impl KernelError {
         };
         for attribute in attributes(acknowledgement).map_while(Result::ok) {
             match attribute.kind {
-                ATTR_MSG => error.text = text(attribute.value).map(|text| request.spell(&text)),
+                ATTR_MSG => error.text = text(attribute.value),
                 ATTR_OFFS => {
                     let offset = attribute.u32().ok();
                     error.attribute = offset.and_then(|at| request.attribute_at(at as usize));

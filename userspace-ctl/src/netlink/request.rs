@@ -27,8 +27,8 @@ pub struct Request {
     dump: bool,
     /// The generic-netlink header and the attributes, as they are sent.
     payload: Vec<u8>,
-    /// The set of its attributes, and those of its nests.
-    sets: Vec<Names>,
+    /// The set of its attributes.
+    set: Names,
     /// Where in `payload` an attribute begins, and its name.
     offsets: Vec<(usize, &'static str)>,
 }
@@ -43,7 +43,7 @@ impl Request {
             version,
         };
         Self {
-            sets: vec![set],
+            set,
             ..Self::with_payload(name, &header)
         }
     }
@@ -57,7 +57,7 @@ impl Request {
             name,
             dump: false,
             payload,
-            sets: Vec::new(),
+            set: &[],
             offsets: Vec::new(),
         }
     }
@@ -70,7 +70,7 @@ impl Request {
 
     /// Adds an attribute with these bytes; integers are wanted in the byte order of the machine.
     pub fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
-        self.note(0, kind, self.own_set());
+        self.note(0, kind, self.set);
         append(&mut self.payload, kind, value);
         self
     }
@@ -82,8 +82,7 @@ impl Request {
         set: Names,
         attributes: impl IntoIterator<Item = (u16, Vec<u8>)>,
     ) -> Self {
-        self.note(0, kind, self.own_set());
-        self.sets.push(set);
+        self.note(0, kind, self.set);
         let mut nest = Vec::new();
         for (kind, value) in attributes {
             self.note(NLA_HEADER_SIZE + nest.len(), kind, set);
@@ -91,10 +90,6 @@ impl Request {
         }
         append(&mut self.payload, kind | NLA_F_NESTED, &nest);
         self
-    }
-
-    fn own_set(&self) -> Names {
-        self.sets.first().copied().unwrap_or_default()
     }
 
     /// Notes that an attribute will begin at this distance from the end.
@@ -114,15 +109,6 @@ impl Request {
         let offset = offset.checked_sub(HEADER_LEN)?;
         let (_, name) = self.offsets.iter().find(|&&(start, _)| start == offset)?;
         Some(name)
-    }
-
-    /// Spells the names of attributes as the specification does, `max-flows`. Texts of the kernel
-    /// serve load parameters as well, which are spelled `max_flows`.
-    pub(super) fn spell(&self, text: &str) -> String {
-        let names = self.sets.iter().copied().flatten();
-        names.fold(text.to_owned(), |text, (_, name)| {
-            text.replace(&name.replace('-', "_"), name)
-        })
     }
 
     /// The message, ready to be sent.
@@ -210,14 +196,5 @@ mod tests {
         for offset in [0, 16, 24, 36, 40, 64, usize::MAX] {
             assert_eq!(request.attribute_at(offset), None);
         }
-    }
-
-    #[test]
-    fn names_are_spelled_as_specified() {
-        let request = Request::new("test", 3, 1, NAMES).nest(3, INNER, inner());
-        assert_eq!(
-            request.spell("max_flows, port_number: other_words - max-flows"),
-            "max-flows, port-number: other_words - max-flows"
-        );
     }
 }
