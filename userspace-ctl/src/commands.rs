@@ -43,14 +43,42 @@ pub fn run(cli: Cli, out: &mut impl Write) -> Result<(), Error> {
             out.write_all(&script)?;
         }
         Command::Man => manual::write(&Cli::command(), out)?,
+        Command::Info {
+            prometheus: true,
+            all_netns,
+        } => prometheus::print(out, &states(&cli.options.netns, all_netns)?)?,
         command => {
-            if let Some(name) = &cli.options.netns {
+            if let Some(name) = cli.options.netns.first() {
                 netns::enter(name)?;
             }
             execute(&mut Client::open()?, &command, &cli.options, out)?;
         }
     }
     Ok(out.flush()?)
+}
+
+/// The states of the namespaces with these names; or that of the one we are in, with `all` also
+/// those that `ip netns` lists.
+fn states(names: &[String], all: bool) -> Result<Vec<(Option<String>, Info)>, Error> {
+    let mut states = Vec::new();
+    if names.is_empty() {
+        states.push((None, Client::open()?.info()?));
+    }
+    for name in names {
+        netns::enter(name)?;
+        states.push((Some(name.clone()), Client::open()?.info()?));
+    }
+    if all {
+        for name in netns::list()? {
+            match netns::enter(&name) {
+                // It was deleted meanwhile.
+                Err(_) if !netns::path(&name).exists() => continue,
+                entered => entered?,
+            }
+            states.push((Some(name), Client::open()?.info()?));
+        }
+    }
+    Ok(states)
 }
 
 /// Executes a command that needs the exporter.
@@ -87,11 +115,13 @@ pub fn execute<T: Transport>(
                 None => Ok(config::print(out, &state, &mut names(options))?),
             }
         }
-        Command::Info { prometheus: true } => {
-            let state = client.info()?;
-            Ok(prometheus::print(out, &state, options.netns.as_deref())?)
+        Command::Info {
+            prometheus: true, ..
+        } => {
+            let states = [(options.netns.first().cloned(), client.info()?)];
+            Ok(prometheus::print(out, &states)?)
         }
-        Command::Info { prometheus: false } => {
+        Command::Info { .. } => {
             let state = state(client)?;
             match options.layout() {
                 Some(layout) => json::value(out, layout, &state),

@@ -11,7 +11,10 @@ use rustix::thread::{
     LinkNameSpaceType, //
 };
 use std::{
-    fs::File,
+    fs::{
+        self,
+        File, //
+    },
     io,
     os::fd::AsFd,
     path::{
@@ -31,6 +34,24 @@ pub fn path(name: &str) -> PathBuf {
         true => PathBuf::from(name),
         false => Path::new(DIRECTORY).join(name),
     }
+}
+
+/// The names that `ip netns` lists, sorted.
+pub fn list() -> Result<Vec<String>, Error> {
+    let failure = |error: io::Error| Error::Netns(format!("{DIRECTORY}: {}", reason(&error)));
+    let entries = match fs::read_dir(DIRECTORY) {
+        Ok(entries) => entries,
+        // Nobody has named one yet.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failure(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failure)?.file_name();
+        names.push(name.to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Moves the calling thread into a network namespace. Sockets that it opens from then on belong

@@ -40,7 +40,7 @@ fn global_options_go_before_and_after_the_command() {
     ] {
         let options = parse(arguments).unwrap().options;
         assert_eq!(options.layout(), Some(Layout::Pretty));
-        assert_eq!(options.netns.as_deref(), Some("blue"));
+        assert_eq!(options.netns, ["blue"]);
         assert!(options.numeric);
     }
     assert_eq!(

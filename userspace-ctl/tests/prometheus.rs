@@ -247,13 +247,84 @@ fn metrics_of_a_named_namespace_say_so() {
         ("/proc/7/ns/net", "/proc/7/ns/net"),
         ("a\"b\\c\nd", "a\\\"b\\\\c\\nd"),
     ] {
-        let mut page = Vec::new();
-        let state = Info::decode(&info_attributes()).unwrap();
-        prometheus::print(&mut page, &state, Some(name)).unwrap();
-        let samples = check(&String::from_utf8(page).unwrap()).unwrap();
+        let samples = check(&page(&[Some(name)])).unwrap();
         let label = format!("netns=\"{label}\"");
         assert!(samples.keys().all(|series| series.contains(&label)));
         assert_eq!(samples[&format!("netflow_enabled{{{label}}}")], 1.0);
+    }
+}
+
+/// The page of namespaces with these names, of the same state.
+fn page(names: &[Option<&str>]) -> String {
+    let state = Info::decode(&info_attributes()).unwrap();
+    let name = |name: &Option<&str>| name.map(str::to_owned);
+    let states: Vec<_> = names.iter().map(|of| (name(of), state.clone())).collect();
+    let mut page = Vec::new();
+    prometheus::print(&mut page, &states).unwrap();
+    String::from_utf8(page).unwrap()
+}
+
+/// What the reader refuses if pages are put one behind the other: each family is there once.
+#[test]
+fn metrics_of_several_namespaces_are_one_page() {
+    let one = check(&page(&[None])).unwrap();
+    let samples = check(&page(&[None, Some("blue"), Some("red")])).unwrap();
+    assert_eq!(samples.len(), 3 * one.len());
+    for (series, value) in &one {
+        assert_eq!(samples[series], *value);
+        for name in ["blue", "red"] {
+            let named = match series.split_once('{') {
+                Some((family, labels)) => format!("{family}{{netns=\"{name}\",{labels}"),
+                None => format!("{series}{{netns=\"{name}\"}}"),
+            };
+            assert_eq!(samples[&named], *value, "{named}");
+        }
+    }
+    let twice = page(&[Some("blue")]) + &page(&[Some("red")]);
+    assert!(check(&twice).unwrap_err().ends_with(" again"));
+}
+
+/// A setting that only one of them has, and a namespace without collectors.
+#[test]
+fn metrics_of_namespaces_that_differ_are_one_page() {
+    let full = Info::decode(&info_attributes()).unwrap();
+    let states = [
+        (Some("empty".to_owned()), Info::default()),
+        (Some("full".to_owned()), full),
+    ];
+    let mut page = Vec::new();
+    prometheus::print(&mut page, &states).unwrap();
+    let samples = check(&String::from_utf8(page).unwrap()).unwrap();
+    assert_eq!(samples["netflow_max_flows{netns=\"full\"}"], 65536.0);
+    assert!(!samples.contains_key("netflow_max_flows{netns=\"empty\"}"));
+    assert_eq!(samples["netflow_settings_info{netns=\"empty\"}"], 1.0);
+}
+
+#[test]
+fn several_namespaces_are_for_metrics() {
+    for arguments in [
+        "info --prometheus --netns blue --netns red",
+        "--netns blue --netns=red info --prometheus",
+        "info --all-netns --prometheus",
+        "info --netns blue",
+    ] {
+        let words = format!("netflowctl {arguments}");
+        assert!(Cli::read(words.split(' ')).is_ok(), "{arguments}");
+    }
+    for (arguments, expected) in [
+        ("info --netns blue --netns red", "several times"),
+        ("--netns blue --netns red flush", "several times"),
+        ("info --all-netns", "--prometheus"),
+        (
+            "info --prometheus --all-netns --netns red",
+            "cannot be used with",
+        ),
+        ("flows --all-netns", "--all-netns"),
+    ] {
+        let words = format!("netflowctl {arguments}");
+        let error = Cli::read(words.split(' ')).unwrap_err();
+        let line = usage_error(&error).unwrap();
+        assert!(line.contains(expected), "{line}");
     }
 }
 

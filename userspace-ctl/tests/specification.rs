@@ -362,7 +362,7 @@ fn a_further_setting_is_shown() {
     assert!(json.starts_with(&format!("{{\"enabled\":false,{fields}\"flows\":")));
 
     let mut page = Vec::new();
-    prometheus::print(&mut page, &info, None).unwrap();
+    prometheus::print(&mut page, &[(None, info)]).unwrap();
     let page = String::from_utf8(page).unwrap();
     for lines in [
         "# HELP netflow_trial_interval One of how many packets is sampled.\n\

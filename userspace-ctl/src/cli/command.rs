@@ -53,13 +53,18 @@ pub enum Command {
     Info {
         /// Print metrics in the text format of Prometheus
         ///
-        /// All have names that begin with netflow_. With --netns, they have a label netns with its
-        /// argument, so that those of several namespaces can stand side by side. Not with --json.
+        /// All have names that begin with netflow_. With --netns, which can be given several times
+        /// here, or --all-netns, those of a namespace have a label netns with its name. Not with
+        /// --json.
         ///
-        /// Example:
-        /// netflowctl info --prometheus | sponge /var/lib/prometheus/node-exporter/netflow.prom
+        /// Example: netflowctl info --prometheus --all-netns |
+        /// sponge /var/lib/prometheus/node-exporter/netflow.prom
         #[arg(long)]
         prometheus: bool,
+
+        /// With --prometheus: this network namespace, and all that `ip netns` lists
+        #[arg(long, requires = "prometheus")]
+        all_netns: bool,
     },
 
     /// List the flows of the cache

@@ -51,7 +51,7 @@ netflowctl iface set eth0 --number 7
 netflowctl flows
 netflowctl --json flows | jq 'sort_by(-.bytes)[:10]'
 netflowctl --netns blue --json info | jq .packets
-netflowctl info --prometheus | sponge /var/lib/prometheus/node-exporter/netflow.prom
+netflowctl info --prometheus --all-netns | sponge /var/lib/prometheus/node-exporter/netflow.prom
 netflowctl disable";
 
 /// What the exit status means, for the help as for the manual.
@@ -104,11 +104,24 @@ impl Cli {
     {
         let cli = Self::try_parse_from(arguments)?;
         // The parser sees no conflict with an option before the name of the command.
+        let conflict = |text| Err(clap::Error::raw(ErrorKind::ArgumentConflict, text));
         match cli.command {
-            Command::Info { prometheus: true } if cli.options.json => Err(clap::Error::raw(
-                ErrorKind::ArgumentConflict,
-                "the argument '--prometheus' cannot be used with '--json'",
-            )),
+            Command::Info {
+                prometheus: true, ..
+            } if cli.options.json => {
+                conflict("the argument '--prometheus' cannot be used with '--json'")
+            }
+            Command::Info {
+                all_netns: true, ..
+            } if !cli.options.netns.is_empty() => {
+                conflict("the argument '--all-netns' cannot be used with '--netns <NAME>'")
+            }
+            Command::Info {
+                prometheus: true, ..
+            } => Ok(cli),
+            _ if cli.options.netns.len() > 1 => conflict(
+                "the argument '--netns <NAME>' can be used several times with '--prometheus' only",
+            ),
             _ => Ok(cli),
         }
     }
@@ -142,7 +155,7 @@ pub struct Options {
         value_name = "NAME",
         value_parser = NonEmptyStringValueParser::new(),
     )]
-    pub netns: Option<String>,
+    pub netns: Vec<String>,
 
     /// Print numbers instead of the names of interfaces, protocols and TCP flags
     #[arg(short, long, global = true)]

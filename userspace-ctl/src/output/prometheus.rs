@@ -10,11 +10,12 @@ use crate::{
     messages::{
         Account,
         Collector,
+        Expired,
         Info, //
     },
     settings::{
-        Config,
-        Kind, //
+        Kind,
+        Setting, //
     }, //
 };
 use std::{
@@ -28,89 +29,103 @@ use std::{
 /// Names and values that tell the samples of a family apart.
 type Labels<'a> = &'a [(&'a str, &'a str)];
 
-/// Writes all metrics. Those of a namespace that is named have its name as a label.
-pub fn print(out: &mut impl Write, info: &Info, netns: Option<&str>) -> io::Result<()> {
-    let mut page = Page { out, netns };
-    state(&mut page, info)?;
-    settings(&mut page, &info.config)?;
-    ledger(&mut page, "packets", "Packets", &info.packets)?;
-    ledger(&mut page, "bytes", "Bytes of layer 3", &info.bytes)?;
-    expired(&mut page, info)?;
-    collectors(&mut page, info)
+/// The states of some namespaces. Those that are named have their name as a label.
+pub type States = [(Option<String>, Info)];
+
+/// Writes all metrics of all namespaces: each family once, as readers of the format want it.
+pub fn print(out: &mut impl Write, states: &States) -> io::Result<()> {
+    let mut page = Page { out, states };
+    state(&mut page)?;
+    settings(&mut page)?;
+    ledger(&mut page, "packets", "Packets", |info| &info.packets)?;
+    ledger(&mut page, "bytes", "Bytes of layer 3", |info| &info.bytes)?;
+    expired(&mut page)?;
+    collectors(&mut page)
 }
 
-fn state(page: &mut Page<'_, impl Write>, info: &Info) -> io::Result<()> {
-    page.gauge(
-        "enabled",
-        "Whether packets are accounted.",
-        u8::from(info.enabled),
-    )?;
-    page.gauge("cached_flows", "Flows in the cache.", info.flows.cached)?;
+fn state(page: &mut Page<'_, impl Write>) -> io::Result<()> {
+    page.gauge("enabled", "Whether packets are accounted.", |info| {
+        u8::from(info.enabled)
+    })?;
+    page.gauge("cached_flows", "Flows in the cache.", |info| {
+        info.flows.cached
+    })?;
     page.gauge(
         "uptime_seconds",
         "The clock of flow records, which begins anew every 49.7 days.",
-        format_args!("{}.{:03}", info.sys_uptime / 1000, info.sys_uptime % 1000),
+        |info| format!("{}.{:03}", info.sys_uptime / 1000, info.sys_uptime % 1000),
     )?;
     page.gauge(
         "flow_sequence",
         "Number of the next flow record, modulo 2^32.",
-        info.flow_sequence,
+        |info| info.flow_sequence,
     )?;
     page.counter("created_flows_total", "Flows created.")?;
-    page.sample("created_flows_total", &[], info.flows.created)
+    page.samples("created_flows_total", &[], |info| info.flows.created)
 }
 
 /// A number with limits is a quantity, and a gauge of its own. All others, such as modes and
 /// identifiers, are labels of one gauge.
-fn settings(page: &mut Page<'_, impl Write>, config: &Config) -> io::Result<()> {
-    let mut labels = Vec::new();
-    for value in config.iter() {
-        let setting = value.setting;
-        if !matches!(setting.kind, Kind::Number(Some(_))) {
-            labels.push((setting.field(), value.to_string()));
-            continue;
-        }
+fn settings(page: &mut Page<'_, impl Write>) -> io::Result<()> {
+    let is_quantity = |setting: &Setting| matches!(setting.kind, Kind::Number(Some(_)));
+    for setting in page
+        .settings()
+        .into_iter()
+        .filter(|setting| is_quantity(setting))
+    {
         let unit = match setting.in_seconds() {
             true => "_seconds",
             false => "",
         };
         let name = setting.field() + unit;
-        page.gauge(&name, setting.doc, value.raw)?;
+        page.family(&name, "gauge", setting.doc)?;
+        page.samples_of(&name, |info| {
+            let value = info.config.get(setting.number);
+            value.map(|value| (Vec::new(), value))
+        })?;
     }
     page.family("settings_info", "gauge", "Settings, as labels.")?;
-    let labels: Vec<_> = labels
-        .iter()
-        .map(|(name, text)| (&**name, &**text))
-        .collect();
-    page.sample("settings_info", &labels, 1)
+    page.samples_of("settings_info", |info| {
+        let others = info
+            .config
+            .iter()
+            .filter(|value| !is_quantity(value.setting));
+        let labels = others.map(|value| (value.setting.field(), value.to_string()));
+        Some((labels.collect(), 1))
+    })
 }
 
 fn ledger(
     page: &mut Page<'_, impl Write>,
     unit: &str,
     what: &str,
-    account: &Account,
+    account: fn(&Info) -> &Account,
 ) -> io::Result<()> {
     let name = format!("seen_{unit}_total");
     page.counter(&name, &format!("{what} that the exporter was handed."))?;
-    page.sample(&name, &[], account.seen)?;
+    page.samples(&name, &[], |info| account(info).seen)?;
 
     let name = format!("{unit}_total");
     page.counter(
         &name,
         &format!("{what} that the exporter is done with, by how it ended for them."),
     )?;
-    page.sample(&name, &[("account", "exported")], account.exported)?;
-    let (ignored, lost) = (&account.ignored_by, &account.lost_by);
-    for (account, reason, value) in [
-        ("ignored", "truncated", ignored.truncated),
-        ("ignored", "malformed", ignored.malformed),
-        ("ignored", "own", ignored.own),
-        ("lost", "cache_full", lost.cache_full),
-        ("lost", "no_collector", lost.no_collector),
-        ("lost", "send_failed", lost.send_failed),
-    ] {
-        page.sample(&name, &[("account", account), ("reason", reason)], value)?;
+    page.samples(&name, &[("account", "exported")], |info| {
+        account(info).exported
+    })?;
+    type Count = fn(&Account) -> u64;
+    let reasons: [(&str, &str, Count); 6] = [
+        ("ignored", "truncated", |a| a.ignored_by.truncated),
+        ("ignored", "malformed", |a| a.ignored_by.malformed),
+        ("ignored", "own", |a| a.ignored_by.own),
+        ("lost", "cache_full", |a| a.lost_by.cache_full),
+        ("lost", "no_collector", |a| a.lost_by.no_collector),
+        ("lost", "send_failed", |a| a.lost_by.send_failed),
+    ];
+    for (of, reason, count) in reasons {
+        page.samples(&name, &[("account", of), ("reason", reason)], |info| {
+            count(account(info))
+        })?;
     }
 
     let name = format!("held_{unit}");
@@ -119,27 +134,31 @@ fn ledger(
         "gauge",
         &format!("{what} in flows that are in the cache, or that left it and wait to be sent."),
     )?;
-    page.sample(&name, &[("account", "cached")], account.cached)?;
-    page.sample(&name, &[("account", "pending")], account.pending)
+    page.samples(&name, &[("account", "cached")], |info| account(info).cached)?;
+    page.samples(&name, &[("account", "pending")], |info| {
+        account(info).pending
+    })
 }
 
-fn expired(page: &mut Page<'_, impl Write>, info: &Info) -> io::Result<()> {
+fn expired(page: &mut Page<'_, impl Write>) -> io::Result<()> {
+    type Count = fn(&Expired) -> u64;
+    let reasons: [(&str, Count); 6] = [
+        ("inactive", |expired| expired.inactive),
+        ("active", |expired| expired.active),
+        ("finished", |expired| expired.finished),
+        ("overflow", |expired| expired.overflow),
+        ("displaced", |expired| expired.displaced),
+        ("flushed", |expired| expired.flushed),
+    ];
     let name = "expired_flows_total";
     page.counter(name, "Flows that left the cache, by reason.")?;
-    for (reason, value) in [
-        ("inactive", info.expired.inactive),
-        ("active", info.expired.active),
-        ("finished", info.expired.finished),
-        ("overflow", info.expired.overflow),
-        ("displaced", info.expired.displaced),
-        ("flushed", info.expired.flushed),
-    ] {
-        page.sample(name, &[("reason", reason)], value)?;
+    for (reason, count) in reasons {
+        page.samples(name, &[("reason", reason)], |info| count(&info.expired))?;
     }
     Ok(())
 }
 
-fn collectors(page: &mut Page<'_, impl Write>, info: &Info) -> io::Result<()> {
+fn collectors(page: &mut Page<'_, impl Write>) -> io::Result<()> {
     type Count = fn(&Collector) -> u64;
     let families: [(&str, &str, Count); 3] = [
         (
@@ -160,10 +179,12 @@ fn collectors(page: &mut Page<'_, impl Write>, info: &Info) -> io::Result<()> {
     ];
     for (name, help, count) in families {
         page.counter(name, help)?;
-        for collector in &info.collectors {
-            let address = collector.socket_addr().to_string();
-            page.sample(name, &[("collector", &address)], count(collector))?;
-        }
+        page.samples_of(name, |info| {
+            info.collectors.iter().map(|collector| {
+                let address = collector.socket_addr().to_string();
+                (vec![("collector".to_owned(), address)], count(collector))
+            })
+        })?;
     }
     Ok(())
 }
@@ -171,10 +192,10 @@ fn collectors(page: &mut Page<'_, impl Write>, info: &Info) -> io::Result<()> {
 /// Metrics under way: a family begins with its name, and its samples follow.
 struct Page<'a, W> {
     out: W,
-    netns: Option<&'a str>,
+    states: &'a States,
 }
 
-impl<W: Write> Page<'_, W> {
+impl<'a, W: Write> Page<'a, W> {
     fn family(&mut self, name: &str, kind: &str, help: &str) -> io::Result<()> {
         let help = help.replace('\\', "\\\\");
         writeln!(self.out, "# HELP netflow_{name} {help}")?;
@@ -185,17 +206,76 @@ impl<W: Write> Page<'_, W> {
         self.family(name, "counter", help)
     }
 
-    /// A family of one sample.
-    fn gauge(&mut self, name: &str, help: &str, value: impl Display) -> io::Result<()> {
+    /// A family of one sample for each namespace.
+    fn gauge<T: Display>(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: impl Fn(&Info) -> T,
+    ) -> io::Result<()> {
         self.family(name, "gauge", help)?;
-        self.sample(name, &[], value)
+        self.samples(name, &[], value)
     }
 
-    fn sample(&mut self, name: &str, labels: Labels<'_>, value: impl Display) -> io::Result<()> {
+    /// The settings that namespaces have.
+    fn settings(&self) -> Vec<&'static Setting> {
+        let mut settings: Vec<&'static Setting> = Vec::new();
+        for value in self.states.iter().flat_map(|(_, info)| info.config.iter()) {
+            if settings
+                .iter()
+                .all(|known| known.number != value.setting.number)
+            {
+                settings.push(value.setting);
+            }
+        }
+        settings
+    }
+
+    /// A sample of each namespace, with these labels.
+    fn samples<T: Display>(
+        &mut self,
+        name: &str,
+        labels: Labels<'_>,
+        value: impl Fn(&Info) -> T,
+    ) -> io::Result<()> {
+        for (netns, info) in self.states {
+            let netns = netns.as_deref().map(|netns| ("netns", netns));
+            self.sample(name, netns.iter().chain(labels), value(info))?;
+        }
+        Ok(())
+    }
+
+    /// The samples of each namespace, any number of them, with the labels that each has.
+    fn samples_of<T: Display, I>(
+        &mut self,
+        name: &str,
+        samples: impl Fn(&'a Info) -> I,
+    ) -> io::Result<()>
+    where
+        I: IntoIterator<Item = (Vec<(String, String)>, T)>,
+    {
+        for (netns, info) in self.states {
+            let netns = netns.as_deref().map(|netns| ("netns", netns));
+            for (labels, value) in samples(info) {
+                let labels: Vec<_> = labels
+                    .iter()
+                    .map(|(name, text)| (&**name, &**text))
+                    .collect();
+                self.sample(name, netns.iter().chain(&labels), value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sample<'b>(
+        &mut self,
+        name: &str,
+        labels: impl Iterator<Item = &'b (&'b str, &'b str)>,
+        value: impl Display,
+    ) -> io::Result<()> {
         write!(self.out, "netflow_{name}")?;
-        let netns = self.netns.map(|name| ("netns", name));
         let mut open = '{';
-        for (label, value) in netns.iter().chain(labels) {
+        for (label, value) in labels {
             write!(self.out, "{open}{label}=\"{}\"", escape(value))?;
             open = ',';
         }
