@@ -28,6 +28,10 @@ use crate::{
     },
     flow::ledger::Ledger,
     linux::{
+        netdevice::{
+            Name,
+            Notifier, //
+        },
         netlink::{
             ExtAck,
             ExtResult, //
@@ -45,7 +49,7 @@ use crate::{
     meter::{
         domain::ObservationDomain,
         hooks::Observation,
-        path_config::PathConfig,
+        interfaces::InterfaceNumbers,
         Meter,
         Sweep, //
     },
@@ -72,6 +76,8 @@ struct Inner {
     domain: Option<Arc<ObservationDomain>>,
     /// While it is enabled.
     running: Option<Running>,
+    /// Since an interface first had a number: keeps it with the name.
+    notifier: Option<Notifier<InterfaceNumbers>>,
     /// Changes when it is enabled or disabled.
     generation: u32,
 }
@@ -120,8 +126,6 @@ pub(crate) struct Report<'a> {
     pub(crate) clock: Clock,
     /// Collectors, record numbers, and why flows expired; `None` if it was never used.
     pub(crate) exporter: Option<&'a Exporter>,
-    /// Numbers of interfaces; `None` if it was never used.
-    pub(crate) path_config: Option<&'a PathConfig>,
 }
 
 impl Inner {
@@ -212,13 +216,24 @@ impl Namespace {
         Ok(())
     }
 
-    /// Gives an interface a number, or with 0 takes it away. `ENOSPC` if too many have one.
-    pub(crate) fn set_iface(&self, index: u32, number: u32) -> Result {
+    /// Gives interfaces of a name a number, or with 0 takes it away. `ENOSPC` if too many have one.
+    pub(crate) fn set_iface(&self, name: Name, number: u32) -> Result {
         let mut inner = self.inner.lock();
         let domain = inner.domain()?;
-        domain.path_config.set_iface(index, number)?;
-        inner.domain = Some(domain);
-        Ok(())
+        if inner.notifier.is_none() {
+            let interfaces = domain.path_config.interfaces().clone();
+            inner.notifier = Some(Notifier::new(self.netns.clone(), interfaces)?);
+            // It tells the numbers of this domain, so that is to stay.
+            inner.domain = Some(domain.clone());
+        }
+        domain.path_config.set_iface(&self.netns, name, number)
+    }
+
+    /// The numbers of interfaces; `None` if it was never used.
+    pub(crate) fn interfaces(&self) -> Option<Arc<InterfaceNumbers>> {
+        let inner = self.inner.lock();
+        let domain = inner.domain.as_ref()?;
+        Some(domain.path_config.interfaces().clone())
     }
 
     /// Stops to account packets, and returns when all flows are exported. `ENODATA` if not enabled.
@@ -296,7 +311,6 @@ impl Namespace {
                 ledger: Ledger::default(),
                 clock: clock(),
                 exporter: None,
-                path_config: None,
             });
         };
         let exporter = domain.exporter.lock();
@@ -308,7 +322,6 @@ impl Namespace {
             ledger: domain.ledger(&exporter, meter.map(|meter| &meter.ipv4)),
             clock: domain.clock,
             exporter: Some(&exporter),
-            path_config: Some(&domain.path_config),
         })
     }
 }
@@ -329,6 +342,7 @@ impl State for Namespace {
                         config: Config::from_parameters(trust),
                         domain: None,
                         running: None,
+                        notifier: None,
                         generation: 0,
                     },
                     "netflow_namespace"
@@ -349,7 +363,11 @@ impl State for Namespace {
     fn stop(&self) {
         // An error says that it was not enabled.
         let _ = self.disable();
-        let Some(domain) = self.inner.lock().domain.take() else {
+        let mut inner = self.inner.lock();
+        let (notifier, domain) = (inner.notifier.take(), inner.domain.take());
+        drop(inner);
+        drop(notifier);
+        let Some(domain) = domain else {
             return;
         };
         let mut exporter = domain.exporter.lock();

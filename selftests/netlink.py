@@ -63,7 +63,7 @@ def state(control):
     """What no refused request may change."""
     info = control.info_get({})
     del info["sys-uptime"]
-    return info
+    return info, control.iface_get({}, dump=True)
 
 
 def send_datagrams(ports, count=1):
@@ -80,7 +80,6 @@ def send_datagrams(ports, count=1):
 def reply_is_complete(control):
     """Every attribute of the reply, and of its nests; the client refuses unknown ones."""
     control.collector_add({"collector": {"address": HOST}})
-    control.iface_set({"iface": {"ifindex": 1, "number": 5}})
     info = control.info_get({})
     reply = control.ops["info-get"].yaml["do"]["reply"]["attributes"]
     ksft_eq(set(info), set(reply))
@@ -91,7 +90,6 @@ def reply_is_complete(control):
         nests = info.get(name, [])
         for nest in nests if isinstance(nests, list) else [nests]:
             ksft_eq(set(nest), set(control.attr_sets[attribute["nested-attributes"]]), name)
-    control.iface_set({"iface": {"ifindex": 1, "number": 0}})
     control.collector_del({"collector": {"address": HOST}})
 
 
@@ -136,11 +134,18 @@ def set_changes_what_is_given(control):
 
 
 def iface_set_changes_a_number(control):
+    lo, longest = "lo", "a-name-of-15-by"
     for number in 5, 70000:
-        control.iface_set({"iface": {"ifindex": 1, "number": number}})
-        ksft_eq(control.info_get({})["iface"], [{"ifindex": 1, "number": number}])
-    control.iface_set({"iface": {"ifindex": 1, "number": 0}})
-    ksft_true("iface" not in control.info_get({}), "0 takes the number away")
+        control.iface_set({"name": lo, "number": number})
+        ksft_eq(control.iface_get({}, dump=True), [{"name": lo, "number": number}])
+    control.iface_set({"name": longest, "number": 0xFFFFFFFF})
+    others = [{"name": longest, "number": 0xFFFFFFFF}]
+    ksft_eq(control.iface_get({}, dump=True), others + [{"name": lo, "number": 70000}], "sorted")
+    control.iface_set({"name": lo, "number": 0})
+    ksft_eq(control.iface_get({}, dump=True), others, "0 takes the number away")
+    control.iface_set({"name": longest, "number": 0})
+    control.iface_set({"name": longest, "number": 0})
+    ksft_eq(control.iface_get({}, dump=True), [])
 
 
 def collectors_are_added_and_removed(control):
@@ -238,12 +243,9 @@ def collector(address=None, **values):
     return {"collector": values}
 
 
-def iface(**values):
-    return {"iface": values}
-
-
 STRAY = {200: struct.pack("=I", 1)}
 UNKNOWN = "Unknown attribute type"
+DUMPS = ("flow-get", "iface-get")
 
 
 @ksft_variants(
@@ -269,9 +271,13 @@ UNKNOWN = "Unknown attribute type"
         refused("an engine-id of 4 bytes", "set", config(engine_id=bytes(4))),
         refused("settings that are no nest", "set", {"config": bytes(4)}),
         refused("no interface", "iface-set", {}),
-        refused("an interface without index", "iface-set", iface(number=1)),
-        refused("an interface of index 0", "iface-set", iface(ifindex=0, number=1)),
-        refused("an interface without number", "iface-set", iface(ifindex=1)),
+        refused("an interface without name", "iface-set", {"number": 1}),
+        refused("an interface without number", "iface-set", {"name": "lo"}),
+        refused("a name of no letter", "iface-set", {"name": "", "number": 1}),
+        refused("a name that no interface can have", "iface-set", {"name": "a/b", "number": 1}),
+        refused("a name of 16 bytes", "iface-set", {"name": "a-name-of-16-byt", "number": 1}),
+        refused("a name that does not end", "iface-set", {"name": b"lo", "number": 1}),
+        refused("numbers without dump", "iface-get", {}),
         refused("no collector", "collector-add", {}),
         refused("an empty collector", "collector-add", collector()),
         refused("a collector without address", "collector-add", collector(port=2055)),
@@ -292,10 +298,11 @@ UNKNOWN = "Unknown attribute type"
         refused("flows without dump", "flow-get", {}),
         refused("enable as a dump", "enable", {}, dump=True),
         *(
-            refused(f"an unknown attribute of {name}", name, STRAY, UNKNOWN, name == "flow-get")
+            refused(f"an unknown attribute of {name}", name, STRAY, UNKNOWN, name in DUMPS)
             for name in (
                 "info-get",
                 "flow-get",
+                "iface-get",
                 "enable",
                 "set",
                 "iface-set",
@@ -325,9 +332,9 @@ UNKNOWN = "Unknown attribute type"
             UNKNOWN,
         ),
         refused(
-            "an unknown attribute of an interface",
+            "an unknown attribute beside an interface",
             "iface-set",
-            {"iface": {"ifindex": 1, "number": 1, **STRAY}},
+            {"name": "lo", "number": 1, **STRAY},
             UNKNOWN,
         ),
     ]

@@ -5,6 +5,7 @@
  */
 
 #include <linux/if_packet.h>
+#include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <net/ip.h>
 #include <net/net_namespace.h>

@@ -48,11 +48,6 @@ const struct nla_policy netflow_config_nl_policy[NETFLOW_A_CONFIG_ENGINE_ID + 1]
 	[NETFLOW_A_CONFIG_ENGINE_ID] = { .type = NLA_U8, },
 };
 
-const struct nla_policy netflow_iface_nl_policy[NETFLOW_A_IFACE_NUMBER + 1] = {
-	[NETFLOW_A_IFACE_IFINDEX] = NLA_POLICY_MIN(NLA_U32, 1),
-	[NETFLOW_A_IFACE_NUMBER] = { .type = NLA_U32, },
-};
-
 /* NETFLOW_CMD_ENABLE - do */
 static const struct nla_policy netflow_enable_nl_policy[NETFLOW_A_INFO_CONFIG + 1] = {
 	[NETFLOW_A_INFO_CONFIG] = NLA_POLICY_NESTED(netflow_config_nl_policy),
@@ -64,8 +59,9 @@ static const struct nla_policy netflow_set_nl_policy[NETFLOW_A_INFO_CONFIG + 1] 
 };
 
 /* NETFLOW_CMD_IFACE_SET - do */
-static const struct nla_policy netflow_iface_set_nl_policy[NETFLOW_A_INFO_IFACE + 1] = {
-	[NETFLOW_A_INFO_IFACE] = NLA_POLICY_NESTED(netflow_iface_nl_policy),
+static const struct nla_policy netflow_iface_set_nl_policy[NETFLOW_A_IFACE_NUMBER + 1] = {
+	[NETFLOW_A_IFACE_NAME] = { .type = NLA_NUL_STRING, .len = 15, },
+	[NETFLOW_A_IFACE_NUMBER] = { .type = NLA_U32, },
 };
 
 /* NETFLOW_CMD_COLLECTOR_ADD - do */
@@ -108,7 +104,7 @@ static const struct genl_split_ops netflow_nl_ops[] = {
 		.cmd		= NETFLOW_CMD_IFACE_SET,
 		.doit		= netflow_nl_iface_set_doit,
 		.policy		= netflow_iface_set_nl_policy,
-		.maxattr	= NETFLOW_A_INFO_IFACE,
+		.maxattr	= NETFLOW_A_IFACE_NUMBER,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
@@ -134,6 +130,11 @@ static const struct genl_split_ops netflow_nl_ops[] = {
 		.policy		= netflow_collector_del_nl_policy,
 		.maxattr	= NETFLOW_A_INFO_COLLECTOR,
 		.flags		= GENL_UNS_ADMIN_PERM | GENL_CMD_CAP_DO,
+	},
+	{
+		.cmd	= NETFLOW_CMD_IFACE_GET,
+		.dumpit	= netflow_nl_iface_get_dumpit,
+		.flags	= GENL_CMD_CAP_DUMP,
 	},
 };
 

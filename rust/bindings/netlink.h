@@ -15,7 +15,6 @@
 /* Common nested types */
 extern const struct nla_policy netflow_collector_nl_policy[NETFLOW_A_COLLECTOR_ERRORS + 1];
 extern const struct nla_policy netflow_config_nl_policy[NETFLOW_A_CONFIG_ENGINE_ID + 1];
-extern const struct nla_policy netflow_iface_nl_policy[NETFLOW_A_IFACE_NUMBER + 1];
 
 int netflow_nl_info_get_doit(struct sk_buff *skb, struct genl_info *info);
 int netflow_nl_flow_get_dumpit(struct sk_buff *skb,
@@ -27,6 +26,8 @@ int netflow_nl_disable_doit(struct sk_buff *skb, struct genl_info *info);
 int netflow_nl_flush_doit(struct sk_buff *skb, struct genl_info *info);
 int netflow_nl_collector_add_doit(struct sk_buff *skb, struct genl_info *info);
 int netflow_nl_collector_del_doit(struct sk_buff *skb, struct genl_info *info);
+int netflow_nl_iface_get_dumpit(struct sk_buff *skb,
+				struct netlink_callback *cb);
 
 extern struct genl_family netflow_nl_family;
 

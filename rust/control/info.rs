@@ -33,12 +33,6 @@ pub(super) fn get(request: &Request<'_>) -> ExtResult {
 
 fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
     message.put_nest(uapi::NETFLOW_A_INFO_CONFIG, |nest| report.config.put(nest))?;
-    for (index, number) in report.path_config.iter().flat_map(|s| s.ifaces()) {
-        message.put_nest(uapi::NETFLOW_A_INFO_IFACE, |nest| {
-            nest.put_u32(uapi::NETFLOW_A_IFACE_IFINDEX, index)?;
-            nest.put_u32(uapi::NETFLOW_A_IFACE_NUMBER, number)
-        })?;
-    }
     message.put_u8(uapi::NETFLOW_A_INFO_ENABLED, report.enabled.into())?;
     message.put_u32(uapi::NETFLOW_A_INFO_FLOWS_CACHED, report.cached)?;
     message.put_uint(uapi::NETFLOW_A_INFO_FLOWS_CREATED, report.created)?;

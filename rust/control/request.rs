@@ -27,7 +27,7 @@ use crate::{
 const DEFAULT_PORT: u16 = 2055;
 
 /// Says what an error means to who asks for a change, unless that has been said.
-fn explain(extack: impl Into<ExtAck>) -> ExtAck {
+pub(super) fn explain(extack: impl Into<ExtAck>) -> ExtAck {
     let extack = extack.into();
     if extack.has_text() {
         return extack;
@@ -71,38 +71,6 @@ pub(super) fn set(request: &Request<'_>) -> ExtResult {
     namespace
         .set(|config| change(config, request))
         .map_err(explain)
-}
-
-/// Gives an interface a number.
-pub(super) fn set_iface(request: &Request<'_>) -> ExtResult {
-    let nest = request
-        .attributes()
-        .nest(uapi::NETFLOW_A_INFO_IFACE)?
-        .ok_or(ExtAck::new(
-            EINVAL,
-            c"no interface given: give its index and a number",
-        ))?;
-    let index = nest
-        .get(uapi::NETFLOW_A_IFACE_IFINDEX)?
-        .and_then(|attribute| attribute.u32())
-        .ok_or(ExtAck::new(
-            EINVAL,
-            c"no index of the interface given: give the one that it has in this namespace",
-        ))?;
-    let number = nest
-        .get(uapi::NETFLOW_A_IFACE_NUMBER)?
-        .and_then(|attribute| attribute.u32())
-        .ok_or(ExtAck::new(EINVAL, c"no number given: 0 takes it away"))?;
-    let namespace = request.state()?;
-    namespace
-        .set_iface(index, number)
-        .map_err(|error| match error {
-            ENOSPC => ExtAck::new(
-                ENOSPC,
-                text!({uapi::NETFLOW_MAX_IFACES} " interfaces have numbers: take one away"),
-            ),
-            error => explain(error),
-        })
 }
 
 /// Disables the exporter.

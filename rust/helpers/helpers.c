@@ -439,6 +439,49 @@ void netflow_sock_receive_nothing(struct socket *sock)
 	WRITE_ONCE(sock->sk->sk_rcvbuf, SOCK_MIN_RCVBUF);
 }
 
+/* Index of the device of this name, 0 if there is none; alternative names are none. */
+u32 netflow_dev_index(struct net *net, const char *name)
+{
+	struct net_device *dev;
+	u32 index = 0;
+
+	rcu_read_lock();
+	dev = dev_get_by_name_rcu(net, name);
+	if (dev && !strncmp(dev->name, name, IFNAMSIZ))
+		index = dev->ifindex;
+	rcu_read_unlock();
+	return index;
+}
+
+/* Index of the device that a notifier is told of; its name is copied. RTNL is held. */
+u32 netflow_notified_dev(void *info, char *name)
+{
+	const struct net_device *dev = netdev_notifier_info_to_dev(info);
+
+	memcpy(name, dev->name, IFNAMSIZ);
+	return dev->ifindex;
+}
+
+void netflow_xa_init(struct xarray *xa)
+{
+	xa_init_flags(xa, XA_FLAGS_ACCOUNT);
+}
+
+int netflow_xa_store_u32(struct xarray *xa, u32 index, u32 value)
+{
+	return xa_err(xa_store(xa, index, xa_mk_value(value), GFP_KERNEL));
+}
+
+bool netflow_xa_load_u32(struct xarray *xa, u32 index, u32 *value)
+{
+	const void *entry = xa_load(xa, index);
+
+	if (!xa_is_value(entry))
+		return false;
+	*value = xa_to_value(entry);
+	return true;
+}
+
 void netflow_prefetchw(const void *what)
 {
 	prefetchw(what);

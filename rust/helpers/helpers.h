@@ -23,6 +23,7 @@ struct sk_buff;
 struct socket;
 struct spinlock;
 struct timer_list;
+struct xarray;
 
 /*
  * What a hook reads of every packet, as it stands in the C structs. All is as wide as
@@ -116,6 +117,12 @@ u32 netflow_net_inum(const struct net *net);
 bool netflow_net_is_of_init_user_ns(const struct net *net);
 
 void netflow_sock_receive_nothing(struct socket *sock);
+
+u32 netflow_dev_index(struct net *net, const char *name);
+u32 netflow_notified_dev(void *info, char *name);
+void netflow_xa_init(struct xarray *xa);
+int netflow_xa_store_u32(struct xarray *xa, u32 index, u32 value);
+bool netflow_xa_load_u32(struct xarray *xa, u32 index, u32 *value);
 
 void netflow_prefetchw(const void *what);
 void netflow_cond_resched(void);

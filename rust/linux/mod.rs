@@ -10,6 +10,7 @@ pub(crate) mod bh_lock;
 pub(crate) mod clock;
 pub(crate) mod cpuhp;
 pub(crate) mod fib;
+pub(crate) mod netdevice;
 pub(crate) mod netfilter;
 pub(crate) mod netlink;
 pub(crate) mod netns;
@@ -20,6 +21,7 @@ pub(crate) mod skb;
 pub(crate) mod socket;
 pub(crate) mod timer;
 mod users;
+pub(crate) mod xarray;
 
 use crate::bindings;
 

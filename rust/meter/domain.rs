@@ -51,9 +51,10 @@ impl ObservationDomain {
     pub(crate) fn new(clock: Clock) -> Result<Arc<Self>> {
         let statistics = Statistics::new()?;
         let exporter = Exporter::new(clock)?;
+        let path_config = PathConfig::new()?;
         Arc::pin_init(
             pin_init!(Self {
-                path_config: PathConfig::new(),
+                path_config,
                 statistics,
                 clock,
                 own_datagrams: exporter.own_datagrams(),

@@ -7,6 +7,7 @@ pub(crate) mod datapath;
 pub(crate) mod domain;
 pub(crate) mod family;
 pub(crate) mod hooks;
+pub(crate) mod interfaces;
 pub(crate) mod path_config;
 pub(crate) mod route;
 pub(crate) mod statistics;

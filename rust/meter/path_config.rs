@@ -3,28 +3,26 @@
 //! The part of the configuration that the packet path asks for, and that may change meanwhile.
 //!
 //! What is asked for each packet is one word of flags, so that a packet sees all of it as of one
-//! moment. The tables are looked into only if a flag says that there is something in them.
+//! moment. The numbers of interfaces are looked into only if a flag says that there are some.
 
 use kernel::{
     prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    },
+    sync::Arc, //
 };
 
+use super::interfaces::InterfaceNumbers;
 use crate::{
-    bindings,
     config::{
         Config,
         IcmpPorts, //
     },
     flow::observe::ObservationPoints,
-    linux::rwonce::RwOnce, //
+    linux::{
+        netdevice::Name,
+        netns::Netns,
+        rwonce::RwOnce, //
+    },
 };
-
-/// Interfaces that can have a number of their own.
-pub(crate) const IFACES_MAX: usize = bindings::NETFLOW_MAX_IFACES as usize;
 
 /// Flags, above those of [`ObservationPoints`].
 const ICMP_ZERO: u32 = 1 << 8;
@@ -54,7 +52,7 @@ impl ConfigFlags {
         self.0 & COUNT_OWN != 0
     }
 
-    /// Whether an interface has a number of its own.
+    /// Whether interfaces of some name have a number of their own.
     #[inline]
     fn has_ifaces(self) -> bool {
         self.0 & IFACES != 0
@@ -64,17 +62,16 @@ impl ConfigFlags {
 /// Written by one at a time, who holds the lock of the namespace.
 pub(crate) struct PathConfig {
     flags: RwOnce<u32>,
-    /// Each an index in the upper half and its number in the lower; 0 ends the table.
-    ifaces: [Atomic<u64>; IFACES_MAX],
+    interfaces: Arc<InterfaceNumbers>,
 }
 
 impl PathConfig {
-    /// Nothing is observed, and the tables are empty.
-    pub(crate) fn new() -> Self {
-        Self {
+    /// Nothing is observed, and no interface has a number.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
             flags: RwOnce::new(0),
-            ifaces: [const { Atomic::new(0) }; IFACES_MAX],
-        }
+            interfaces: InterfaceNumbers::new()?,
+        })
     }
 
     /// Reads the flags. Any context.
@@ -83,7 +80,7 @@ impl PathConfig {
         ConfigFlags(self.flags.read())
     }
 
-    /// Writes all flags but for the one of the table of interfaces.
+    /// Writes all flags but for the one of the numbers of interfaces.
     pub(crate) fn set(&self, config: &Config) {
         let mut flags = config.observe.bits() | (self.flags.read() & IFACES);
         if config.icmp_ports == IcmpPorts::Zero {
@@ -100,44 +97,18 @@ impl PathConfig {
         self.flags.write(self.flags.read() & IFACES);
     }
 
-    /// Gives an interface a number, or with 0 takes it away. `ENOSPC` if the table is full.
-    pub(crate) fn set_iface(&self, index: u32, number: u32) -> Result {
-        let entry = (u64::from(index) << 32) | u64::from(number);
-        let is =
-            |wanted: u32| move |slot: &&Atomic<u64>| slot.load(Relaxed) >> 32 == u64::from(wanted);
-        let known = self.ifaces.iter().find(is(index));
-        match (known, number) {
-            (None, 0) => {}
-            (None, _) => self
-                .ifaces
-                .iter()
-                .find(is(0))
-                .ok_or(ENOSPC)?
-                .store(entry, Relaxed),
-            (Some(slot), 0) => {
-                // The last one takes its key, so that the table has no gap.
-                let last = self.ifaces.iter().take_while(|slot| !is(0)(slot)).last();
-                if let Some(last) = last {
-                    slot.store(last.load(Relaxed), Relaxed);
-                    last.store(0, Relaxed);
-                }
-            }
-            (Some(slot), _) => slot.store(entry, Relaxed),
-        }
-        let flags = self.flags.read() & !IFACES;
-        let any = self.ifaces().next().is_some();
-        self.flags.write(if any { flags | IFACES } else { flags });
-        Ok(())
+    /// The numbers of interfaces.
+    pub(crate) fn interfaces(&self) -> &Arc<InterfaceNumbers> {
+        &self.interfaces
     }
 
-    /// The interfaces that have a number: index and number.
-    pub(crate) fn ifaces(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        self.ifaces
-            .iter()
-            .map(|entry| entry.load(Relaxed))
-            .take_while(|entry| *entry != 0)
-            // CAST: The two halves.
-            .map(|entry| ((entry >> 32) as u32, entry as u32))
+    /// Gives interfaces of a name a number, or with 0 takes it away. `ENOSPC` if no more can have
+    /// one.
+    pub(crate) fn set_iface(&self, netns: &Netns, name: Name, number: u32) -> Result {
+        let others = self.flags.read() & !IFACES;
+        let any = self.interfaces.set(netns, name, number)? != 0;
+        self.flags.write(if any { others | IFACES } else { others });
+        Ok(())
     }
 
     /// The number of an interface. Any context.
@@ -152,8 +123,6 @@ impl PathConfig {
 
     #[inline(never)]
     fn number_of(&self, index: u32) -> u32 {
-        self.ifaces()
-            .find(|(known, _)| *known == index)
-            .map_or(index, |(_, number)| number)
+        self.interfaces.of(index)
     }
 }

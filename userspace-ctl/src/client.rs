@@ -6,6 +6,7 @@ use crate::{
     error::Error,
     messages::{
         Flow,
+        Iface,
         Info, //
     },
     netlink::{
@@ -86,16 +87,29 @@ impl<T: Transport> Client<T> {
         self.request(with_config(request, config))?.finish()
     }
 
-    /// Reports the interface of this index by another number.
-    pub fn iface_set(&mut self, ifindex: u32, number: u32) -> Result<(), Error> {
-        let request = request("iface set", cmd::IFACE_SET);
-        self.request(with_iface(request, ifindex, number))?.finish()
+    /// The numbers by which interfaces are reported, in the order of their names.
+    pub fn ifaces(&mut self) -> Result<Vec<Iface>, Error> {
+        let mut replies = self.request(iface_request("iface list", cmd::IFACE_GET).dump())?;
+        let mut ifaces = Vec::new();
+        while let Some(payload) = replies.next()? {
+            ifaces.push(Iface::decode(payload)?);
+        }
+        match replies.interrupted() {
+            true => Err(Error::Interrupted),
+            false => Ok(ifaces),
+        }
     }
 
-    /// Reports the interface of this index by its index again.
-    pub fn iface_del(&mut self, ifindex: u32) -> Result<(), Error> {
-        let request = request("iface del", cmd::IFACE_SET);
-        self.request(with_iface(request, ifindex, 0))?.finish()
+    /// Reports interfaces of this name by another number.
+    pub fn iface_set(&mut self, name: &str, number: u32) -> Result<(), Error> {
+        let request = iface_request("iface set", cmd::IFACE_SET);
+        self.request(with_iface(request, name, number))?.finish()
+    }
+
+    /// Reports interfaces of this name by their index again.
+    pub fn iface_del(&mut self, name: &str) -> Result<(), Error> {
+        let request = iface_request("iface del", cmd::IFACE_SET);
+        self.request(with_iface(request, name, 0))?.finish()
     }
 
     /// Stops accounting; returns when what was in the cache has been exported.
@@ -136,13 +150,16 @@ fn with_config(request: Request, config: &Config) -> Request {
     request.nest(info::CONFIG, config::NAMES, attributes)
 }
 
-fn with_iface(request: Request, ifindex: u32, number: u32) -> Request {
-    let attributes = [(iface::IFINDEX, ifindex), (iface::NUMBER, number)];
-    request.nest(
-        info::IFACE,
-        iface::NAMES,
-        attributes.map(|(kind, value)| (kind, value.to_ne_bytes().to_vec())),
-    )
+fn iface_request(name: &'static str, command: u8) -> Request {
+    Request::new(name, command, FAMILY_VERSION, iface::NAMES)
+}
+
+fn with_iface(request: Request, name: &str, number: u32) -> Request {
+    // A string ends with a NUL.
+    let name = [name.as_bytes(), &[0]].concat();
+    request
+        .attribute(iface::NAME, &name)
+        .attribute(iface::NUMBER, &number.to_ne_bytes())
 }
 
 fn with_address(request: Request, to: SocketAddr) -> Request {

@@ -16,15 +16,18 @@ use crate::{
     error::Error,
     interfaces::Interfaces,
     manual,
-    messages::Info,
+    messages::{
+        self,
+        Info, //
+    },
     names::Names,
     netlink::Transport,
     netns,
     output::{
+        self,
         collectors,
         config,
         flows,
-        ifaces,
         info,
         json,
         prometheus, //
@@ -112,7 +115,7 @@ pub fn execute<T: Transport>(
             let state = state(client)?;
             match options.layout() {
                 Some(layout) => json::value(out, layout, &config::Shown::from(&state)),
-                None => Ok(config::print(out, &state, &mut names(options))?),
+                None => Ok(config::print(out, &state)?),
             }
         }
         Command::Info {
@@ -125,7 +128,7 @@ pub fn execute<T: Transport>(
             let state = state(client)?;
             match options.layout() {
                 Some(layout) => json::value(out, layout, &state),
-                None => Ok(info::print(out, &state, &mut names(options))?),
+                None => Ok(info::print(out, &state)?),
             }
         }
         Command::Flows => list_flows(client, options, out),
@@ -135,21 +138,21 @@ pub fn execute<T: Transport>(
     }
 }
 
-/// The state, with the names of interfaces.
+/// The state, with the numbers of interfaces.
 fn state<T: Transport>(client: &mut Client<T>) -> Result<Info, Error> {
     let mut state = client.info()?;
-    let interfaces = Interfaces::open();
-    for iface in &mut state.ifaces {
-        iface.ifname = interfaces.name(iface.ifindex);
-    }
+    state.ifaces = ifaces(client)?;
     Ok(state)
 }
 
-fn names(options: &Options) -> Names {
-    match options.numeric {
-        true => Names::numeric(),
-        false => Names::of_system(),
+/// The numbers of interfaces, each with the index of the interface that has the name.
+fn ifaces<T: Transport>(client: &mut Client<T>) -> Result<Vec<messages::Iface>, Error> {
+    let interfaces = Interfaces::open();
+    let mut ifaces = client.ifaces()?;
+    for iface in &mut ifaces {
+        iface.ifindex = interfaces.index(&iface.ifname);
     }
+    Ok(ifaces)
 }
 
 /// A change prints nothing as text, and the new state as JSON.
@@ -174,19 +177,13 @@ fn list_flows<T: Transport>(
         json::flows(out, layout, &mut dump)?;
         return dump.check();
     }
-    let state = client.info()?;
+    let now = client.info()?.sys_uptime;
     let mut names = match options.numeric {
         true => Names::numeric(),
-        false => Names::of_system().reported(&state.ifaces),
+        false => Names::of_system().reported(&ifaces(client)?),
     };
     let mut dump = client.flows()?;
-    flows::print(
-        out,
-        &mut dump,
-        state.sys_uptime,
-        options.numeric,
-        &mut names,
-    )?;
+    flows::print(out, &mut dump, now, options.numeric, &mut names)?;
     dump.check()
 }
 
@@ -214,18 +211,15 @@ fn iface<T: Transport>(
     options: &Options,
     out: &mut impl Write,
 ) -> Result<(), Error> {
-    let index = |device: &Device| Interfaces::open().index(&device.name);
+    let name = |device: &Device| Interfaces::open().resolve(&device.name);
     match command {
-        Iface::Set { device, number } => client.iface_set(index(device)?, *number)?,
-        Iface::Del(device) => client.iface_del(index(device)?)?,
+        Iface::Set { device, number } => client.iface_set(&name(device)?, *number)?,
+        Iface::Del(device) => client.iface_del(&name(device)?)?,
         Iface::List => {}
     }
     match (options.layout(), command) {
-        (Some(layout), _) => json::value(out, layout, &state(client)?.ifaces),
-        (None, Iface::List) => {
-            let state = client.info()?;
-            Ok(ifaces::print(out, &state.ifaces, &mut names(options))?)
-        }
+        (Some(layout), _) => json::value(out, layout, &ifaces(client)?),
+        (None, Iface::List) => Ok(output::ifaces::print(out, &ifaces(client)?)?),
         (None, _) => Ok(()),
     }
 }

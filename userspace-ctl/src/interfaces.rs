@@ -24,21 +24,26 @@ impl Interfaces {
         index_to_name(self.0.as_ref()?, index).ok()
     }
 
-    /// The index of an interface that is given by its name. What is no name may be an index, also
-    /// of an interface that is gone, and also as `ifINDEX`, which is how such a one is shown.
-    pub fn index(&self, device: &str) -> Result<u32, Error> {
-        let known = self
-            .0
-            .as_ref()
-            .and_then(|fd| name_to_index(fd, device).ok());
+    /// The index of an interface, by its name or an alternative one.
+    pub fn index(&self, name: &str) -> Option<u32> {
+        name_to_index(self.0.as_ref()?, name).ok()
+    }
+
+    /// The name of an interface that is given by its name, an alternative one, its index, or as
+    /// `ifINDEX`. What is none of these may be the name of an interface that is to come.
+    pub fn resolve(&self, device: &str) -> Result<String, Error> {
+        let known = self.index(device).and_then(|index| self.name(index));
         let digits = device.strip_prefix("if").unwrap_or(device);
-        let number = match digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            true => digits.parse().ok().filter(|&index| index != 0),
-            false => None,
-        };
-        known
-            .or(number)
-            .ok_or_else(|| Error::NoInterface(device.to_owned()))
+        let is_index = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        match (known, is_index) {
+            (Some(name), _) => Ok(name),
+            (None, false) => Ok(device.to_owned()),
+            (None, true) => {
+                let index = digits.parse().ok();
+                let name = index.and_then(|index| self.name(index));
+                name.ok_or_else(|| Error::NoInterface(device.to_owned()))
+            }
+        }
     }
 }
 
@@ -51,33 +56,34 @@ mod tests {
         let interfaces = Interfaces::open();
         assert_eq!(interfaces.name(1).as_deref(), Some("lo"));
         assert_eq!(interfaces.name(4_000_000_000), None);
-        assert_eq!(interfaces.index("lo").unwrap(), 1);
+        assert_eq!(interfaces.index("lo"), Some(1));
+        assert_eq!(interfaces.index("no-such-device"), None);
+        for device in ["lo", "1", "if1"] {
+            assert_eq!(interfaces.resolve(device).unwrap(), "lo");
+        }
     }
 
     #[test]
-    fn an_index_may_be_of_an_interface_that_is_gone() {
+    fn a_name_may_be_of_an_interface_that_is_to_come() {
         let interfaces = Interfaces::open();
-        assert_eq!(interfaces.index("4000000000").unwrap(), 4_000_000_000);
-        assert_eq!(interfaces.index("if4000000000").unwrap(), 4_000_000_000);
-    }
-
-    #[test]
-    fn what_is_neither_is_an_error() {
-        let interfaces = Interfaces::open();
-        for device in [
-            "",
-            "0",
+        for name in [
+            "ppp7",
             "if",
-            "if0",
+            "ifx",
             "-1",
-            "+1",
-            "4294967296",
-            "no-such-interface",
-            "a name that is longer than those of interfaces",
+            "",
             "n\u{f6}",
-            "lo\0",
+            "what no interface is called",
         ] {
-            let error = interfaces.index(device).unwrap_err().to_string();
+            assert_eq!(interfaces.resolve(name).unwrap(), name);
+        }
+    }
+
+    #[test]
+    fn an_index_is_of_an_interface_that_is_there() {
+        let interfaces = Interfaces::open();
+        for device in ["0", "if0", "4000000000", "if4000000000", "4294967296"] {
+            let error = interfaces.resolve(device).unwrap_err().to_string();
             assert!(error.starts_with("no interface \""), "{error}");
         }
     }

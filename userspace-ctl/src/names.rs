@@ -68,13 +68,13 @@ impl Names {
     pub fn reported(mut self, ifaces: &[Iface]) -> Self {
         for number in ifaces.iter().map(|iface| iface.number) {
             let mut owners = ifaces.iter().filter(|iface| iface.number == number);
-            let owner = owners.next().map_or(number, |owner| owner.ifindex);
+            let owner = owners.next().map_or("", |owner| &owner.ifname);
             let shared = owners.next().is_some();
-            let own_index = ifaces.iter().all(|iface| iface.ifindex != number)
+            let own_index = ifaces.iter().all(|iface| iface.ifindex != Some(number))
                 && (self.lookup)(number).is_some();
             let name = match shared || own_index {
                 true => number.to_string(),
-                false => interface_name(&self.lookup, owner),
+                false => printable(owner),
             };
             self.interfaces.insert(number, name);
         }
@@ -97,8 +97,7 @@ impl Names {
             .map_or("", String::as_str)
     }
 
-    /// Name of an interface, or `ifINDEX` where it is gone. Control characters, which the kernel
-    /// allows in names, are not let through to a terminal.
+    /// Name of an interface, or `ifINDEX` where it is gone.
     pub fn interface(&mut self, index: u32) -> &str {
         self.interfaces
             .entry(index)
@@ -107,7 +106,12 @@ impl Names {
 }
 
 fn interface_name(lookup: &Lookup, index: u32) -> String {
-    let name = lookup(index).unwrap_or_else(|| format!("if{index}"));
+    printable(&lookup(index).unwrap_or_else(|| format!("if{index}")))
+}
+
+/// The name of an interface without control characters, which the kernel allows in names, and which
+/// are not let through to a terminal.
+pub fn printable(name: &str) -> String {
     name.replace(char::is_control, "?")
 }
 
@@ -173,8 +177,8 @@ mod tests {
     #[test]
     fn interfaces_are_known_by_the_number_that_they_are_reported_by() {
         let iface = |ifindex, number| Iface {
-            ifindex,
-            ifname: None,
+            ifindex: Some(ifindex),
+            ifname: format!("eth{ifindex}"),
             number,
         };
         let lookup = |index| (1..=6).contains(&index).then(|| format!("eth{index}"));
@@ -189,7 +193,11 @@ mod tests {
             iface(6, 200),
             iface(5000, 200),
             // One that is gone.
-            iface(6000, 300),
+            Iface {
+                ifindex: None,
+                ifname: "ppp0".to_owned(),
+                number: 300,
+            },
         ]);
         for (number, expected) in [
             (100, "eth1"),
@@ -198,7 +206,7 @@ mod tests {
             (2, "eth3"),
             (5, "5"),
             (200, "200"),
-            (300, "if6000"),
+            (300, "ppp0"),
             (7, "if7"),
         ] {
             assert_eq!(names.interface(number), expected);

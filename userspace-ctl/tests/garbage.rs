@@ -38,6 +38,7 @@ fn damaged_datagram() -> impl Strategy<Value = Vec<u8>> {
     let message = prop_oneof![
         Just(TCP_FLOW.message(FIRST)),
         Just(info(FIRST)),
+        Just(ifaces(FIRST)),
         Just(error(FIRST, 22, &text("why"))),
         Just(done(FIRST)),
         attributes().prop_map(|bytes| reply(0, FIRST, 1, &bytes)),
@@ -90,7 +91,7 @@ proptest! {
         run(&["netflowctl", "set", "expiry", "lazy"], answers.clone());
         run(&["netflowctl", "flows", "--json"], answers.clone());
         run(&["netflowctl", "enable", "--max-flows", "1"], answers.clone());
-        let second = |bytes: Vec<u8>| [info(FIRST), bytes].concat();
+        let second = |bytes: Vec<u8>| [info(FIRST), ifaces(FIRST + 1), bytes].concat();
         run(&["netflowctl", "flows"], answers.into_iter().map(second).collect());
     }
 

@@ -55,7 +55,7 @@ fn dump(seq: u32) -> Vec<u8> {
 #[test]
 fn the_state_as_text() {
     assert_eq!(
-        print("netflowctl info", vec![info(FIRST)]),
+        print("netflowctl info", state(FIRST)),
         "\
 netflow enabled
   flows: 77 cached, 65536 at most, 5000000123 created
@@ -106,14 +106,17 @@ lo             1   70000
 #[test]
 fn the_state_of_nothing() {
     let nothing = [reply(0, FIRST, 1, &[]), ack(FIRST)].concat();
-    let text = print("netflowctl info", vec![nothing]);
+    let text = print("netflowctl info", vec![nothing, done(FIRST + 1)]);
     assert!(text.starts_with("netflow disabled\n"));
     assert!(text.ends_with("\nno collectors\n"));
 }
 
 #[test]
 fn flows_as_text() {
-    let text = print("netflowctl flows", vec![info(FIRST), dump(FIRST + 1)]);
+    let text = print(
+        "netflowctl flows",
+        vec![info(FIRST), ifaces(FIRST + 1), dump(FIRST + 2)],
+    );
     // Interface 1 is the loopback everywhere; 3 may have any name, or none.
     let lines: Vec<_> = text.lines().collect();
     let words = |line: usize| lines[line].split_whitespace().collect::<Vec<_>>();
@@ -169,7 +172,10 @@ PACKETS       BYTES  DURATION    IDLE
 
 #[test]
 fn no_flows_as_text() {
-    let text = print("netflowctl flows", vec![info(FIRST), done(FIRST + 1)]);
+    let text = print(
+        "netflowctl flows",
+        vec![info(FIRST), ifaces(FIRST + 1), done(FIRST + 2)],
+    );
     assert_eq!(text.lines().count(), 1);
     assert!(text.starts_with("PROTO"));
 }
@@ -213,7 +219,7 @@ fn pretty_json_is_the_same_indented() {
     assert!(pretty.starts_with("[\n  {\n    \"src_addr\": \"10.0.0.1\",\n"));
     let parse = |text| serde_json::from_str::<serde_json::Value>(text).unwrap();
     assert_eq!(parse(&compact), parse(&pretty));
-    let pretty = print("netflowctl --json info --pretty", vec![info(FIRST)]);
+    let pretty = print("netflowctl --json info --pretty", state(FIRST));
     assert!(pretty.starts_with("{\n  \"enabled\": true,\n"));
 }
 
@@ -234,7 +240,7 @@ fn a_change_prints_no_text() {
 fn a_change_prints_the_new_state_as_json() {
     for command in ["enable", "disable", "flush"] {
         let command = format!("netflowctl {command} --json");
-        let text = print(&command, vec![ack(FIRST), info(FIRST + 1)]);
+        let text = print(&command, [vec![ack(FIRST)], state(FIRST + 1)].concat());
         assert!(text.starts_with("{\"enabled\":true,"), "{command}");
     }
     for command in ["add", "del"] {

@@ -77,8 +77,8 @@ fn every_setting_has_its_attribute() {
         ("count-own", 1),
     ];
     client.set(&config(&settings)).unwrap();
-    client.iface_set(3, 70_000).unwrap();
-    client.iface_del(258).unwrap();
+    client.iface_set("eth0", 70_000).unwrap();
+    client.iface_del("a-long-name-123").unwrap();
 
     #[rustfmt::skip]
     let expected = [
@@ -97,14 +97,13 @@ fn every_setting_has_its_attribute() {
         ][..],
         &[
             40, 0, 0, 0, 0x1f, 0, 5, 0, 3, 0, 0, 0, 0, 0, 0, 0, 5, 1, 0, 0,
-            20, 0, 11, 0x80,
-            8, 0, 1, 0, 3, 0, 0, 0,
+            9, 0, 1, 0, b'e', b't', b'h', b'0', 0, 0, 0, 0,
             8, 0, 2, 0, 0x70, 0x11, 1, 0,
         ],
         &[
-            40, 0, 0, 0, 0x1f, 0, 5, 0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 1, 0, 0,
-            20, 0, 11, 0x80,
-            8, 0, 1, 0, 2, 1, 0, 0,
+            48, 0, 0, 0, 0x1f, 0, 5, 0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 1, 0, 0,
+            20, 0, 1, 0, b'a', b'-', b'l', b'o', b'n', b'g', b'-', b'n', b'a', b'm', b'e', b'-',
+            b'1', b'2', b'3', 0,
             8, 0, 2, 0, 0, 0, 0, 0,
         ],
     ];

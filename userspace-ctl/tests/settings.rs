@@ -167,7 +167,7 @@ fn the_help_lists_the_settings() {
 
 #[test]
 fn all_settings_are_shown_as_they_can_be_given() {
-    let text = print("netflowctl show config", vec![info(FIRST)]);
+    let text = print("netflowctl show config", state(FIRST));
     assert_eq!(
         text,
         "\
@@ -211,11 +211,8 @@ const CONFIG: &str = "{\"max_flows\":65536,\"active_timeout\":1800,\"inactive_ti
 
 #[test]
 fn a_change_of_settings_tells_programs_all_of_them() {
-    assert_eq!(
-        print("netflowctl show config --json", vec![info(FIRST)]),
-        CONFIG
-    );
-    let answers = || vec![ack(FIRST), info(FIRST + 1)];
+    assert_eq!(print("netflowctl show config --json", state(FIRST)), CONFIG);
+    let answers = || [vec![ack(FIRST)], state(FIRST + 1)].concat();
     assert_eq!(
         print("netflowctl set expiry strict --json", answers()),
         CONFIG

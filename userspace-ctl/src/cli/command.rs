@@ -137,8 +137,9 @@ pub enum Iface {
     /// Report an interface by another number than its index
     #[command(long_about = format!(
         "Report an interface by another number than its index\n\n\
-         Up to {MAX_IFACES} interfaces can have one, which holds for flows that begin from then \
-         on. It belongs to the index: an interface that is removed and made anew has none.\n\n\
+         Up to {MAX_IFACES} names can have one, which holds for flows that begin from then on. It \
+         belongs to the name: an interface that is removed and made anew has it again, one that \
+         is renamed has it no more, and one that is to come can be given a number now.\n\n\
          Example: netflowctl iface set eth0 --number 7"
     ))]
     Set {
@@ -161,7 +162,7 @@ pub enum Iface {
 /// The argument that names an interface.
 #[derive(Args, Clone, Debug)]
 pub struct Device {
-    /// Name or index of an interface
+    /// Name of an interface, or the index of one that is there
     #[arg(value_name = "DEV")]
     pub name: String,
 }

@@ -47,7 +47,8 @@ pub struct Info {
     pub expired: Expired,
     /// Where flow records are sent to.
     pub collectors: Vec<Collector>,
-    /// Interfaces that are reported by another number than their index.
+    /// Interfaces that are reported by another number than their index. The reply has none of them:
+    /// the caller asks for them.
     pub ifaces: Vec<Iface>,
     /// The clock of a flow's first and last packet now: milliseconds since boot, modulo 2^32.
     pub sys_uptime: u32,
@@ -81,13 +82,13 @@ pub struct Collector {
     pub errors: u64,
 }
 
-/// An interface that is reported by another number than its index.
+/// A name whose interfaces are reported by another number than their index.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Iface {
-    /// Its index.
-    pub ifindex: u32,
-    /// Its name, if it has one. The reply has none: the caller looks it up.
-    pub ifname: Option<String>,
+    /// The index of the interface that has the name. The reply has none: the caller looks it up.
+    pub ifindex: Option<u32>,
+    /// The name.
+    pub ifname: String,
     /// The number.
     pub number: u32,
 }
@@ -115,7 +116,6 @@ impl Info {
                 info::COLLECTOR => state.collectors.push(Collector::decode(attribute.value)?),
                 info::SYS_UPTIME => state.sys_uptime = attribute.u32()?,
                 info::FLOW_SEQUENCE => state.flow_sequence = attribute.u32()?,
-                info::IFACE => state.ifaces.push(Iface::decode(attribute.value)?),
                 _ => {}
             }
         }
@@ -155,19 +155,20 @@ impl Collector {
 }
 
 impl Iface {
-    fn decode(nest: &[u8]) -> Result<Self, Error> {
-        let (mut ifindex, mut number) = (None, None);
-        for attribute in attributes(nest) {
+    /// Reads the attributes of a reply to `IFACE_GET`.
+    pub fn decode(payload: &[u8]) -> Result<Self, Error> {
+        let (mut ifname, mut number) = (None, None);
+        for attribute in attributes(payload) {
             let attribute = attribute?;
             match attribute.kind {
-                iface::IFINDEX => ifindex = Some(attribute.u32()?),
+                iface::NAME => ifname = Some(attribute.string()),
                 iface::NUMBER => number = Some(attribute.u32()?),
                 _ => {}
             }
         }
         Ok(Self {
-            ifindex: required(ifindex, "ifindex")?,
-            ifname: None,
+            ifindex: None,
+            ifname: required(ifname, "name")?,
             number: required(number, "number")?,
         })
     }

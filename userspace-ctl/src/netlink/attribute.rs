@@ -72,6 +72,12 @@ impl Attribute<'_> {
         }
     }
 
+    /// A string, up to the NUL byte that ends it.
+    pub fn string(&self) -> String {
+        let bytes = self.value.split(|&byte| byte == 0).next();
+        String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
+    }
+
     fn exactly<const N: usize>(&self) -> Result<[u8; N], Error> {
         self.value.try_into().map_err(|_| self.wrong_length(N))
     }

@@ -14,7 +14,6 @@ use crate::{
         Iface,
         Info, //
     },
-    names::Names,
     settings::Config, //
 };
 use serde::Serialize;
@@ -41,13 +40,13 @@ impl<'a> From<&'a Info> for Shown<'a> {
 }
 
 /// Writes one line for each setting and, if there are any, one for each number of an interface.
-pub fn print(out: &mut impl Write, info: &Info, names: &mut Names) -> io::Result<()> {
+pub fn print(out: &mut impl Write, info: &Info) -> io::Result<()> {
     table(out, &info.config)?;
     if info.ifaces.is_empty() {
         return Ok(());
     }
     writeln!(out)?;
-    ifaces::print(out, &info.ifaces, names)
+    ifaces::print(out, &info.ifaces)
 }
 
 /// Writes one line for each setting, below a header.

@@ -11,22 +11,25 @@ use super::table::{
 };
 use crate::{
     messages::Iface,
-    names::Names, //
+    names::printable, //
 };
 use std::io::{
     self,
     Write, //
 };
 
-/// Writes one line for each interface, below a header.
-pub fn print(out: &mut impl Write, ifaces: &[Iface], names: &mut Names) -> io::Result<()> {
+/// Writes one line for each name, below a header. A name that no interface has now has no index.
+pub fn print(out: &mut impl Write, ifaces: &[Iface]) -> io::Result<()> {
     let columns = [("INTERFACE", Left), ("INDEX", Right), ("NUMBER", Right)];
     let mut table = Table::new(out, &columns);
     for iface in ifaces {
         table.row(|row| {
-            row.word(names.interface(iface.ifindex))
-                .cell(iface.ifindex)
-                .cell(iface.number);
+            row.word(&printable(&iface.ifname));
+            match iface.ifindex {
+                Some(index) => row.cell(index),
+                None => row.word("-"),
+            };
+            row.cell(iface.number);
         })?;
     }
     table.end()

@@ -14,10 +14,7 @@ use super::{
         Table, //
     }, //
 };
-use crate::{
-    messages::Info,
-    names::Names, //
-};
+use crate::messages::Info;
 use std::io::{
     self,
     Write, //
@@ -25,7 +22,7 @@ use std::io::{
 
 /// Writes everything: state, settings, ledger, reasons of expiry, collectors, and if there are any,
 /// interfaces that are reported by a number of their own.
-pub fn print(out: &mut impl Write, info: &Info, names: &mut Names) -> io::Result<()> {
+pub fn print(out: &mut impl Write, info: &Info) -> io::Result<()> {
     summary(out, info)?;
     writeln!(out)?;
     config::table(out, &info.config)?;
@@ -42,7 +39,7 @@ pub fn print(out: &mut impl Write, info: &Info, names: &mut Names) -> io::Result
         return Ok(());
     }
     writeln!(out)?;
-    ifaces::print(out, &info.ifaces, names)
+    ifaces::print(out, &info.ifaces)
 }
 
 fn summary(out: &mut impl Write, info: &Info) -> io::Result<()> {

@@ -275,7 +275,6 @@ pub fn info_attributes() -> Vec<u8> {
         nest(8, &collector),
         nla_u32(9, 123_456),
         nla_u32(10, 991),
-        nest(11, &[nla_u32(1, 1), nla_u32(2, 70_000)]),
     ]
     .concat()
 }
@@ -293,4 +292,18 @@ pub fn config(values: &[(&str, u64)]) -> Config {
         Value { setting, raw }
     };
     values.iter().map(value).collect()
+}
+
+/// The number of the operation `iface-get`, and the answers to it: the loopback has a number.
+pub const IFACE_GET: u8 = 10;
+
+pub fn ifaces(seq: u32) -> Vec<u8> {
+    let attributes = [nla(1, b"lo\0"), nla_u32(2, 70_000)].concat();
+    let iface = reply(NLM_F_MULTI, seq, IFACE_GET, &attributes);
+    [iface, done(seq)].concat()
+}
+
+/// The answers to who asks for the whole state, in this order.
+pub fn state(seq: u32) -> Vec<Vec<u8>> {
+    vec![info(seq), ifaces(seq + 1)]
 }
