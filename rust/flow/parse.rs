@@ -3,7 +3,10 @@
 //! Reads the key and the counts of a packet from its headers, of which it trusts nothing.
 
 use core::{
-    net::Ipv4Addr,
+    net::{
+        Ipv4Addr,
+        SocketAddrV4, //
+    },
     num::NonZeroU32, //
 };
 
@@ -30,6 +33,10 @@ use super::{
 /// what has the flags.
 pub(crate) const HEADERS_MAX: usize = 60 + size_of::<Tcp>();
 
+/// Bytes from the start of the IPv4 header of an ICMP message that can matter to
+/// [`quoted_datagram`]: two IPv4 headers, that of ICMP, and a UDP header.
+pub(crate) const QUOTE_MAX: usize = 60 + ICMP_HEADER + 60 + UDP_HEADER as usize;
+
 /// Protocol numbers (IANA) whose headers are looked into.
 pub(crate) const IPPROTO_ICMP: u8 = 1;
 pub(crate) const IPPROTO_TCP: u8 = 6;
@@ -41,6 +48,8 @@ const FRAGMENT_OFFSET: u16 = 0x1fff;
 
 /// Length of a UDP header.
 const UDP_HEADER: u32 = 8;
+/// Length of the header of the ICMP messages that quote a packet.
+const ICMP_HEADER: usize = 8;
 /// Length of SCTP's common header (RFC 9260, section 3.1).
 const SCTP_HEADER: u32 = 12;
 
@@ -258,6 +267,36 @@ pub(crate) fn ipv4(frame: &Frame<'_>) -> Result<(Key<Ipv4Addr>, Counts), Unaccou
         tcp_flags: transport.tcp_flags.into(),
     };
     Ok((key, counts))
+}
+
+/// Of an ICMP message that answers a UDP datagram: where that was sent to, and from which port.
+/// `headers` begins with the IPv4 header of the message.
+///
+/// Such messages quote the datagram from its IPv4 header on (RFC 792).
+pub(crate) fn quoted_datagram(headers: &[u8]) -> Option<(SocketAddrV4, u16)> {
+    /// Destination unreachable, source quench, redirect, time exceeded, parameter problem.
+    const ANSWERS: [u8; 5] = [3, 4, 5, 11, 12];
+
+    let message = ipv4_payload(headers, IPPROTO_ICMP)?.1;
+    if !ANSWERS.contains(message.first()?) {
+        return None;
+    }
+    let (ip, udp) = ipv4_payload(message.get(ICMP_HEADER..)?, IPPROTO_UDP)?;
+    let ([src_0, src_1, dst_0, dst_1], _) = udp.split_first_chunk::<4>()?;
+    let to = SocketAddrV4::new(ip.dst.into(), u16::from_be_bytes([*dst_0, *dst_1]));
+    Some((to, u16::from_be_bytes([*src_0, *src_1])))
+}
+
+/// The header of a packet of `proto` that begins with its transport header, and what follows it.
+fn ipv4_payload(bytes: &[u8], proto: u8) -> Option<(&Ipv4, &[u8])> {
+    let (ip, _) = Ipv4::ref_from_prefix(bytes).ok()?;
+    let is_first = ip.flags_fragment.get() & FRAGMENT_OFFSET == 0;
+    let header_len = usize::from(ip.version_ihl & 0xf) * 4;
+    if ip.version_ihl >> 4 != 4 || header_len < size_of::<Ipv4>() || ip.proto != proto || !is_first
+    {
+        return None;
+    }
+    Some((ip, bytes.get(header_len..)?))
 }
 
 impl Gso {

@@ -138,12 +138,11 @@ impl<A: Family> Datapath<A> {
                 return statistics.enter(Account::Malformed, 1, packet.len())
             }
         };
+        if !flags.counts_own() && self.is_own(packet, &key, is_local) {
+            return statistics.enter(Account::Own, counts.packets, counts.bytes);
+        }
         if key.proto() == IPPROTO_ICMP && flags.icmp_zero() {
             key.clear_ports();
-        }
-        let may_be_own = is_local && !flags.counts_own() && key.proto() == IPPROTO_UDP;
-        if may_be_own && A::is_own(&self.domain.own_datagrams, &key) {
-            return statistics.enter(Account::Own, counts.packets, counts.bytes);
         }
         let may_wait = packet.hook() == hooks::hook(ObservationPoint::Prerouting);
         let at = match self.batches.get(bh) {
@@ -162,6 +161,17 @@ impl<A: Family> Datapath<A> {
         self.batches
             .accounting
             .account(&pending, at, || RoutedTo::of(packet), statistics, bh);
+    }
+
+    /// Whether it is a datagram of the exporter, or answers one: were the answers accounted, they
+    /// would be exported in datagrams that are answered again, without an end.
+    #[inline(always)]
+    fn is_own(&self, packet: &Packet<'_>, key: &Key<A>, is_local: bool) -> bool {
+        match key.proto() {
+            IPPROTO_UDP => is_local && A::is_own(&self.domain.own_datagrams, key),
+            IPPROTO_ICMP => A::answers_own(&self.domain.own_datagrams, packet),
+            _ => false,
+        }
     }
 
     /// Reads the headers of any packet.

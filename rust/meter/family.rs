@@ -37,7 +37,8 @@ use crate::{
             Unaccountable,
             HEADERS_MAX,
             IPPROTO_TCP,
-            IPPROTO_UDP, //
+            IPPROTO_UDP,
+            QUOTE_MAX, //
         },
     },
     linux::{
@@ -81,6 +82,10 @@ pub(crate) trait Family: Address {
 
     /// Whether a UDP datagram that was sent here is one of the exporter.
     fn is_own(own: &OwnDatagrams, key: &Key<Self>) -> bool;
+
+    /// Whether an ICMP message answers a datagram of the exporter, as when the port of a Collector
+    /// is closed.
+    fn answers_own(own: &OwnDatagrams, packet: &Packet<'_>) -> bool;
 }
 
 static CPUHP_IPV4: cpuhp::State<Datapath<Ipv4Addr>> = cpuhp::State::new();
@@ -176,6 +181,12 @@ impl Family for Ipv4Addr {
     fn is_own(own: &OwnDatagrams, key: &Key<Self>) -> bool {
         let to = SocketAddrV4::new(key.dst(), key.dst_port());
         own.contains(to, key.src_port())
+    }
+
+    fn answers_own(own: &OwnDatagrams, packet: &Packet<'_>) -> bool {
+        let mut buffer = MaybeUninit::uninit();
+        let quoted = parse::quoted_datagram(packet.headers::<QUOTE_MAX>(&mut buffer));
+        quoted.is_some_and(|(to, source_port)| own.contains(to, source_port))
     }
 }
 

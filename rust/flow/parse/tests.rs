@@ -209,7 +209,76 @@ fn an_aggregate_too_long_for_its_length_field() {
     assert_eq!((counts.packets, counts.bytes), (100, 100 * 1440));
 }
 
+/// An ICMP message of `kind` that quotes a packet, as RFC 792 has it.
+fn answer(kind: u8, quoted: &[u8]) -> Vec<u8> {
+    packet(1, 0, &[&[kind, 3, 0, 0, 0, 0, 0, 0], quoted].concat())
+}
+
+/// Four bytes of source and destination port, length, checksum.
+const UDP: [u8; 8] = [0x9c, 0x40, 0x08, 0x07, 0, 16, 0, 0];
+
+#[test]
+fn answers_quote_the_datagram() {
+    let datagram = packet(17, 0, &UDP);
+    let sent_to = SocketAddrV4::new(Ipv4Addr::new(192, 168, 0, 9), 0x0807);
+    let expected = Some((sent_to, 0x9c40));
+    for kind in [3, 4, 5, 11, 12] {
+        assert_eq!(
+            quoted_datagram(&answer(kind, &datagram)),
+            expected,
+            "{kind}"
+        );
+    }
+    // With options in both headers.
+    let with_options = |mut packet: Vec<u8>| {
+        packet[0] = 0x46;
+        packet.splice(20..20, [1; 4]);
+        packet
+    };
+    let long = with_options(answer(3, &with_options(datagram.clone())));
+    assert_eq!(quoted_datagram(&long), expected);
+    // No more of the datagram need be quoted than the ports.
+    assert_eq!(quoted_datagram(&answer(3, &datagram[..24])), expected);
+}
+
+#[test]
+fn other_messages_quote_no_datagram() {
+    let datagram = packet(17, 0, &UDP);
+    // Echo and its reply, timestamp.
+    for kind in [0, 8, 13] {
+        assert_eq!(quoted_datagram(&answer(kind, &datagram)), None, "{kind}");
+    }
+    let with = |at: usize, byte: u8| {
+        let mut packet = answer(3, &datagram);
+        packet[at] = byte;
+        packet
+    };
+    for (at, byte, what) in [
+        (0, 0x65, "not IPv4"),
+        (0, 0x44, "a header that is too short"),
+        (7, 1, "a later fragment of the message"),
+        (9, 17, "not ICMP"),
+        (28, 0x65, "a quote of something else"),
+        (28, 0x44, "a quoted header that is too short"),
+        (28 + 7, 1, "a quoted fragment without ports"),
+        (28 + 9, 6, "a quote of TCP"),
+    ] {
+        assert_eq!(quoted_datagram(&with(at, byte)), None, "{what}");
+    }
+    for len in 0..28 + 24 {
+        assert_eq!(quoted_datagram(&answer(3, &datagram)[..len]), None, "{len}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn any_bytes_are_safe_as_an_answer(
+        bytes in proptest::collection::vec(any::<u8>(), 0..QUOTE_MAX),
+    ) {
+        let _ = quoted_datagram(&answer(3, &bytes));
+        let _ = quoted_datagram(&bytes);
+    }
+
     #[test]
     fn any_bytes_are_safe(
         bytes in proptest::collection::vec(any::<u8>(), 0..100),
