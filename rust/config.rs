@@ -100,6 +100,13 @@ settings! {
         attribute: NETFLOW_A_CONFIG_ENGINE_ID,
         default: 0,
     }
+    /// Bytes that a datagram takes at most, IP and UDP headers included.
+    max_packet_size: u32 {
+        name: "max-packet-size",
+        attribute: NETFLOW_A_CONFIG_MAX_PACKET_SIZE,
+        range: NETFLOW_PACKET_SIZE_MIN to NETFLOW_PACKET_SIZE_MAX " bytes",
+        default: 1500,
+    }
 }
 
 /// Checks the load parameters. The error says what to change.

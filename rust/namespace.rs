@@ -156,6 +156,7 @@ fn clock() -> Clock {
 fn apply(config: &Config, domain: &ObservationDomain) {
     let mut exporter = domain.exporter.lock();
     exporter.set_engine(config.engine_type, config.engine_id);
+    exporter.set_max_packet_size(config.max_packet_size);
     drop(exporter);
     domain.path_config.set(config);
 }

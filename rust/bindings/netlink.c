@@ -36,7 +36,7 @@ const struct nla_policy netflow_collector_nl_policy[NETFLOW_A_COLLECTOR_ERRORS +
 	[NETFLOW_A_COLLECTOR_ERRORS] = { .type = NLA_UINT, },
 };
 
-const struct nla_policy netflow_config_nl_policy[NETFLOW_A_CONFIG_ENGINE_ID + 1] = {
+const struct nla_policy netflow_config_nl_policy[NETFLOW_A_CONFIG_MAX_PACKET_SIZE + 1] = {
 	[NETFLOW_A_CONFIG_MAX_FLOWS] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_config_max_flows_range),
 	[NETFLOW_A_CONFIG_ACTIVE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_config_active_timeout_range),
 	[NETFLOW_A_CONFIG_INACTIVE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_config_inactive_timeout_range),
@@ -46,6 +46,7 @@ const struct nla_policy netflow_config_nl_policy[NETFLOW_A_CONFIG_ENGINE_ID + 1]
 	[NETFLOW_A_CONFIG_COUNT_OWN] = NLA_POLICY_MAX(NLA_U8, 1),
 	[NETFLOW_A_CONFIG_ENGINE_TYPE] = { .type = NLA_U8, },
 	[NETFLOW_A_CONFIG_ENGINE_ID] = { .type = NLA_U8, },
+	[NETFLOW_A_CONFIG_MAX_PACKET_SIZE] = NLA_POLICY_RANGE(NLA_U32, NETFLOW_PACKET_SIZE_MIN, NETFLOW_PACKET_SIZE_MAX),
 };
 
 /* NETFLOW_CMD_ENABLE - do */

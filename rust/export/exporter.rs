@@ -38,6 +38,9 @@ use crate::{
 /// Flows in a batch: so many that v5 fills whole datagrams, and that they fit in 16 KiB.
 const BATCH_FLOWS: usize = 6 * v5::RECORDS_MAX;
 
+/// Bytes of the headers in front of a datagram's payload: IPv4 without options, and UDP.
+const HEADERS: usize = 20 + 8;
+
 /// Takes flows over from the cache, sends them, and accounts for each.
 pub(crate) struct Exporter {
     clock: Clock,
@@ -94,6 +97,14 @@ impl Exporter {
     /// Sets what distinguishes the exporters of one host: engine type and id of v5's header.
     pub(crate) fn set_engine(&mut self, kind: u8, id: u8) {
         self.stream.format_mut().set_engine(kind, id);
+    }
+
+    /// Sets how many bytes a datagram takes at most, IP and UDP headers included.
+    pub(crate) fn set_max_packet_size(&mut self, bytes: u32) {
+        let payload = usize::try_from(bytes)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(HEADERS);
+        self.stream.format_mut().set_max_payload(payload);
     }
 
     /// Adds a Collector. See [`Collectors::add`].

@@ -45,6 +45,10 @@ pub(crate) trait Format {
     /// Bytes of a flow at which it had better leave the cache, before a record cannot hold them.
     fn max_bytes(&self) -> u64;
 
+    /// Sets how many bytes of payload a datagram has at most. Takes an empty datagram, and has no
+    /// effect on what does not fit by itself.
+    fn set_max_payload(&mut self, bytes: usize);
+
     /// Appends a Data Record of a flow that left the cache for `reason`: number `index`, from 0, of
     /// those that it takes.
     fn append(&mut self, flow: &AnyFlow, reason: Reason, index: u64) -> Appended;

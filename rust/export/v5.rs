@@ -91,12 +91,19 @@ struct Record {
     pad2: U16,
 }
 
-/// A datagram under construction.
+/// A datagram as it is sent.
 #[derive(IntoBytes, Immutable)]
 #[repr(C)]
-pub(crate) struct Datagram {
+struct Payload {
     header: Header,
     records: [Record; RECORDS_MAX],
+}
+
+/// A datagram under construction.
+pub(crate) struct Datagram {
+    payload: Payload,
+    /// How many of its records may be used, at least one.
+    capacity: usize,
 }
 
 /// An interface index in 16 bits: 65535 stands for all that do not fit.
@@ -131,22 +138,25 @@ impl Datagram {
     /// A datagram without records.
     pub(crate) fn new() -> Self {
         Self {
-            header: Header {
-                version: U16::new(VERSION),
-                ..Header::default()
+            payload: Payload {
+                header: Header {
+                    version: U16::new(VERSION),
+                    ..Header::default()
+                },
+                records: [Record::default(); RECORDS_MAX],
             },
-            records: [Record::default(); RECORDS_MAX],
+            capacity: RECORDS_MAX,
         }
     }
 
     /// Sets what distinguishes the exporters of one host.
     pub(crate) fn set_engine(&mut self, kind: u8, id: u8) {
-        self.header.engine_type = kind;
-        self.header.engine_id = id;
+        self.payload.header.engine_type = kind;
+        self.payload.header.engine_id = id;
     }
 
     fn count(&self) -> u16 {
-        self.header.count.get()
+        self.payload.header.count.get()
     }
 }
 
@@ -155,12 +165,18 @@ impl Format for Datagram {
         MAX_BYTES
     }
 
+    fn set_max_payload(&mut self, bytes: usize) {
+        let records = bytes.saturating_sub(size_of::<Header>()) / size_of::<Record>();
+        self.capacity = records.clamp(1, RECORDS_MAX);
+    }
+
     /// The record has no field for the reason.
     #[inline]
     fn append(&mut self, flow: &AnyFlow, _reason: Reason, index: u64) -> Appended {
         let AnyFlow::V4(flow) = flow;
         let count = self.count();
-        let Some(record) = self.records.get_mut(usize::from(count)) else {
+        let records = self.payload.records.get_mut(..self.capacity);
+        let Some(record) = records.unwrap_or_default().get_mut(usize::from(count)) else {
             return Appended::Full;
         };
         let records = records_for(flow.totals());
@@ -186,7 +202,7 @@ impl Format for Datagram {
             dst_mask: flow.route.dst_mask,
             ..Record::default()
         };
-        self.header.count = U16::new(count.wrapping_add(1));
+        self.payload.header.count = U16::new(count.wrapping_add(1));
         if index.saturating_add(1) < records.get() {
             Appended::More
         } else {
@@ -204,18 +220,18 @@ impl Format for Datagram {
     }
 
     fn finish(&mut self, time: ExportTime, sequence: u32) -> &[u8] {
-        self.header.sys_uptime = U32::new(time.uptime.as_millis());
+        self.payload.header.sys_uptime = U32::new(time.uptime.as_millis());
         // CAST: Seconds in 32 bits last until 2106; nanoseconds are less than 10^9.
-        self.header.unix_secs = U32::new((time.wall / NSEC_PER_SEC) as u32);
-        self.header.unix_nsecs = U32::new((time.wall % NSEC_PER_SEC) as u32);
-        self.header.flow_sequence = U32::new(sequence);
+        self.payload.header.unix_secs = U32::new((time.wall / NSEC_PER_SEC) as u32);
+        self.payload.header.unix_nsecs = U32::new((time.wall % NSEC_PER_SEC) as u32);
+        self.payload.header.flow_sequence = U32::new(sequence);
         let records = size_of::<Record>().saturating_mul(self.count().into());
         let len = size_of::<Header>().saturating_add(records);
-        self.as_bytes().get(..len).unwrap_or_default()
+        self.payload.as_bytes().get(..len).unwrap_or_default()
     }
 
     fn clear(&mut self) {
-        self.header.count = U16::new(0);
+        self.payload.header.count = U16::new(0);
     }
 }
 
@@ -305,6 +321,34 @@ mod tests {
         datagram.clear();
         assert_eq!(datagram.records(), 0);
         assert_eq!(datagram.finish(BEGINNING, 0).len(), 24);
+    }
+
+    /// As many records as fit: 24 bytes of header and 48 of each record.
+    #[test]
+    fn a_limit_of_bytes_is_kept() {
+        for (bytes, records) in [
+            (0, 1),
+            (72, 1),
+            (119, 1),
+            (120, 2),
+            (548, 10),
+            (1372, 28),
+            (1463, 29),
+            (1464, 30),
+            (8972, 30),
+        ] {
+            let mut datagram = Datagram::new();
+            datagram.set_max_payload(bytes);
+            for i in 0..records {
+                assert_eq!(
+                    append(&mut datagram, flow()),
+                    Appended::Last,
+                    "{i} of {bytes}"
+                );
+            }
+            assert_eq!(append(&mut datagram, flow()), Appended::Full, "{bytes}");
+            assert_eq!(datagram.finish(BEGINNING, 0).len(), 24 + 48 * records);
+        }
     }
 
     /// A flow that had less than the limit before its last packet, however large, takes one record.

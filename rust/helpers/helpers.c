@@ -482,6 +482,11 @@ bool netflow_xa_load_u32(struct xarray *xa, u32 index, u32 *value)
 	return true;
 }
 
+void netflow_sock_set_mtu_discover(struct socket *sock, int how)
+{
+	ip_sock_set_mtu_discover(sock->sk, how);
+}
+
 void netflow_prefetchw(const void *what)
 {
 	prefetchw(what);

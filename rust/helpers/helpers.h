@@ -117,6 +117,7 @@ u32 netflow_net_inum(const struct net *net);
 bool netflow_net_is_of_init_user_ns(const struct net *net);
 
 void netflow_sock_receive_nothing(struct socket *sock);
+void netflow_sock_set_mtu_discover(struct socket *sock, int how);
 
 u32 netflow_dev_index(struct net *net, const char *name);
 u32 netflow_notified_dev(void *info, char *name);

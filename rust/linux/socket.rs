@@ -29,6 +29,9 @@ use crate::bindings;
 /// configured before there is a route to it. Nor does it keep its namespace alive: the
 /// namespace waits for it.
 ///
+/// Datagrams are sent without DF: one that is larger than the path's MTU is fragmented, by this host
+/// if it knows the MTU, and does not depend on ICMP messages, which many firewalls drop.
+///
 /// # Invariants
 ///
 /// `socket` is a valid UDP socket that this owns, bound to `port`.
@@ -58,8 +61,15 @@ impl UdpSocket {
             )
         })?;
         let socket = NonNull::new(socket).ok_or(EINVAL)?;
+        // CAST: A constant that fits.
         // SAFETY: The socket is valid, just made.
-        unsafe { bindings::netflow_sock_receive_nothing(socket.as_ptr()) };
+        unsafe {
+            bindings::netflow_sock_receive_nothing(socket.as_ptr());
+            bindings::netflow_sock_set_mtu_discover(
+                socket.as_ptr(),
+                bindings::IP_PMTUDISC_DONT as c_int,
+            );
+        }
         // From here on, dropping it releases the socket.
         let mut this = Self {
             socket,

@@ -36,6 +36,7 @@ fn every_attribute_of_the_state_has_its_field() {
         "{\"enabled\":true,\"active_timeout\":1800,\"inactive_timeout\":15,\
          \"expiry\":\"strict\",\"observe\":[\"prerouting\",\"output\"],\
          \"icmp_ports\":\"zero\",\"count_own\":true,\"engine_type\":3,\"engine_id\":200,\
+         \"max_packet_size\":1400,\
          \"flows\":{\"cached\":77,\"max\":65536,\"created\":5000000123},\
          \"packets\":{\"seen\":101,\"ignored\":102,\"cached\":103,\"pending\":104,\
          \"exported\":105,\"lost\":106,\

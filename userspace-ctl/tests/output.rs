@@ -71,6 +71,7 @@ icmp-ports        zero
 count-own         on
 engine-type       3
 engine-id         200
+max-packet-size   1400
 
 LEDGER          PACKETS       BYTES
 seen                101  6000000001

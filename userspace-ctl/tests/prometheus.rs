@@ -178,6 +178,7 @@ fn every_value_has_its_metric() {
         ("max_flows", 65536.0),
         ("active_timeout_seconds", 1800.0),
         ("inactive_timeout_seconds", 15.0),
+        ("max_packet_size", 1400.0),
         (
             "settings_info{expiry=\"strict\",observe=\"prerouting,output\",icmp_ports=\"zero\",\
              count_own=\"on\",engine_type=\"3\",engine_id=\"200\"}",
@@ -228,8 +229,8 @@ fn every_value_has_its_metric() {
         let series = format!("expired_flows_total{{reason=\"{reason}\"}}");
         assert_eq!(value(&series), f64::from(number), "{series}");
     }
-    // 12 above, 10 for packets and as many for bytes, 6 reasons.
-    assert_eq!(samples.len(), 12 + 20 + 6);
+    // 13 above, 10 for packets and as many for bytes, 6 reasons.
+    assert_eq!(samples.len(), 13 + 20 + 6);
 }
 
 #[test]

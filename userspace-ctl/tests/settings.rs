@@ -181,6 +181,7 @@ icmp-ports        zero
 count-own         on
 engine-type       3
 engine-id         200
+max-packet-size   1400
 
 INTERFACE  INDEX  NUMBER
 lo             1   70000
@@ -199,6 +200,7 @@ lo             1   70000
         ("count-own", 1),
         ("engine-type", 3),
         ("engine-id", 200),
+        ("max-packet-size", 1400),
     ];
     assert_eq!(given, config(&expected));
 }
@@ -206,7 +208,7 @@ lo             1   70000
 /// What programs are told of the settings.
 const CONFIG: &str = "{\"max_flows\":65536,\"active_timeout\":1800,\"inactive_timeout\":15,\
      \"expiry\":\"strict\",\"observe\":[\"prerouting\",\"output\"],\"icmp_ports\":\"zero\",\
-     \"count_own\":true,\"engine_type\":3,\"engine_id\":200,\
+     \"count_own\":true,\"engine_type\":3,\"engine_id\":200,\"max_packet_size\":1400,\
      \"ifaces\":[{\"ifindex\":1,\"ifname\":\"lo\",\"number\":70000}]}\n";
 
 #[test]

@@ -119,6 +119,14 @@ fn values_are_those_of_the_kernels_generator() {
         let width = format!("NLA_{:?}", setting.width).to_uppercase();
         let expected = match setting.kind {
             Kind::Number(None) => format!("{{ .type = {width}, }},"),
+            // Limits of up to 15 bits stand in the policy itself.
+            Kind::Number(Some((min, max))) if max <= 0x7fff => {
+                let names = policy.strip_prefix(&format!("NLA_POLICY_RANGE({width}, "));
+                let names = names.and_then(|names| names.strip_suffix("),")).unwrap();
+                let limits: Vec<_> = names.split(", ").map(|name| header[name]).collect();
+                assert_eq!(limits, [min, max], "{attribute}");
+                continue;
+            }
             Kind::Number(Some((min, max))) => {
                 let range = format!("netflow_a_config_{attribute}_range");
                 let (_, limits) = POLICY.split_once(&format!("{range} = {{")).unwrap();
@@ -323,12 +331,12 @@ fn a_further_setting_is_in_requests_and_replies() {
         .enable(&config)
         .unwrap();
     let attributes = [
-        nla_u32(10, 100),
-        nla_u16(11, 600),
-        nla(12, &5_000_000_000u64.to_ne_bytes()),
-        nla_u8(13, 1),
-        nla_u32(14, 10),
-        nla(15, &0b101u64.to_ne_bytes()),
+        nla_u32(11, 100),
+        nla_u16(12, 600),
+        nla(13, &5_000_000_000u64.to_ne_bytes()),
+        nla_u8(14, 1),
+        nla_u32(15, 10),
+        nla(16, &0b101u64.to_ne_bytes()),
     ];
     assert_eq!(kernel.requests()[0][20..], nest(2, &attributes));
     let decoded = Config::decode(extended_table(), &attributes.concat()).unwrap();
@@ -382,8 +390,8 @@ fn a_further_setting_is_shown() {
 fn a_further_setting_is_in_the_source_that_the_build_writes() {
     let source = rust::write(&extended()).unwrap();
     for line in [
-        "pub const TRIAL_REFRESH: u16 = 11;",
-        "Setting { number: 10, name: \"trial-interval\", \
+        "pub const TRIAL_REFRESH: u16 = 12;",
+        "Setting { number: 11, name: \"trial-interval\", \
          doc: \"One of how many packets is sampled.\", width: Width::U32, \
          kind: Kind::Number(Some((2, 604800))) },",
         "width: Width::U8, kind: Kind::Switch },",

@@ -211,6 +211,9 @@ impl Format for Bytes {
         u64::MAX
     }
 
+    /// Its limit is given when it is made.
+    fn set_max_payload(&mut self, _bytes: usize) {}
+
     fn append(&mut self, flow: &AnyFlow, reason: Reason, _index: u64) -> Appended {
         let len = flow.totals().packets as usize;
         if self.payload.len() + len > 8 {

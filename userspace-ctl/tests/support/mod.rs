@@ -255,6 +255,7 @@ pub fn info_attributes() -> Vec<u8> {
         nla_u8(7, 1),
         nla_u8(8, 3),
         nla_u8(9, 200),
+        nla_u32(10, 1400),
     ];
     let expired: Vec<_> = (1..=6).map(|n| nla_uint(n, 300 + u64::from(n))).collect();
     let collector = [

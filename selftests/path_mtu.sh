@@ -1,0 +1,104 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Datagrams pass links with a smaller MTU, whether or not ICMP does: they are sent without DF.
+# `max-packet-size` keeps them from being fragmented.
+#
+#    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
+#                               netflow  | 10.3.0.1 ----- collector 10.3.0.2 | 10.4.0.1
+#                                                                            | MTU 1400
+#                                             far 10.4.0.2: nfcapd, nftables +
+
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
+begin nfcapd nfdump nft
+
+set_up_far() {
+	ip netns add far &&
+		ip link add c1 netns collector mtu 1400 type veth peer name f0 netns far mtu 1400 &&
+		ip -n collector addr add 10.4.0.1/24 dev c1 && ip -n collector link set c1 up &&
+		ip -n far addr add 10.4.0.2/24 dev f0 && ip -n far link set f0 up &&
+		ip -n far link set lo up && ip -n far route add default via 10.4.0.1 &&
+		ip -n router route add 10.4.0.0/24 via 10.3.0.2 || return
+	on collector sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 || return
+	# Before defragmentation.
+	on far nft -f - <<-'END' || return
+		table ip arrivals {
+			counter fragments {}
+			counter with-df {}
+			chain count {
+				type filter hook prerouting priority -500;
+				ip protocol udp ip frag-off & 0x3fff != 0 counter name fragments
+				ip protocol udp ip frag-off & 0x4000 != 0 counter name with-df
+			}
+		}
+	END
+	on collector nft -f - <<-'END'
+		table ip firewall {
+			chain answers {
+				type filter hook output priority 0;
+				icmp type destination-unreachable drop
+			}
+		}
+	END
+}
+
+# arrivals_are COUNTER PACKETS
+arrivals_are() {
+	equal "$1" "$2" "$(on far nft -j list counter ip arrivals "$1" |
+		jq '.nftables[] | .counter // empty | .packets')"
+}
+
+# export_flows FIRST_PORT LAST_PORT
+export_flows() { inject <<<"udp 10.1.0.2:$1-$2 10.9.0.1:53 len=100" && nf flush; }
+
+# sent_is RECORDS: in all, without an error.
+sent_is() { info_is "collectors[0].records=$1" "collectors[0].errors=0"; }
+
+# exports_in RECORDS FIRST_PORT LAST_PORT: so many of them are in a datagram.
+exports_in() {
+	local before after
+	before=$(info "collectors[0].datagrams")
+	export_flows "$2" "$3" || return
+	after=$(info "collectors[0].datagrams")
+	equal "datagrams" $((($3 - $2 + $1) / $1)) $((after - before))
+}
+
+need two_hosts
+need set_up_far
+need load
+need start_injector left l0 02:00:00:00:01:01
+need start_nfcapd nfcapd 2055 far
+need nf collector add 10.4.0.2
+need nf enable
+
+# 30 records take 1,492 bytes.
+check "650 flows are exported over a link of MTU 1400 without ICMP" export_flows 1 650
+check "in 22 datagrams" info_is collectors[0].datagrams=22
+check "the 21 larger ones arrive in two fragments each" eventually 10 arrivals_are fragments 42
+check "none forbids that" arrivals_are with-df 0
+
+need ip -n router route change 10.4.0.0/24 via 10.3.0.2 mtu 1400
+check "650 flows are exported by a route that states the MTU" export_flows 1001 1650
+check "in as many datagrams" info_is collectors[0].datagrams=44
+
+need ip -n router route change 10.4.0.0/24 via 10.3.0.2
+need nf set max-packet-size 1400
+need on far nft reset counters
+check "650 flows are exported in datagrams of 28" exports_in 28 2001 2650
+check "no fragment arrives" arrivals_are fragments 0
+need nf set max-packet-size 576
+check "100 flows are exported in datagrams of 10" exports_in 10 3001 3100
+need nf set max-packet-size 9000
+check "with jumbo frames, in datagrams of 30, as v5 has at most" exports_in 30 4001 4100
+check "a smaller size is refused" \
+	refused "max-packet-size: .*576 to 9000" nf set max-packet-size 575
+check "a larger size is refused" \
+	refused "max-packet-size: .*576 to 9000" nf set max-packet-size 9001
+check "all were sent" sent_is 2150
+check "nothing is lost" nothing_lost
+check "the ledger is exact" ledger_holds
+need stop_nfcapd
+check "all records have arrived" exported_flow_count_is nfcapd '*' 2150
+check "nfcapd missed nothing" nfcapd_missed_nothing
+done_testing
