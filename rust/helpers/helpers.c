@@ -22,6 +22,7 @@
 #include <net/ip.h>
 #include <net/ip_fib.h>
 #include <net/l3mdev.h>
+#include <net/neighbour.h>
 #include <net/netns/generic.h>
 #include <net/route.h>
 #include <net/sock.h>
@@ -482,9 +483,53 @@ bool netflow_xa_load_u32(struct xarray *xa, u32 index, u32 *value)
 	return true;
 }
 
+void netflow_sock_set_sndbuf(struct socket *sock, u32 bytes)
+{
+	WRITE_ONCE(sock->sk->sk_sndbuf, max_t(u32, bytes, SOCK_MIN_SNDBUF));
+}
+
 void netflow_sock_set_mtu_discover(struct socket *sock, int how)
 {
 	ip_sock_set_mtu_discover(sock->sk, how);
+}
+
+void netflow_sock_set_recverr(struct socket *sock)
+{
+	ip_sock_set_recverr(sock->sk);
+}
+
+int netflow_sock_error(struct socket *sock)
+{
+	return sock_error(sock->sk);
+}
+
+/*
+ * Whether the link-layer address is known that a datagram would be sent to. If not, the
+ * kernel asks for it. Without a route there is nothing to be known.
+ */
+bool netflow_sock_neigh_is_valid(struct socket *sock, __be32 daddr, __be16 dport)
+{
+	const struct sock *sk = sock->sk;
+	struct neighbour *neigh;
+	struct flowi4 fl4;
+	struct rtable *rt;
+	bool valid = true;
+
+	rt = ip_route_output_ports(sock_net(sk), &fl4, sk, daddr, inet_sk(sk)->inet_saddr,
+				   dport, inet_sk(sk)->inet_sport, IPPROTO_UDP,
+				   READ_ONCE(inet_sk(sk)->tos) & INET_DSCP_MASK,
+				   READ_ONCE(sk->sk_bound_dev_if));
+	if (IS_ERR(rt))
+		return true;
+	neigh = dst_neigh_lookup(&rt->dst, &daddr);
+	if (neigh) {
+		valid = READ_ONCE(neigh->nud_state) & NUD_VALID;
+		if (!valid)
+			neigh_event_send(neigh, NULL);
+		neigh_release(neigh);
+	}
+	ip_rt_put(rt);
+	return valid;
 }
 
 void netflow_prefetchw(const void *what)

@@ -117,7 +117,11 @@ u32 netflow_net_inum(const struct net *net);
 bool netflow_net_is_of_init_user_ns(const struct net *net);
 
 void netflow_sock_receive_nothing(struct socket *sock);
+void netflow_sock_set_sndbuf(struct socket *sock, u32 bytes);
 void netflow_sock_set_mtu_discover(struct socket *sock, int how);
+void netflow_sock_set_recverr(struct socket *sock);
+int netflow_sock_error(struct socket *sock);
+bool netflow_sock_neigh_is_valid(struct socket *sock, __be32 daddr, __be16 dport);
 
 u32 netflow_dev_index(struct net *net, const char *name);
 u32 netflow_notified_dev(void *info, char *name);

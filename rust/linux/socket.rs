@@ -25,9 +25,8 @@ use crate::bindings;
 
 /// An IPv4 UDP socket in a network namespace.
 ///
-/// It is not connected: the route is looked up for each datagram, so that a collector may be
-/// configured before there is a route to it. Nor does it keep its namespace alive: the
-/// namespace waits for it.
+/// It is not connected: the route is looked up for each datagram, so that there need not be one when
+/// the socket is made. Nor does it keep its namespace alive: the namespace waits for it.
 ///
 /// Datagrams are sent without DF: one that is larger than the path's MTU is fragmented, by this host
 /// if it knows the MTU, and does not depend on ICMP messages, which many firewalls drop.
@@ -60,35 +59,32 @@ impl UdpSocket {
                 &mut socket,
             )
         })?;
-        let socket = NonNull::new(socket).ok_or(EINVAL)?;
-        // CAST: A constant that fits.
-        // SAFETY: The socket is valid, just made.
-        unsafe {
-            bindings::netflow_sock_receive_nothing(socket.as_ptr());
-            bindings::netflow_sock_set_mtu_discover(
-                socket.as_ptr(),
-                bindings::IP_PMTUDISC_DONT as c_int,
-            );
-        }
         // From here on, dropping it releases the socket.
         let mut this = Self {
-            socket,
+            socket: NonNull::new(socket).ok_or(EINVAL)?,
             port: 0,
             _netns: netns.clone(),
         };
+        // CAST: A constant that fits.
+        // SAFETY: The socket is valid, just made.
+        unsafe {
+            bindings::netflow_sock_receive_nothing(socket);
+            bindings::netflow_sock_set_mtu_discover(socket, bindings::IP_PMTUDISC_DONT as c_int);
+            // Or a full queue of an interface would not be told as an error (`ENOBUFS`).
+            bindings::netflow_sock_set_recverr(socket);
+        }
         let mut address = ipv4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
         // CAST: 16 bytes.
         // SAFETY: The socket is valid, and the address of the length that is stated.
         to_result(unsafe {
             bindings::kernel_bind(
-                socket.as_ptr(),
+                socket,
                 (&raw mut address).cast(),
                 size_of_val(&address) as c_int,
             )
         })?;
         // SAFETY: The socket is valid, and an IPv4 socket's address fits.
-        let len =
-            unsafe { bindings::kernel_getsockname(socket.as_ptr(), (&raw mut address).cast()) };
+        let len = unsafe { bindings::kernel_getsockname(socket, (&raw mut address).cast()) };
         if len < 0 {
             return Err(Error::from_errno(len));
         }
@@ -102,11 +98,38 @@ impl UdpSocket {
         self.port
     }
 
+    /// Sets how many bytes may wait to be sent, as the kernel accounts them.
+    pub(crate) fn set_send_buffer(&self, bytes: u32) {
+        // SAFETY: The socket is valid by the type invariant.
+        unsafe { bindings::netflow_sock_set_sndbuf(self.socket.as_ptr(), bytes) };
+    }
+
+    /// Whether the neighbour is known (`NUD_VALID`) that datagrams would be handed to; if not, the
+    /// kernel begins to ask for it. Process context.
+    ///
+    /// What is sent without that waits in the neighbour's queue, which drops its oldest packets when
+    /// it is full, and all when there is no answer. Nobody is told.
+    pub(crate) fn knows_neighbour(&self, to: SocketAddrV4) -> bool {
+        let address = ipv4(to);
+        // SAFETY: The socket is valid by the type invariant.
+        unsafe {
+            bindings::netflow_sock_neigh_is_valid(
+                self.socket.as_ptr(),
+                address.sin_addr.s_addr,
+                address.sin_port,
+            )
+        }
+    }
+
     /// Sends a datagram, without waiting. Process context.
     ///
-    /// `EAGAIN` if the send buffer is full, else what the network stack says, as `ENETUNREACH`
-    /// when there is no route.
+    /// `EAGAIN` if the send buffer is full, `ENOBUFS` if the queue of the interface is, else
+    /// what the network stack says, as `ENETUNREACH` when there is no route.
     pub(crate) fn send_to(&self, to: SocketAddrV4, datagram: &[u8]) -> Result {
+        // What is pending concerns an earlier datagram (an ICMP message), but would be the result of
+        // this one.
+        // SAFETY: The socket is valid by the type invariant.
+        let _ = unsafe { bindings::netflow_sock_error(self.socket.as_ptr()) };
         let mut address = ipv4(to);
         let mut message = bindings::msghdr {
             msg_name: (&raw mut address).cast(),
