@@ -24,12 +24,13 @@ use crate::{
     },
     export::{
         clock::Clock,
+        collector::Destination,
         exporter::Exporter, //
     },
     flow::ledger::Ledger,
     linux::{
         netdevice::{
-            Name,
+            DeviceName,
             Notifier, //
         },
         netlink::{
@@ -218,7 +219,7 @@ impl Namespace {
     }
 
     /// Gives interfaces of a name a number, or with 0 takes it away. `ENOSPC` if too many have one.
-    pub(crate) fn set_iface(&self, name: Name, number: u32) -> Result {
+    pub(crate) fn set_iface(&self, name: DeviceName, number: u32) -> Result {
         let mut inner = self.inner.lock();
         let domain = inner.domain()?;
         if inner.notifier.is_none() {
@@ -281,11 +282,11 @@ impl Namespace {
     }
 
     /// Adds a Collector. See [`Exporter::add_collector`].
-    pub(crate) fn add_collector(&self, address: SocketAddrV4) -> Result {
+    pub(crate) fn add_collector(&self, to: Destination) -> Result {
         let mut inner = self.inner.lock();
         let domain = inner.domain()?;
         let mut exporter = domain.exporter.lock();
-        exporter.add_collector(&self.netns, address)?;
+        exporter.add_collector(&self.netns, to)?;
         drop(exporter);
         inner.domain = Some(domain);
         Ok(())

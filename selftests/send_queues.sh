@@ -127,6 +127,7 @@ need forget_neighbour
 check "50 datagrams are exported while ARP gets no answer" export_datagrams 50
 check "no datagram is told as sent" equals 0 sent datagrams
 check "each counts as an error" equals 50 sent errors
+check "the error is that of the neighbour" equals "No route to host" sent last_error
 check "their flows are lost" info_is packets.lost_by.send_failed=1500
 need inject <<<"udp 10.1.0.2:1 10.9.0.1:53 len=100"
 check "the next flush does not wait for it again" within_milliseconds 1900 nf flush
@@ -157,5 +158,6 @@ need queue 10000 200kbit
 check "200 datagrams are exported by an interface that is too slow" export_datagrams 200
 check "what is told as sent has arrived" all_told 200 2055
 check "the others count as errors" info_is "collectors[0].errors>100"
+check "the error is that of the queue" equals "No buffer space available" sent last_error
 check "the ledger is exact" ledger_holds
 done_testing

@@ -28,12 +28,15 @@ static const struct netlink_range_validation netflow_a_config_inactive_timeout_r
 };
 
 /* Common nested types */
-const struct nla_policy netflow_collector_nl_policy[NETFLOW_A_COLLECTOR_ERRORS + 1] = {
+const struct nla_policy netflow_collector_nl_policy[NETFLOW_A_COLLECTOR_LAST_ERROR + 1] = {
 	[NETFLOW_A_COLLECTOR_ADDRESS] = NLA_POLICY_MAX_LEN(16),
 	[NETFLOW_A_COLLECTOR_PORT] = NLA_POLICY_MIN(NLA_U16, 1),
 	[NETFLOW_A_COLLECTOR_DATAGRAMS] = { .type = NLA_UINT, },
 	[NETFLOW_A_COLLECTOR_RECORDS] = { .type = NLA_UINT, },
 	[NETFLOW_A_COLLECTOR_ERRORS] = { .type = NLA_UINT, },
+	[NETFLOW_A_COLLECTOR_SOURCE] = NLA_POLICY_MAX_LEN(16),
+	[NETFLOW_A_COLLECTOR_DEVICE] = { .type = NLA_NUL_STRING, .len = NETFLOW_DEVICE_NAME_MAX, },
+	[NETFLOW_A_COLLECTOR_LAST_ERROR] = { .type = NLA_U32, },
 };
 
 const struct nla_policy netflow_config_nl_policy[NETFLOW_A_CONFIG_MAX_PACKET_SIZE + 1] = {

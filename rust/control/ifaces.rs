@@ -12,7 +12,7 @@ use super::{
 use crate::{
     bindings as uapi,
     linux::{
-        netdevice::Name,
+        netdevice::DeviceName,
         netlink::{
             text::text,
             ExtAck,
@@ -27,7 +27,7 @@ pub(super) fn set(request: &Request<'_>) -> ExtResult {
     let name = attributes
         .get(uapi::NETFLOW_A_IFACE_NAME)?
         .ok_or(ExtAck::new(EINVAL, c"no name of an interface given"))?;
-    let name = Name::new(name.bytes()).ok_or(ExtAck::new(
+    let name = DeviceName::new(name.bytes()).ok_or(ExtAck::new(
         EINVAL,
         c"no interface can have this name: it must be of 1 to 15 bytes, without / : and space",
     ))?;

@@ -98,9 +98,19 @@ fn put_expired(nest: &mut Message<'_>, exporter: Option<&Exporter>) -> Result {
 }
 
 fn put_collector(nest: &mut Message<'_>, collector: &Collector) -> Result {
-    let (ip, port) = (collector.address.ip(), collector.address.port());
-    nest.put_bytes(uapi::NETFLOW_A_COLLECTOR_ADDRESS, &ip.octets())?;
-    nest.put_u16(uapi::NETFLOW_A_COLLECTOR_PORT, port)?;
+    let to = &collector.to;
+    nest.put_bytes(uapi::NETFLOW_A_COLLECTOR_ADDRESS, &to.address.ip().octets())?;
+    nest.put_u16(uapi::NETFLOW_A_COLLECTOR_PORT, to.address.port())?;
+    if !to.source.is_unspecified() {
+        nest.put_bytes(uapi::NETFLOW_A_COLLECTOR_SOURCE, &to.source.octets())?;
+    }
+    if let Some(device) = &to.device {
+        nest.put_bytes(uapi::NETFLOW_A_COLLECTOR_DEVICE, device.bytes_with_nul())?;
+    }
+    if let Some(error) = collector.last_error {
+        let errno = error.to_errno().unsigned_abs();
+        nest.put_u32(uapi::NETFLOW_A_COLLECTOR_LAST_ERROR, errno)?;
+    }
     nest.put_uint(uapi::NETFLOW_A_COLLECTOR_DATAGRAMS, collector.datagrams)?;
     nest.put_uint(uapi::NETFLOW_A_COLLECTOR_RECORDS, collector.records)?;
     nest.put_uint(uapi::NETFLOW_A_COLLECTOR_ERRORS, collector.errors)

@@ -16,10 +16,15 @@ use super::Request;
 use crate::{
     bindings as uapi,
     config::Config,
-    linux::netlink::{
-        text::text,
-        ExtAck,
-        ExtResult, //
+    export::collector::Destination,
+    linux::{
+        netdevice::DeviceName,
+        netlink::{
+            text::text,
+            Attributes,
+            ExtAck,
+            ExtResult, //
+        },
     },
 };
 
@@ -42,6 +47,11 @@ pub(super) fn explain(extack: impl Into<ExtAck>) -> ExtAck {
             "there are " {uapi::NETFLOW_MAX_COLLECTORS}
             " collectors, no more are possible: remove one"
         ),
+        EADDRNOTAVAIL => {
+            c"the source must be an address of this host; with a device in a VRF, \
+                           of that VRF"
+        }
+        ENODEV => c"no such device: give the name of an interface, or of a VRF",
         EADDRINUSE => c"no local UDP port is free: widen net.ipv4.ip_local_port_range",
         EAFNOSUPPORT => c"this kernel has no IPv4 sockets: boot one that has",
         _ => return extack,
@@ -85,43 +95,65 @@ pub(super) fn flush(request: &Request<'_>) -> ExtResult {
 
 /// Adds a Collector.
 pub(super) fn add_collector(request: &Request<'_>) -> ExtResult {
-    let address = collector(request)?;
-    request.state()?.add_collector(address).map_err(explain)
+    let nest = collector(request)?;
+    let to = Destination {
+        address: address(nest)?,
+        source: match nest.get(uapi::NETFLOW_A_COLLECTOR_SOURCE)? {
+            Some(source) => ipv4(source.bytes(), c"the source must be an IPv4 address")?,
+            None => Ipv4Addr::UNSPECIFIED,
+        },
+        device: match nest.get(uapi::NETFLOW_A_COLLECTOR_DEVICE)? {
+            Some(device) => Some(
+                DeviceName::new(device.bytes())
+                    .ok_or(ENODEV)
+                    .map_err(explain)?,
+            ),
+            None => None,
+        },
+    };
+    request.state()?.add_collector(to).map_err(explain)
 }
 
 /// Removes a Collector.
 pub(super) fn remove_collector(request: &Request<'_>) -> ExtResult {
-    let address = collector(request)?;
+    let address = address(collector(request)?)?;
     request.state()?.remove_collector(address).map_err(explain)
 }
 
-/// The Collector that a request names.
-fn collector(request: &Request<'_>) -> ExtResult<SocketAddrV4> {
-    let nest = request
-        .attributes()
-        .nest(uapi::NETFLOW_A_INFO_COLLECTOR)?
-        .ok_or(ExtAck::new(EINVAL, c"no collector given: give its address"))?;
-    let address = nest
+/// The attributes of the Collector that a request names.
+fn collector<'a>(request: &'a Request<'_>) -> ExtResult<Attributes<'a>> {
+    let nest = request.attributes().nest(uapi::NETFLOW_A_INFO_COLLECTOR)?;
+    nest.ok_or(ExtAck::new(EINVAL, c"no collector given: give its address"))
+}
+
+/// Address and port of a Collector.
+fn address(collector: Attributes<'_>) -> ExtResult<SocketAddrV4> {
+    let address = collector
         .get(uapi::NETFLOW_A_COLLECTOR_ADDRESS)?
         .ok_or(ExtAck::new(
             EINVAL,
             c"no address of the collector given: give its IPv4 address",
         ))?;
-    let octets: [u8; 4] = address.bytes().try_into().map_err(|_| {
-        ExtAck::new(
-            EAFNOSUPPORT,
-            c"the collector's address must be an IPv4 address, of four bytes",
-        )
-    })?;
-    let address = Ipv4Addr::from(octets);
+    let address = ipv4(
+        address.bytes(),
+        c"the collector's address must be an IPv4 address, of four bytes",
+    )?;
     check_host(address).map_err(|text| ExtAck::new(EINVAL, text))?;
-    let port = match nest.get(uapi::NETFLOW_A_COLLECTOR_PORT)? {
+    let port = match collector.get(uapi::NETFLOW_A_COLLECTOR_PORT)? {
         Some(port) => port
             .u16()
             .ok_or(ExtAck::new(EINVAL, c"the port must be of two bytes"))?,
         None => DEFAULT_PORT,
     };
     Ok(SocketAddrV4::new(address, port))
+}
+
+/// An address of four bytes, or else that text.
+fn ipv4(bytes: &[u8], text: &'static CStr) -> ExtResult<Ipv4Addr> {
+    let octets: [u8; 4] = bytes
+        .try_into()
+        .map_err(|_| ExtAck::new(EAFNOSUPPORT, text))?;
+    Ok(Ipv4Addr::from(octets))
 }
 
 /// Checks that an address can be that of one host. The error says what to change.

@@ -2,7 +2,10 @@
 
 //! Collectors: where datagrams are sent to, each from a socket of its own. Process context.
 
-use core::net::SocketAddrV4;
+use core::net::{
+    Ipv4Addr,
+    SocketAddrV4, //
+};
 
 use kernel::{
     prelude::*,
@@ -18,6 +21,7 @@ use crate::{
     bindings,
     linux::{
         clock::Deadline,
+        netdevice::DeviceName,
         netns::Netns,
         socket::UdpSocket, //
     },
@@ -31,10 +35,21 @@ pub(crate) const COLLECTORS_MAX: usize = bindings::NETFLOW_MAX_COLLECTORS as usi
 /// endpoint may be such a neighbour, to all of them, and what exceeds its queue is dropped unseen.
 const SEND_BUFFERS: u32 = 212_992 / 2;
 
-/// A destination of datagrams.
-pub(crate) struct Collector {
+/// What a Collector is, and how its datagrams get there.
+#[derive(Clone, Copy)]
+pub(crate) struct Destination {
     /// Where it listens.
     pub(crate) address: SocketAddrV4,
+    /// Where datagrams come from; if unspecified, from where the route says.
+    pub(crate) source: Ipv4Addr,
+    /// The device whose routes they follow.
+    pub(crate) device: Option<DeviceName>,
+}
+
+/// A destination of datagrams.
+pub(crate) struct Collector {
+    /// What it is.
+    pub(crate) to: Destination,
     /// Datagrams that its socket accepted.
     pub(crate) datagrams: u64,
     /// Data Records in them.
@@ -85,10 +100,10 @@ impl Collector {
     }
 
     fn try_send(&self, payload: &[u8]) -> Result<(), Refusal> {
-        if !self.socket.knows_neighbour(self.address) {
+        if !self.socket.knows_neighbour(self.to.address) {
             return Err(Refusal::NoNeighbour);
         }
-        match self.socket.send_to(self.address, payload) {
+        match self.socket.send_to(self.to.address, payload) {
             Err(error @ (EAGAIN | ENOBUFS)) => Err(Refusal::Full(error)),
             sent => sent.map_err(Refusal::Final),
         }
@@ -127,16 +142,16 @@ impl Collectors {
 
     /// Adds one. `EEXIST` if it is there already, `ENOSPC` if there are too many, or why there is
     /// no socket for it.
-    pub(crate) fn add(&mut self, netns: &Netns, address: SocketAddrV4) -> Result {
-        if self.iter().any(|c| c.address == address) {
+    pub(crate) fn add(&mut self, netns: &Netns, to: Destination) -> Result {
+        if self.iter().any(|c| c.to.address == to.address) {
             return Err(EEXIST);
         }
         let place = self.all.iter_mut().find(|c| c.is_none()).ok_or(ENOSPC)?;
-        let socket = UdpSocket::new(netns)?;
+        let socket = UdpSocket::new(netns, to.source, to.device)?;
         // So that the neighbour has answered when there is something to send.
-        socket.knows_neighbour(address);
+        socket.knows_neighbour(to.address);
         *place = Some(Collector {
-            address,
+            to,
             datagrams: 0,
             records: 0,
             errors: 0,
@@ -151,7 +166,7 @@ impl Collectors {
     /// Removes one. `ENOENT` if it is not there.
     pub(crate) fn remove(&mut self, address: SocketAddrV4) -> Result {
         let is_it =
-            |c: &&mut Option<Collector>| c.as_ref().is_some_and(|c| c.address == address);
+            |c: &&mut Option<Collector>| c.as_ref().is_some_and(|c| c.to.address == address);
         *self.all.iter_mut().find(is_it).ok_or(ENOENT)? = None;
         self.share_send_buffers();
         Ok(())

@@ -19,7 +19,8 @@ use super::{
     clock::Clock,
     collector::{
         Collector,
-        Collectors, //
+        Collectors,
+        Destination, //
     },
     format::Format,
     own::OwnDatagrams,
@@ -108,8 +109,8 @@ impl Exporter {
     }
 
     /// Adds a Collector. See [`Collectors::add`].
-    pub(crate) fn add_collector(&mut self, netns: &Netns, address: SocketAddrV4) -> Result {
-        self.change_collectors(|collectors| collectors.add(netns, address))
+    pub(crate) fn add_collector(&mut self, netns: &Netns, to: Destination) -> Result {
+        self.change_collectors(|collectors| collectors.add(netns, to))
     }
 
     /// Removes a Collector. See [`Collectors::remove`].

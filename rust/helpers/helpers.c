@@ -503,6 +503,42 @@ int netflow_sock_error(struct socket *sock)
 	return sock_error(sock->sk);
 }
 
+/* The port counts as one that was asked for, which SOCK_DESTROY leaves to a UDP socket. */
+void netflow_sock_lock_port(struct socket *sock)
+{
+	lock_sock(sock->sk);
+	sock->sk->sk_userlocks |= SOCK_BINDPORT_LOCK;
+	release_sock(sock->sk);
+}
+
+__be32 netflow_sock_source(const struct socket *sock)
+{
+	return inet_sk(sock->sk)->inet_saddr;
+}
+
+/*
+ * Binds it to the device that has this name now: another one if it was made anew, the
+ * same one again if SOCK_DESTROY took it away.
+ */
+int netflow_sock_bind_device(struct socket *sock, const char *name)
+{
+	struct sock *sk = sock->sk;
+	struct net_device *dev;
+	int ifindex;
+
+	rcu_read_lock();
+	dev = dev_get_by_name_rcu(sock_net(sk), name);
+	ifindex = dev ? dev->ifindex : 0;
+	rcu_read_unlock();
+	if (!ifindex)
+		return -ENODEV;
+	if (READ_ONCE(sk->sk_bound_dev_if) == ifindex)
+		return 0;
+	/* Else the kernel wants CAP_NET_RAW of whoever asks for what we send. */
+	WRITE_ONCE(sk->sk_bound_dev_if, 0);
+	return sock_bindtoindex(sk, ifindex, true);
+}
+
 /*
  * Whether the link-layer address is known that a datagram would be sent to. If not, the
  * kernel asks for it. Without a route there is nothing to be known.

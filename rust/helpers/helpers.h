@@ -121,6 +121,9 @@ void netflow_sock_set_sndbuf(struct socket *sock, u32 bytes);
 void netflow_sock_set_mtu_discover(struct socket *sock, int how);
 void netflow_sock_set_recverr(struct socket *sock);
 int netflow_sock_error(struct socket *sock);
+void netflow_sock_lock_port(struct socket *sock);
+__be32 netflow_sock_source(const struct socket *sock);
+int netflow_sock_bind_device(struct socket *sock, const char *name);
 bool netflow_sock_neigh_is_valid(struct socket *sock, __be32 daddr, __be16 dport);
 
 u32 netflow_dev_index(struct net *net, const char *name);

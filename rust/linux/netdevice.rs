@@ -23,9 +23,9 @@ const LEN: usize = bindings::IFNAMSIZ as usize;
 ///
 /// From the first NUL on there are only NULs, and there is one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Name([u8; LEN]);
+pub(crate) struct DeviceName([u8; LEN]);
 
-impl Name {
+impl DeviceName {
     /// A name of these bytes, up to the first NUL. `None` if no device can have it.
     pub(crate) fn new(bytes: &[u8]) -> Option<Self> {
         let mut name = [0; LEN];
@@ -46,11 +46,16 @@ impl Name {
         self.0.get(..=len).unwrap_or(&self.0)
     }
 
+    /// As C takes it.
+    pub(super) fn as_ptr(&self) -> *const c_char {
+        self.0.as_ptr().cast()
+    }
+
     /// Index of the device that has it in a namespace. Alternative names do not count. Process
     /// context or softirq.
     pub(crate) fn index(&self, netns: &Netns) -> Option<u32> {
         // SAFETY: The namespace is valid by the invariant of `Netns`, and the name ends with a NUL.
-        let index = unsafe { bindings::netflow_dev_index(netns.as_ptr(), self.0.as_ptr().cast()) };
+        let index = unsafe { bindings::netflow_dev_index(netns.as_ptr(), self.as_ptr()) };
         Some(index).filter(|index| *index != 0)
     }
 }
@@ -59,7 +64,7 @@ impl Name {
 /// the other.
 pub(crate) trait DeviceEvents: Send + Sync + 'static {
     /// A device is there with this name: it is new, comes from another namespace, or was renamed.
-    fn named(&self, name: Name, index: u32);
+    fn named(&self, name: DeviceName, index: u32);
 
     /// A device goes, or leaves for another namespace. Its index may have another device next.
     fn gone(&self, index: u32);
@@ -138,7 +143,7 @@ unsafe extern "C" fn notify<T: DeviceEvents>(
     let mut name = [0; LEN];
     // SAFETY: `info` is as required here, and a name fits.
     let index = unsafe { bindings::netflow_notified_dev(info, name.as_mut_ptr().cast()) };
-    let Some(name) = Name::new(&name) else {
+    let Some(name) = DeviceName::new(&name) else {
         // Never: the kernel has checked it.
         return DONE;
     };

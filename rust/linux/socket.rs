@@ -20,16 +20,19 @@ use kernel::{
     prelude::*, //
 };
 
-use super::netns::Netns;
+use super::{
+    netdevice::DeviceName,
+    netns::Netns, //
+};
 use crate::bindings;
 
 /// An IPv4 UDP socket in a network namespace.
 ///
-/// It is not connected: the route is looked up for each datagram, so that there need not be one when
-/// the socket is made. Nor does it keep its namespace alive: the namespace waits for it.
+/// It is not connected: the route is looked up for each datagram, so that there need not be one
+/// when the socket is made. Nor does it keep its namespace alive: the namespace waits for it.
 ///
-/// Datagrams are sent without DF: one that is larger than the path's MTU is fragmented, by this host
-/// if it knows the MTU, and does not depend on ICMP messages, which many firewalls drop.
+/// Datagrams are sent without DF: one that is larger than the path's MTU is fragmented, by this
+/// host if it knows the MTU, and does not depend on ICMP messages, which many firewalls drop.
 ///
 /// # Invariants
 ///
@@ -37,6 +40,7 @@ use crate::bindings;
 pub(crate) struct UdpSocket {
     socket: NonNull<bindings::socket>,
     port: u16,
+    device: Option<DeviceName>,
     /// Released before the namespace is freed, as a socket of the kernel's own does not keep that.
     _netns: Netns,
 }
@@ -46,7 +50,11 @@ unsafe impl Send for UdpSocket {}
 
 impl UdpSocket {
     /// Makes a socket with a port of its own. Process context.
-    pub(crate) fn new(netns: &Netns) -> Result<Self> {
+    ///
+    /// Datagrams come from `source` (if unspecified, from the address that the route has), and
+    /// follow the routes of `device`. `ENODEV` if there is no such device, `EADDRNOTAVAIL` if this
+    /// host has no such address, there.
+    pub(crate) fn new(netns: &Netns, source: Ipv4Addr, device: Option<DeviceName>) -> Result<Self> {
         let mut socket = ptr::null_mut();
         // CAST: Constants that fit.
         // SAFETY: The namespace is valid by the invariant of `Netns`, `socket` is ours.
@@ -63,6 +71,7 @@ impl UdpSocket {
         let mut this = Self {
             socket: NonNull::new(socket).ok_or(EINVAL)?,
             port: 0,
+            device,
             _netns: netns.clone(),
         };
         // CAST: A constant that fits.
@@ -73,7 +82,9 @@ impl UdpSocket {
             // Or a full queue of an interface would not be told as an error (`ENOBUFS`).
             bindings::netflow_sock_set_recverr(socket);
         }
-        let mut address = ipv4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+        // First the device: in a VRF, its addresses are those that one may bind to.
+        this.bind_device()?;
+        let mut address = ipv4(SocketAddrV4::new(source, 0));
         // CAST: 16 bytes.
         // SAFETY: The socket is valid, and the address of the length that is stated.
         to_result(unsafe {
@@ -83,6 +94,13 @@ impl UdpSocket {
                 size_of_val(&address) as c_int,
             )
         })?;
+        // SAFETY: The socket is valid.
+        if unsafe { bindings::netflow_sock_source(socket) } != address.sin_addr.s_addr {
+            // An address of a group or of all hosts of a network binds what is received only.
+            return Err(EADDRNOTAVAIL);
+        }
+        // SAFETY: The socket is valid. From here on it keeps its port.
+        unsafe { bindings::netflow_sock_lock_port(socket) };
         // SAFETY: The socket is valid, and an IPv4 socket's address fits.
         let len = unsafe { bindings::kernel_getsockname(socket, (&raw mut address).cast()) };
         if len < 0 {
@@ -107,10 +125,13 @@ impl UdpSocket {
     /// Whether the neighbour is known (`NUD_VALID`) that datagrams would be handed to; if not, the
     /// kernel begins to ask for it. Process context.
     ///
-    /// What is sent without that waits in the neighbour's queue, which drops its oldest packets when
-    /// it is full, and all when there is no answer. Nobody is told.
+    /// What is sent without that waits in the neighbour's queue, which drops its oldest packets
+    /// when it is full, and all when there is no answer. Nobody is told.
     pub(crate) fn knows_neighbour(&self, to: SocketAddrV4) -> bool {
         let address = ipv4(to);
+        if self.bind_device().is_err() {
+            return true;
+        }
         // SAFETY: The socket is valid by the type invariant.
         unsafe {
             bindings::netflow_sock_neigh_is_valid(
@@ -121,13 +142,26 @@ impl UdpSocket {
         }
     }
 
+    /// Binds it to the device that has the name now.
+    fn bind_device(&self) -> Result {
+        match &self.device {
+            // SAFETY: The socket is valid by the type invariant; the name ends with a NUL.
+            Some(name) => to_result(unsafe {
+                bindings::netflow_sock_bind_device(self.socket.as_ptr(), name.as_ptr())
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// Sends a datagram, without waiting. Process context.
     ///
-    /// `EAGAIN` if the send buffer is full, `ENOBUFS` if the queue of the interface is, else
-    /// what the network stack says, as `ENETUNREACH` when there is no route.
+    /// `EAGAIN` if the send buffer is full, `ENOBUFS` if the queue of the interface is, `ENODEV` if
+    /// the device is not there; else what the network stack says, as `ENETUNREACH` when there is no
+    /// route.
     pub(crate) fn send_to(&self, to: SocketAddrV4, datagram: &[u8]) -> Result {
-        // What is pending concerns an earlier datagram (an ICMP message), but would be the result of
-        // this one.
+        self.bind_device()?;
+        // What is pending concerns an earlier datagram (an ICMP message) or none (SOCK_DESTROY),
+        // but would be the result of this one.
         // SAFETY: The socket is valid by the type invariant.
         let _ = unsafe { bindings::netflow_sock_error(self.socket.as_ptr()) };
         let mut address = ipv4(to);

@@ -21,7 +21,7 @@ use crate::{
     linux::{
         netdevice::{
             DeviceEvents,
-            Name, //
+            DeviceName, //
         },
         netns::Netns,
         xarray::XArrayU32, //
@@ -40,7 +40,7 @@ pub(crate) struct InterfaceNumbers {
 }
 
 struct Names {
-    numbers: RBTree<Name, u32>,
+    numbers: RBTree<DeviceName, u32>,
     len: u32,
     /// Changes when a number does.
     generation: u32,
@@ -67,7 +67,7 @@ impl InterfaceNumbers {
 
     /// Gives a name a number, or with 0 takes it away. Returns how many have one. `ENOSPC` if no
     /// more can. Whoever tells of devices, does so by now.
-    pub(super) fn set(&self, netns: &Netns, name: Name, number: u32) -> Result<u32> {
+    pub(super) fn set(&self, netns: &Netns, name: DeviceName, number: u32) -> Result<u32> {
         let mut names = self.names.lock();
         let names = &mut *names;
         let before = names.set(name, number)?;
@@ -108,7 +108,7 @@ impl InterfaceNumbers {
     pub(crate) fn for_each(
         &self,
         mut skip: usize,
-        mut to: impl FnMut((&Name, &u32)) -> Result,
+        mut to: impl FnMut((&DeviceName, &u32)) -> Result,
     ) -> Result {
         // Not by `Iterator::skip`, whose arithmetic may panic.
         self.names.lock().numbers.iter().try_for_each(|entry| {
@@ -123,7 +123,7 @@ impl InterfaceNumbers {
 
 impl Names {
     /// Returns the number that the name had, 0 if it had none.
-    fn set(&mut self, name: Name, number: u32) -> Result<u32> {
+    fn set(&mut self, name: DeviceName, number: u32) -> Result<u32> {
         if number == 0 {
             let before = self.numbers.remove(&name);
             self.len = self.len.saturating_sub(before.is_some().into());
@@ -143,7 +143,7 @@ impl Names {
 }
 
 impl DeviceEvents for InterfaceNumbers {
-    fn named(&self, name: Name, index: u32) {
+    fn named(&self, name: DeviceName, index: u32) {
         let names = self.names.lock();
         let number = names.numbers.get(&name).copied().unwrap_or(0);
         if self.set_index(index, number).is_err() {

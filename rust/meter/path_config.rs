@@ -18,7 +18,7 @@ use crate::{
     },
     flow::observe::ObservationPoints,
     linux::{
-        netdevice::Name,
+        netdevice::DeviceName,
         netns::Netns,
         rwonce::RwOnce, //
     },
@@ -104,7 +104,7 @@ impl PathConfig {
 
     /// Gives interfaces of a name a number, or with 0 takes it away. `ENOSPC` if no more can have
     /// one.
-    pub(crate) fn set_iface(&self, netns: &Netns, name: Name, number: u32) -> Result {
+    pub(crate) fn set_iface(&self, netns: &Netns, name: DeviceName, number: u32) -> Result {
         let others = self.flags.read() & !IFACES;
         let any = self.interfaces.set(netns, name, number)? != 0;
         self.flags.write(if any { others | IFACES } else { others });

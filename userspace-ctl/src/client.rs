@@ -122,16 +122,28 @@ impl<T: Transport> Client<T> {
         self.request(request("flush", cmd::FLUSH))?.finish()
     }
 
-    /// Sends flow records to one more address.
-    pub fn collector_add(&mut self, to: SocketAddr) -> Result<(), Error> {
+    /// Sends flow records to one more address: from `source`, by the routes of `device`.
+    pub fn collector_add(
+        &mut self,
+        to: SocketAddr,
+        source: Option<IpAddr>,
+        device: Option<&str>,
+    ) -> Result<(), Error> {
         let request = request("collector add", cmd::COLLECTOR_ADD);
-        self.request(with_address(request, to))?.finish()
+        let source = source.map(|source| (collector::SOURCE, octets(source)));
+        let device = device.map(|name| (collector::DEVICE, [name.as_bytes(), b"\0"].concat()));
+        self.request(with_collector(
+            request,
+            to,
+            source.into_iter().chain(device),
+        ))?
+        .finish()
     }
 
     /// Sends flow records to an address no longer.
     pub fn collector_del(&mut self, to: SocketAddr) -> Result<(), Error> {
         let request = request("collector del", cmd::COLLECTOR_DEL);
-        self.request(with_address(request, to))?.finish()
+        self.request(with_collector(request, to, []))?.finish()
     }
 
     fn request(&mut self, request: Request) -> Result<Replies<'_, T>, Error> {
@@ -162,17 +174,25 @@ fn with_iface(request: Request, name: &str, number: u32) -> Request {
         .attribute(iface::NUMBER, &number.to_ne_bytes())
 }
 
-fn with_address(request: Request, to: SocketAddr) -> Request {
-    let address = match to.ip() {
+fn with_collector(
+    request: Request,
+    to: SocketAddr,
+    more: impl IntoIterator<Item = (u16, Vec<u8>)>,
+) -> Request {
+    let port = to.port().to_ne_bytes().to_vec();
+    let name = [
+        (collector::ADDRESS, octets(to.ip())),
+        (collector::PORT, port),
+    ];
+    let attributes = name.into_iter().chain(more);
+    request.nest(info::COLLECTOR, collector::NAMES, attributes)
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
-    };
-    let port = to.port().to_ne_bytes().to_vec();
-    request.nest(
-        info::COLLECTOR,
-        collector::NAMES,
-        [(collector::ADDRESS, address), (collector::PORT, port)],
-    )
+    }
 }
 
 /// The flows of a dump. After an error there are no more.

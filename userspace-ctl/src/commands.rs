@@ -194,7 +194,9 @@ fn collector<T: Transport>(
     out: &mut impl Write,
 ) -> Result<(), Error> {
     match command {
-        Collector::Add(to) => client.collector_add(to.address)?,
+        Collector::Add { to, source, device } => {
+            client.collector_add(to.address, *source, device.as_deref())?;
+        }
         Collector::Del(to) => client.collector_del(to.address)?,
         Collector::List => {}
     }

@@ -69,7 +69,9 @@ fn enable_takes_settings() {
 #[test]
 fn collectors_have_a_port() {
     let address = |arguments| match parse(arguments).unwrap().command {
-        Command::Collector(Collector::Add(to) | Collector::Del(to)) => to.address.to_string(),
+        Command::Collector(Collector::Add { to, .. } | Collector::Del(to)) => {
+            to.address.to_string()
+        }
         other => panic!("{other:?}"),
     };
     assert_eq!(
@@ -78,6 +80,22 @@ fn collectors_have_a_port() {
     );
     assert_eq!(address("netflowctl collector del 10.0.0.1:9"), "10.0.0.1:9");
     assert_eq!(address("netflowctl collector delete ::1"), "[::1]:2055");
+}
+
+#[test]
+fn a_collector_may_have_a_source_and_a_device() {
+    let added = |arguments| match parse(arguments).unwrap().command {
+        Command::Collector(Collector::Add { source, device, .. }) => (source, device),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(added("netflowctl collector add 10.0.0.1"), (None, None));
+    let source = Some("192.0.2.1".parse().unwrap());
+    assert_eq!(
+        added("netflowctl collector add 10.0.0.1 --source 192.0.2.1 --device mgmt"),
+        (source, Some("mgmt".to_owned()))
+    );
+    assert!(parse("netflowctl collector add 10.0.0.1 --source mgmt").is_err());
+    assert!(parse("netflowctl collector del 10.0.0.1 --device mgmt").is_err());
 }
 
 #[test]

@@ -50,8 +50,9 @@ fn every_attribute_of_the_state_has_its_field() {
          \"send_failed\":6000000012}},\
          \"expired\":{\"inactive\":301,\"active\":302,\"finished\":303,\"overflow\":304,\
          \"displaced\":305,\"flushed\":306},\
-         \"collectors\":[{\"address\":\"192.0.2.10\",\"port\":2055,\"datagrams\":41,\
-         \"records\":1230,\"errors\":2}],\
+         \"collectors\":[{\"address\":\"192.0.2.10\",\"port\":2055,\
+         \"source\":\"198.51.100.1\",\"device\":\"mgmt\",\"datagrams\":41,\
+         \"records\":1230,\"errors\":2,\"last_error\":\"No such device\"}],\
          \"ifaces\":[],\
          \"sys_uptime\":123456,\"flow_sequence\":991}"
     );

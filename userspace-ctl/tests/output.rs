@@ -95,8 +95,8 @@ overflow     304
 displaced    305
 flushed      306
 
-COLLECTOR        DATAGRAMS  RECORDS  ERRORS
-192.0.2.10:2055         41     1230       2
+COLLECTOR        SOURCE        DEVICE  DATAGRAMS  RECORDS  ERRORS  LAST ERROR
+192.0.2.10:2055  198.51.100.1  mgmt           41     1230       2  No such device
 
 INTERFACE  INDEX  NUMBER
 lo             1   70000
@@ -258,13 +258,26 @@ fn a_change_prints_the_new_state_as_json() {
 fn collectors_are_listed() {
     assert_eq!(
         print("netflowctl collector list", vec![info(FIRST)]),
-        "COLLECTOR        DATAGRAMS  RECORDS  ERRORS\n\
-         192.0.2.10:2055         41     1230       2\n"
+        "COLLECTOR        SOURCE        DEVICE  DATAGRAMS  RECORDS  ERRORS  LAST ERROR\n\
+         192.0.2.10:2055  198.51.100.1  mgmt           41     1230       2  No such device\n"
     );
     assert_eq!(
         print("netflowctl collector list --json", vec![info(FIRST)]),
-        "[{\"address\":\"192.0.2.10\",\"port\":2055,\"datagrams\":41,\"records\":1230,\
-         \"errors\":2}]\n"
+        "[{\"address\":\"192.0.2.10\",\"port\":2055,\"source\":\"198.51.100.1\",\
+         \"device\":\"mgmt\",\"datagrams\":41,\"records\":1230,\"errors\":2,\
+         \"last_error\":\"No such device\"}]\n"
+    );
+    let collector = nest(8, &[nla(1, &[192, 0, 2, 7]), nla_u16(2, 9)]);
+    let bare = || vec![[reply(0, FIRST, 1, &collector), ack(FIRST)].concat()];
+    assert_eq!(
+        print("netflowctl collector list", bare()),
+        "COLLECTOR    SOURCE  DEVICE  DATAGRAMS  RECORDS  ERRORS  LAST ERROR\n\
+         192.0.2.7:9  -       -               0        0       0  -\n"
+    );
+    assert_eq!(
+        print("netflowctl collector list --json", bare()),
+        "[{\"address\":\"192.0.2.7\",\"port\":9,\"source\":null,\"device\":null,\
+         \"datagrams\":0,\"records\":0,\"errors\":0,\"last_error\":null}]\n"
     );
 }
 

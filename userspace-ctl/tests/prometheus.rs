@@ -185,14 +185,20 @@ fn every_value_has_its_metric() {
             1.0,
         ),
         (
-            "collector_datagrams_total{collector=\"192.0.2.10:2055\"}",
+            "collector_datagrams_total{collector=\"192.0.2.10:2055\",\
+             source=\"198.51.100.1\",device=\"mgmt\"}",
             41.0,
         ),
         (
-            "collector_records_total{collector=\"192.0.2.10:2055\"}",
+            "collector_records_total{collector=\"192.0.2.10:2055\",\
+             source=\"198.51.100.1\",device=\"mgmt\"}",
             1230.0,
         ),
-        ("collector_errors_total{collector=\"192.0.2.10:2055\"}", 2.0),
+        (
+            "collector_errors_total{collector=\"192.0.2.10:2055\",\
+             source=\"198.51.100.1\",device=\"mgmt\"}",
+            2.0,
+        ),
     ] {
         assert_eq!(value(series), expected, "{series}");
     }

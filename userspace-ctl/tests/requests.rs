@@ -16,7 +16,7 @@ fn client(kernel: &Kernel) -> Client<Kernel> {
 
 #[test]
 fn requests_are_those_of_the_specification() {
-    let kernel = Kernel::with_family((FIRST..FIRST + 6).map(ack));
+    let kernel = Kernel::with_family((FIRST..FIRST + 7).map(ack));
     let mut client = client(&kernel);
     client
         .enable(&config(&[("max-flows", 262_144), ("inactive-timeout", 15)]))
@@ -25,10 +25,17 @@ fn requests_are_those_of_the_specification() {
     client.disable().unwrap();
     client.flush().unwrap();
     client
-        .collector_add("192.0.2.10:2055".parse().unwrap())
+        .collector_add("192.0.2.10:2055".parse().unwrap(), None, None)
         .unwrap();
     client
         .collector_del("[2001:db8::1]:9995".parse().unwrap())
+        .unwrap();
+    client
+        .collector_add(
+            "192.0.2.10:2056".parse().unwrap(),
+            Some("198.51.100.1".parse().unwrap()),
+            Some("mgmt"),
+        )
         .unwrap();
 
     #[rustfmt::skip]
@@ -56,6 +63,14 @@ fn requests_are_those_of_the_specification() {
             32, 0, 8, 0x80,
             20, 0, 1, 0, 0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
             6, 0, 2, 0, 0x0b, 0x27, 0, 0,
+        ],
+        &[
+            60, 0, 0, 0, 0x1f, 0, 5, 0, 8, 0, 0, 0, 0, 0, 0, 0, 8, 1, 0, 0,
+            40, 0, 8, 0x80,
+            8, 0, 1, 0, 192, 0, 2, 10,
+            6, 0, 2, 0, 0x08, 0x08, 0, 0,
+            8, 0, 6, 0, 198, 51, 100, 1,
+            9, 0, 7, 0, b'm', b'g', b'm', b't', 0, 0, 0, 0,
         ],
     ];
     assert_eq!(kernel.requests(), expected);

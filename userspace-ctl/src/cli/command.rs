@@ -18,7 +18,10 @@ use clap::{
     Subcommand, //
 };
 use clap_complete::Shell;
-use std::net::SocketAddr;
+use std::net::{
+    IpAddr,
+    SocketAddr, //
+};
 
 /// The commands.
 #[derive(Clone, Debug, Subcommand)]
@@ -105,10 +108,24 @@ pub enum Show {
 }
 
 /// Commands of `collector`.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum Collector {
     /// Send all records that are exported from now on to this address as well
-    Add(CollectorAddress),
+    Add {
+        /// Where to
+        #[command(flatten)]
+        to: CollectorAddress,
+        /// Send from this address of the host
+        ///
+        /// Unless given, the route to the collector chooses one, which changes with the route.
+        #[arg(long, value_name = "ADDRESS")]
+        source: Option<IpAddr>,
+        /// Send by this interface, or by the routes of this VRF
+        ///
+        /// The name is looked up for each datagram: an interface may go and come back.
+        #[arg(long, value_name = "DEV")]
+        device: Option<String>,
+    },
     /// Send nothing more to this address
     #[command(visible_alias = "delete")]
     Del(CollectorAddress),

@@ -8,7 +8,10 @@ use super::{
     Expired, //
 };
 use crate::{
-    error::Error,
+    error::{
+        reason,
+        Error, //
+    },
     netlink::attributes,
     settings::Config,
     uapi::{
@@ -23,9 +26,12 @@ use serde::{
     Serialize,
     Serializer, //
 };
-use std::net::{
-    IpAddr,
-    SocketAddr, //
+use std::{
+    io,
+    net::{
+        IpAddr,
+        SocketAddr, //
+    },
 };
 
 /// State, settings, ledger, collectors and numbers of interfaces.
@@ -68,18 +74,24 @@ pub struct FlowCounts {
 }
 
 /// A destination of flow records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Collector {
     /// Its address.
     pub address: IpAddr,
     /// Its UDP port.
     pub port: u16,
+    /// The address that datagrams are sent from, if one was asked for.
+    pub source: Option<IpAddr>,
+    /// The interface or VRF by which they are sent, if one was asked for.
+    pub device: Option<String>,
     /// Datagrams that were sent to it.
     pub datagrams: u64,
     /// Flow records in them.
     pub records: u64,
     /// Datagrams that could not be sent.
     pub errors: u64,
+    /// Why the last of them could not.
+    pub last_error: Option<String>,
 }
 
 /// A name whose interfaces are reported by another number than their index.
@@ -127,6 +139,7 @@ impl Info {
 impl Collector {
     fn decode(nest: &[u8]) -> Result<Self, Error> {
         let (mut address, mut port) = (None, None);
+        let (mut source, mut device, mut last_error) = (None, None, None);
         let (mut datagrams, mut records, mut errors) = (0, 0, 0);
         for attribute in attributes(nest) {
             let attribute = attribute?;
@@ -136,15 +149,21 @@ impl Collector {
                 collector::DATAGRAMS => datagrams = attribute.uint()?,
                 collector::RECORDS => records = attribute.uint()?,
                 collector::ERRORS => errors = attribute.uint()?,
+                collector::SOURCE => source = Some(attribute.address()?),
+                collector::DEVICE => device = attribute.text(),
+                collector::LAST_ERROR => last_error = Some(errno(attribute.u32()?)),
                 _ => {}
             }
         }
         Ok(Self {
             address: required(address, "address")?,
             port: required(port, "port")?,
+            source,
+            device,
             datagrams,
             records,
             errors,
+            last_error,
         })
     }
 
@@ -154,6 +173,12 @@ impl Collector {
     }
 }
 
+/// What an error number means.
+fn errno(number: u32) -> String {
+    let number = i32::try_from(number).unwrap_or(i32::MAX);
+    reason(&io::Error::from_raw_os_error(number))
+}
+
 impl Iface {
     /// Reads the attributes of a reply to `IFACE_GET`.
     pub fn decode(payload: &[u8]) -> Result<Self, Error> {
@@ -161,7 +186,7 @@ impl Iface {
         for attribute in attributes(payload) {
             let attribute = attribute?;
             match attribute.kind {
-                iface::NAME => ifname = Some(attribute.string()),
+                iface::NAME => ifname = attribute.text(),
                 iface::NUMBER => number = Some(attribute.u32()?),
                 _ => {}
             }

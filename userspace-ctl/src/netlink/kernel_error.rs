@@ -47,7 +47,7 @@ impl KernelError {
         };
         for attribute in attributes(acknowledgement).map_while(Result::ok) {
             match attribute.kind {
-                ATTR_MSG => error.text = text(attribute.value),
+                ATTR_MSG => error.text = attribute.text(),
                 ATTR_OFFS => {
                     let offset = attribute.u32().ok();
                     error.attribute = offset.and_then(|at| request.attribute_at(at as usize));
@@ -58,13 +58,6 @@ impl KernelError {
         }
         error
     }
-}
-
-/// A text that ends with a NUL byte, on one line whatever it contains.
-fn text(bytes: &[u8]) -> Option<String> {
-    let bytes = bytes.split(|&byte| byte == 0).next()?;
-    let text = String::from_utf8_lossy(bytes).replace(char::is_control, " ");
-    Some(text).filter(|text| !text.is_empty())
 }
 
 fn range(policy: &[u8]) -> Option<(u64, u64)> {

@@ -180,13 +180,22 @@ fn collectors(page: &mut Page<'_, impl Write>) -> io::Result<()> {
     for (name, help, count) in families {
         page.counter(name, help)?;
         page.samples_of(name, |info| {
-            info.collectors.iter().map(|collector| {
-                let address = collector.socket_addr().to_string();
-                (vec![("collector".to_owned(), address)], count(collector))
-            })
+            info.collectors
+                .iter()
+                .map(|collector| (labels(collector), count(collector)))
         })?;
     }
     Ok(())
+}
+
+/// What tells a collector from others.
+fn labels(collector: &Collector) -> Vec<(String, String)> {
+    let address = collector.socket_addr().to_string();
+    let mut labels = vec![("collector".to_owned(), address)];
+    let source = collector.source.map(|source| source.to_string());
+    labels.extend(source.map(|source| ("source".to_owned(), source)));
+    labels.extend(collector.device.clone().map(|name| ("device".to_owned(), name)));
+    labels
 }
 
 /// Metrics under way: a family begins with its name, and its samples follow.

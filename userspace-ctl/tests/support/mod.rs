@@ -264,6 +264,9 @@ pub fn info_attributes() -> Vec<u8> {
         nla_uint(3, 41),
         nla_uint(4, 1230),
         nla_uint(5, 2),
+        nla(6, &[198, 51, 100, 1]),
+        nla(7, b"mgmt\0"),
+        nla_u32(8, 19),
     ];
     [
         nla_u8(1, 1),
