@@ -2,6 +2,19 @@
 
 //! What a network namespace has of this module: nothing but a configuration, until someone there
 //! asks for more.
+//!
+//! Generic netlink holds a lock of the whole system while it calls the handler of a request, and
+//! for all requests of a message together. So no request waits here: what takes long is begun, and
+//! done by [`work`]; its end shows in the state. Only what waits for a tick of the clock, so that
+//! packets in batches are accounted, does so in the request, once for a message. The states are:
+//!
+//! ```text
+//!   Disabled -- enable --> Enabled -- disable --> Disabling -- all is exported --> Disabled
+//! ```
+//!
+//! From each of them the namespace or the module may go ([`Shared::pre_exit`], [`Shared::exit`]).
+
+mod work;
 
 use core::net::{
     Ipv4Addr,
@@ -15,6 +28,7 @@ use kernel::{
         Arc,
         Mutex, //
     },
+    time::Msecs,
 };
 
 use crate::{
@@ -25,7 +39,7 @@ use crate::{
     export::{
         clock::Clock,
         collector::Destination,
-        exporter::Exporter, //
+        state::ExportState, //
     },
     flow::ledger::Ledger,
     linux::{
@@ -42,17 +56,23 @@ use crate::{
             Netns,
             State, //
         },
+        on_demand_work::OnDemandWork,
         periodic_work::{
             PeriodicWork,
             Started, //
+        },
+        time_budget::TimeBudget,
+        workqueue::{
+            self,
+            Handle,
+            Workqueue, //
         },
     },
     meter::{
         domain::ObservationDomain,
         hooks::Observation,
         interfaces::InterfaceNumbers,
-        Meter,
-        Sweep, //
+        Meter, //
     },
     module_parameters,
 };
@@ -62,25 +82,71 @@ per_net! {
     pub(crate) static NAMESPACES of Namespace;
 }
 
+/// Where the work of namespaces is done that belong to the system's administrator.
+static WORKQUEUE: Workqueue = Workqueue::new(c"netflow");
+
+/// Where that of the others is done: any user can make many of them, and let them wait.
+static USERNS_WORKQUEUE: Workqueue = Workqueue::new(c"netflow_userns");
+
+/// Makes both, for as long as there are states of namespaces. Process context.
+pub(crate) fn create_workqueues() -> Result<[workqueue::Created; 2]> {
+    Ok([WORKQUEUE.create()?, USERNS_WORKQUEUE.create()?])
+}
+
+/// Milliseconds of each second that requests may take to enable the exporter and fail.
+const FAILING_PER_SECOND: Msecs = 200;
+
 /// One of them.
-#[pin_data]
 pub(crate) struct Namespace {
+    shared: Arc<Shared>,
+    work: OnDemandWork<Shared>,
+}
+
+/// What requests and work share.
+#[pin_data]
+struct Shared {
     netns: Netns,
+    queue: Handle,
     #[pin]
     inner: Mutex<Inner>,
 }
 
+/// Nobody waits with the lock held.
 struct Inner {
     trust: Trust,
     config: Config,
     /// Since the exporter was first enabled, had a Collector or a number for an interface.
     domain: Option<Arc<ObservationDomain>>,
-    /// While it is enabled.
-    running: Option<Running>,
+    exporting: Exporting,
     /// Since an interface first had a number: keeps it with the name.
     notifier: Option<Notifier<InterfaceNumbers>>,
     /// Changes when it is enabled or disabled.
     generation: u32,
+    flushes: Flushes,
+    /// Whether the flows in the cache are to be judged anew, by a policy that has changed.
+    recheck: bool,
+    failing: TimeBudget,
+}
+
+/// How many flushes there were.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Flushes {
+    /// Asked for.
+    pub(crate) requested: u64,
+    /// Of these, ended.
+    pub(crate) done: u64,
+}
+
+/// Whether packets are accounted.
+enum Exporting {
+    Disabled,
+    Enabled(Running),
+    /// Not any more, but the work has yet to export what is in the cache of `meter`. `running` is
+    /// what it has yet to stop.
+    Disabling {
+        running: Option<Running>,
+        meter: Arc<Meter>,
+    },
 }
 
 /// An enabled exporter. The order of the fields, and of those in them, is the order in which things
@@ -89,9 +155,10 @@ struct Inner {
 /// 1. the hook functions: on return no CPU is in one ([`Observation`]);
 /// 2. the instance of CPU hotplug: `cpu_dead` does not run any more;
 /// 3. the timers of the batches (`Datapath`), then the batches, which are drained;
-/// 4. the work: neither a regular nor a kicked sweep runs any more;
-/// 5. a flush exports what is in the cache;
-/// 6. the flags say that nothing is observed ([`Namespace::disable`]).
+/// 4. the work: neither a regular nor a kicked sweep runs any more.
+///
+/// Before that the flags say that nothing is observed ([`Inner::disable`]); after it a flush
+/// exports what is in the cache (`Shared::finish`).
 ///
 /// Step 3 happens when the last `Arc<Datapath>` is dropped. That is the one in `Observation`, as
 /// hooks and hotplug have dropped theirs; whoever else keeps one, lets packets into the cache after
@@ -99,22 +166,17 @@ struct Inner {
 struct Running {
     ipv4: Observation<Ipv4Addr>,
     _work: Started<Meter>,
-    meter: FlushOnDrop,
-}
-
-/// A meter whose flows are all exported when this is dropped.
-struct FlushOnDrop(Arc<Meter>);
-
-impl Drop for FlushOnDrop {
-    fn drop(&mut self) {
-        self.0.sweep(Sweep::Flush);
-    }
+    meter: Arc<Meter>,
 }
 
 /// The state of a namespace, for a reply.
 pub(crate) struct Report<'a> {
     /// Whether packets are accounted.
     pub(crate) enabled: bool,
+    /// Whether flows are exported of an exporter that was disabled.
+    pub(crate) disabling: bool,
+    /// How many flushes there were.
+    pub(crate) flushes: Flushes,
     /// Its configuration.
     pub(crate) config: Config,
     /// Flows in the cache.
@@ -126,7 +188,43 @@ pub(crate) struct Report<'a> {
     /// The clock of flows and datagrams.
     pub(crate) clock: Clock,
     /// Collectors, record numbers, and why flows expired; `None` if it was never used.
-    pub(crate) exporter: Option<&'a Exporter>,
+    pub(crate) export: Option<&'a ExportState>,
+}
+
+impl Exporting {
+    /// The meter, if packets are accounted.
+    fn enabled(&self) -> Option<&Running> {
+        match self {
+            Self::Enabled(running) => Some(running),
+            Self::Disabled | Self::Disabling { .. } => None,
+        }
+    }
+
+    /// The meter, if there may be flows in its cache.
+    fn meter(&self) -> Option<&Arc<Meter>> {
+        match self {
+            Self::Disabled => None,
+            Self::Enabled(running) => Some(&running.meter),
+            Self::Disabling { meter, .. } => Some(meter),
+        }
+    }
+
+    /// What can be asked of an enabled exporter. `ENODATA` if it is not, `EBUSY` if it was.
+    fn running(&self) -> ExtResult<&Running> {
+        match self {
+            Self::Disabled => Err(ENODATA.into()),
+            Self::Enabled(running) => Ok(running),
+            Self::Disabling { .. } => Err(disabling()),
+        }
+    }
+}
+
+/// Why there is nothing to do while the exporter is being disabled.
+fn disabling() -> ExtAck {
+    ExtAck::new(
+        EBUSY,
+        c"the exporter is being disabled: wait until it has exported what was in the cache",
+    )
 }
 
 impl Inner {
@@ -146,6 +244,16 @@ impl Inner {
         config.check(self.trust)?;
         Ok(config)
     }
+
+    /// Counts no packets any more, and leaves the rest to the work.
+    fn disable(&mut self, running: Running) {
+        running.meter.domain.path_config.observe_nothing();
+        self.generation = self.generation.wrapping_add(1);
+        self.exporting = Exporting::Disabling {
+            meter: running.meter.clone(),
+            running: Some(running),
+        };
+    }
 }
 
 /// The clock of flows and datagrams.
@@ -155,56 +263,90 @@ fn clock() -> Clock {
 
 /// Puts in force what does not concern the cache.
 fn apply(config: &Config, domain: &ObservationDomain) {
-    let mut exporter = domain.exporter.lock();
-    exporter.set_engine(config.engine_type, config.engine_id);
-    exporter.set_max_packet_size(config.max_packet_size);
-    drop(exporter);
+    let mut export = domain.export.lock();
+    export.engine = (config.engine_type, config.engine_id);
+    export.max_packet_size = config.max_packet_size;
+    drop(export);
     domain.path_config.set(config);
 }
 
-/// What can be asked of a namespace. Process context.
-impl Namespace {
-    /// Begins to account packets, with the configuration as `change` leaves it. `EALREADY` if it
-    /// does, `ENOMEM` if the cache finds no memory; a refusal changes nothing.
-    pub(crate) fn enable(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult {
-        let mut inner = self.inner.lock();
-        if inner.running.is_some() {
-            return Err(EALREADY.into());
-        }
-        let config = inner.changed(change)?;
-        let domain = inner.domain()?;
-        let meter = Meter::new(self.netns.clone(), &config, domain.clone()).map_err(|error| {
-            ExtAck::new(
+impl Shared {
+    /// Makes what an enabled exporter has. `ENOMEM` if the cache finds no memory. On an error it
+    /// may be that there is something to stop.
+    fn start(
+        &self,
+        config: &Config,
+        domain: &Arc<ObservationDomain>,
+    ) -> Result<Running, (Option<Running>, ExtAck)> {
+        let fail = |extack| (None, extack);
+        let meter = Meter::new(self.netns.clone(), config, domain.clone()).map_err(|error| {
+            fail(ExtAck::new(
                 error,
                 c"not enough memory for the cache: ask for fewer flows with max-flows",
-            )
+            ))
         })?;
         let cpu_memory = c"not enough memory for what each CPU needs";
-        let work = PeriodicWork::new(meter.clone())?;
+        let work = PeriodicWork::new(meter.clone(), self.queue.clone())
+            .map_err(|error| fail(error.into()))?;
         let ipv4 = Observation::new(self.netns.clone(), meter.clone(), work.clone())
-            .map_err(|error| ExtAck::new(error, cpu_memory))?;
-        // From here on, to fail is to disable.
+            .map_err(|error| fail(ExtAck::new(error, cpu_memory)))?;
         let mut running = Running {
             ipv4,
             _work: Started::new(work),
-            meter: FlushOnDrop(meter),
+            meter,
         };
-        running.ipv4.add(config.observe)?;
+        match running.ipv4.add(config.observe) {
+            Ok(()) => Ok(running),
+            Err(error) => Err((Some(running), error.into())),
+        }
+    }
+}
+
+/// What can be asked of a namespace. Process context; nothing here waits.
+impl Namespace {
+    /// Begins to account packets, with the configuration as `change` leaves it. `EALREADY` if it
+    /// does, `EBUSY` if it did until a moment ago, `ENOMEM` if the cache finds no memory; a refusal
+    /// changes nothing.
+    pub(crate) fn enable(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult {
+        let mut inner = self.shared.inner.lock();
+        match inner.exporting {
+            Exporting::Disabled => {}
+            Exporting::Enabled(_) => return Err(EALREADY.into()),
+            Exporting::Disabling { .. } => return Err(disabling()),
+        }
+        let config = inner.changed(change)?;
+        let domain = inner.domain()?;
+        let deadline = inner.failing.take().ok_or(ExtAck::new(
+            EBUSY,
+            c"this took long and failed a moment ago: try again in a second",
+        ))?;
+        let running = match self.shared.start(&config, &domain) {
+            Ok(running) => running,
+            Err((rest, extack)) => {
+                inner.failing.give_back(deadline);
+                if let Some(running) = rest {
+                    inner.disable(running);
+                    self.work.ask();
+                }
+                return Err(extack);
+            }
+        };
+        inner.failing = TimeBudget::new(FAILING_PER_SECOND);
         apply(&config, &domain);
         inner.domain = Some(domain);
         inner.config = config;
         inner.generation = inner.generation.wrapping_add(1);
-        inner.running = Some(running);
+        inner.exporting = Exporting::Enabled(running);
         Ok(())
     }
 
-    /// Changes the configuration; while enabled, in force on return. `EBUSY` for what cannot change
-    /// then.
+    /// Changes the configuration; while enabled, in force on return for packets that come, and soon
+    /// for flows in the cache. `EBUSY` for what cannot change then.
     pub(crate) fn set(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult {
-        let mut inner = self.inner.lock();
+        let mut inner = self.shared.inner.lock();
         let inner = &mut *inner;
         let config = inner.changed(change)?;
-        if let (Some(running), Some(domain)) = (&mut inner.running, &inner.domain) {
+        if let (Exporting::Enabled(running), Some(domain)) = (&mut inner.exporting, &inner.domain) {
             config.check_change(&inner.config)?;
             // A new hook counts nothing before the switch, an old one nothing after it. A packet
             // that is between two points meanwhile may be counted at both, or at none. An old one
@@ -212,7 +354,9 @@ impl Namespace {
             // namespace (nf_queue_nf_hook_drop()).
             running.ipv4.add(config.observe)?;
             apply(&config, domain);
-            running.meter.0.set(&config);
+            running.meter.set(&config);
+            inner.recheck = true;
+            self.work.ask();
         }
         inner.config = config;
         Ok(())
@@ -220,49 +364,55 @@ impl Namespace {
 
     /// Gives interfaces of a name a number, or with 0 takes it away. `ENOSPC` if too many have one.
     pub(crate) fn set_iface(&self, name: DeviceName, number: u32) -> Result {
-        let mut inner = self.inner.lock();
+        let mut inner = self.shared.inner.lock();
         let domain = inner.domain()?;
         if inner.notifier.is_none() {
             let interfaces = domain.path_config.interfaces().clone();
-            inner.notifier = Some(Notifier::new(self.netns.clone(), interfaces)?);
+            inner.notifier = Some(Notifier::new(self.shared.netns.clone(), interfaces)?);
             // It tells the numbers of this domain, so that is to stay.
             inner.domain = Some(domain.clone());
         }
-        domain.path_config.set_iface(&self.netns, name, number)
+        domain
+            .path_config
+            .set_iface(&self.shared.netns, name, number)
     }
 
     /// The numbers of interfaces; `None` if it was never used.
     pub(crate) fn interfaces(&self) -> Option<Arc<InterfaceNumbers>> {
-        let inner = self.inner.lock();
+        let inner = self.shared.inner.lock();
         let domain = inner.domain.as_ref()?;
         Some(domain.path_config.interfaces().clone())
     }
 
-    /// Stops to account packets, and returns when all flows are exported. `ENODATA` if not enabled.
-    /// All of it happens with the lock held: requests to this namespace wait meanwhile.
-    pub(crate) fn disable(&self) -> Result {
-        let mut inner = self.inner.lock();
-        let running = inner.running.take().ok_or(ENODATA)?;
-        inner.generation = inner.generation.wrapping_add(1);
-        drop(running);
-        if let Some(domain) = &inner.domain {
-            domain.path_config.observe_nothing();
+    /// Accounts no packets from now on, and begins to export all flows. `ENODATA` if not enabled.
+    pub(crate) fn disable(&self) -> ExtResult {
+        let mut inner = self.shared.inner.lock();
+        inner.exporting.running()?;
+        let enabled = core::mem::replace(&mut inner.exporting, Exporting::Disabled);
+        if let Exporting::Enabled(running) = enabled {
+            inner.disable(running);
         }
+        self.work.ask();
         Ok(())
     }
 
-    /// Exports all flows, and returns when they are sent. `ENODATA` if not enabled.
-    pub(crate) fn flush(&self) -> Result {
-        self.wait_until_drained();
-        let (meter, _) = self.meter();
-        meter.ok_or(ENODATA)?.sweep(Sweep::Flush);
-        Ok(())
+    /// Begins to export all flows, and returns which flush this is: it has ended when so many are
+    /// done. `ENODATA` if not enabled.
+    ///
+    /// All that are asked for before one begins are done by that one.
+    pub(crate) fn flush(&self) -> ExtResult<u64> {
+        let mut inner = self.shared.inner.lock();
+        inner.exporting.running()?;
+        inner.flushes.requested = inner.flushes.requested.wrapping_add(1);
+        self.work.ask();
+        Ok(inner.flushes.requested)
     }
 
-    /// Returns when the packets are accounted that have come so far, or after 0.1 seconds.
+    /// Returns when the packets are accounted that have come so far, or after 0.1 seconds. At most
+    /// once for a datagram with requests.
     pub(crate) fn wait_until_drained(&self) {
-        let inner = self.inner.lock();
-        let running = inner.running.as_ref();
+        let inner = self.shared.inner.lock();
+        let running = inner.exporting.enabled();
         let pending = running.map(|running| running.ipv4.pending());
         // Nobody else is to wait for it.
         drop(inner);
@@ -273,57 +423,61 @@ impl Namespace {
 
     /// The meter, `None` while disabled; and a number that is another whenever it is another meter.
     pub(crate) fn meter(&self) -> (Option<Arc<Meter>>, u32) {
-        let inner = self.inner.lock();
-        let meter = inner
-            .running
-            .as_ref()
-            .map(|running| running.meter.0.clone());
-        (meter, inner.generation)
+        let inner = self.shared.inner.lock();
+        let running = inner.exporting.enabled();
+        (
+            running.map(|running| running.meter.clone()),
+            inner.generation,
+        )
     }
 
-    /// Adds a Collector. See [`Exporter::add_collector`].
+    /// Adds a Collector. See [`ExportState::add_collector`].
     pub(crate) fn add_collector(&self, to: Destination) -> Result {
-        let mut inner = self.inner.lock();
+        let mut inner = self.shared.inner.lock();
         let domain = inner.domain()?;
-        let mut exporter = domain.exporter.lock();
-        exporter.add_collector(&self.netns, to)?;
-        drop(exporter);
+        let mut export = domain.export.lock();
+        export.add_collector(&self.shared.netns, to)?;
+        drop(export);
         inner.domain = Some(domain);
         Ok(())
     }
 
-    /// Removes a Collector. See [`Exporter::remove_collector`].
+    /// Removes a Collector. See [`ExportState::remove_collector`].
     pub(crate) fn remove_collector(&self, address: SocketAddrV4) -> Result {
-        let domain = self.inner.lock().domain.clone().ok_or(ENOENT)?;
-        let mut exporter = domain.exporter.lock();
-        exporter.remove_collector(address)
+        let domain = self.shared.inner.lock().domain.clone().ok_or(ENOENT)?;
+        let mut export = domain.export.lock();
+        export.remove_collector(address)
     }
 
     /// Calls `to` with the state.
     pub(crate) fn report<R>(&self, to: impl FnOnce(&Report<'_>) -> R) -> R {
-        self.wait_until_drained();
-        let inner = self.inner.lock();
-        let meter = inner.running.as_ref().map(|running| &*running.meter.0);
+        let inner = self.shared.inner.lock();
+        let disabling = matches!(inner.exporting, Exporting::Disabling { .. });
         let Some(domain) = &inner.domain else {
             return to(&Report {
                 enabled: false,
+                disabling,
+                flushes: inner.flushes,
                 config: inner.config,
                 cached: 0,
                 created: 0,
                 ledger: Ledger::default(),
                 clock: clock(),
-                exporter: None,
+                export: None,
             });
         };
-        let exporter = domain.exporter.lock();
+        let export = domain.export.lock();
+        let meter = inner.exporting.meter().map(|meter| &**meter);
         to(&Report {
-            enabled: meter.is_some(),
+            enabled: inner.exporting.enabled().is_some(),
+            disabling,
+            flushes: inner.flushes,
             config: inner.config,
             cached: meter.map_or(0, |meter| meter.budget().used()),
             created: domain.statistics.created(),
-            ledger: domain.ledger(&exporter, meter.map(|meter| &meter.ipv4)),
+            ledger: domain.ledger(&export.accounts, meter.map(|meter| &meter.ipv4)),
             clock: domain.clock,
-            exporter: Some(&exporter),
+            export: Some(&export),
         })
     }
 }
@@ -335,23 +489,34 @@ impl State for Namespace {
             true => Trust::Host,
             false => Trust::User,
         };
-        let namespace = Arc::pin_init(
-            pin_init!(Self {
+        let queue = match trust {
+            Trust::Host => WORKQUEUE.handle()?,
+            Trust::User => USERNS_WORKQUEUE.handle()?,
+        };
+        let work_queue = queue.clone();
+        let shared = Arc::pin_init(
+            pin_init!(Shared {
                 netns,
+                queue,
                 inner <- new_mutex!(
                     Inner {
                         trust,
                         config: Config::from_parameters(trust),
                         domain: None,
-                        running: None,
+                        exporting: Exporting::Disabled,
                         notifier: None,
                         generation: 0,
+                        flushes: Flushes::default(),
+                        recheck: false,
+                        failing: TimeBudget::new(FAILING_PER_SECOND),
                     },
                     "netflow_namespace"
                 ),
             }),
             GFP_KERNEL_ACCOUNT,
         )?;
+        let work = OnDemandWork::new(shared.clone(), work_queue)?;
+        let namespace = Arc::new(Self { shared, work }, GFP_KERNEL_ACCOUNT)?;
         if is_initial && module_parameters::enable.value() {
             namespace.enable(|_| Ok(())).map_err(|extack| {
                 pr_err!("cannot enable: {}\n", extack.text());
@@ -361,49 +526,12 @@ impl State for Namespace {
         Ok(namespace)
     }
 
-    /// Exports all flows and closes the sockets. Says how it ended, as nobody can ask any more.
-    fn stop(&self) {
-        // An error says that it was not enabled.
-        let _ = self.disable();
-        let mut inner = self.inner.lock();
-        let (notifier, domain) = (inner.notifier.take(), inner.domain.take());
-        drop(inner);
-        drop(notifier);
-        let Some(domain) = domain else {
-            return;
-        };
-        let mut exporter = domain.exporter.lock();
-        let ledger = domain.ledger(&exporter, None);
-        exporter.remove_collectors();
-        if ledger.cached.packets != 0 || ledger.pending.packets != 0 {
-            pr_err!(
-                "netns {}: {} packets are in no account\n",
-                self.netns.inode(),
-                ledger.cached.packets.wrapping_add(ledger.pending.packets),
-            );
-        }
-        if !self.netns.is_of_init_user_ns() {
-            // Or any user could fill the log.
-            return;
-        }
-        let (seen, ignored, exported, lost) = (
-            ledger.seen,
-            ledger.ignored(),
-            ledger.exported,
-            ledger.lost(),
-        );
-        pr_info!(
-            "netns {}: packets seen={} ignored={} exported={} lost={}, \
-             bytes seen={} ignored={} exported={} lost={}\n",
-            self.netns.inode(),
-            seen.packets,
-            ignored.packets,
-            exported.packets,
-            lost.packets,
-            seen.bytes,
-            ignored.bytes,
-            exported.bytes,
-            lost.bytes,
-        );
+    fn pre_exit(&self) {
+        self.shared.pre_exit();
+    }
+
+    fn exit(&self) {
+        self.work.stop();
+        self.shared.exit();
     }
 }

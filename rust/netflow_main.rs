@@ -121,6 +121,7 @@ module! {
 struct Netflow {
     _family: linux::netlink::Registration<namespace::Namespace>,
     _cpuhp_ipv4: linux::cpuhp::Registration<meter::datapath::Datapath<Ipv4Addr>>,
+    _workqueues: [linux::workqueue::Created; 2],
 }
 
 impl kernel::Module for Netflow {
@@ -132,6 +133,8 @@ impl kernel::Module for Netflow {
             );
             extack.error()
         })?;
+        let workqueues = namespace::create_workqueues()
+            .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
         let cpuhp_ipv4 = Ipv4Addr::cpuhp_state()
             .register()
             .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
@@ -142,6 +145,7 @@ impl kernel::Module for Netflow {
         Ok(Self {
             _family: family,
             _cpuhp_ipv4: cpuhp_ipv4,
+            _workqueues: workqueues,
         })
     }
 }

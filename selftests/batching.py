@@ -143,7 +143,7 @@ def ask(rounds):
 def disable():
     burst, control = prepare()
     burst()
-    control.disable({})
+    control.disable_all()
     print(BURST)
 
 

@@ -116,7 +116,7 @@ def enable_takes_all_settings(control):
     info = control.info_get({})
     ksft_eq(info["enabled"], 1)
     ksft_eq(info["config"], settings(control))
-    control.disable({})
+    control.disable_all()
     ksft_eq(control.info_get({})["enabled"], 0)
     ksft_eq(control.info_get({})["config"], settings(control), "settings outlast the exporter")
     control.set({"config": before["config"]})
@@ -193,13 +193,13 @@ def flow_is_complete(control):
 
 def flush_exports_the_flows(control):
     created = control.info_get({})["flows-created"]
-    control.flush({})
+    control.flush_all()
     info = control.info_get({})
     ksft_eq(info["flows-cached"], 0)
     ksft_eq(info["expired"]["flushed"], created)
     ksft_eq(info["packets"]["lost-no-collector"], info["packets"]["seen"])
     ksft_eq(control.flow_get({}, dump=True), [])
-    control.disable({})
+    control.disable_all()
     ksft_eq(control.flow_get({}, dump=True), [], "while disabled")
 
 
@@ -219,13 +219,13 @@ def dump_across_two_caches_is_marked(control):
     with Control() as other:
 
         def exchange():
-            other.disable({})
+            other.disable_all()
             other.enable({})
 
         flows, interrupted = control.dump_flows(exchange)
     ksft_true(len(flows) < FLOWS, "the second cache is empty")
     ksft_true(interrupted, "a mark")
-    control.disable({})
+    control.disable_all()
 
 
 ### Refusals. `config` and the like are nests; bytes are attributes of the wrong length.

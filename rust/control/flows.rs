@@ -24,7 +24,7 @@ use crate::{
 /// repeated while others come and go.
 pub(super) fn dump(dump: &mut Dump<'_>) -> ExtResult {
     let namespace = dump.request().state()?;
-    if dump.cursor() == 0 {
+    if dump.cursor() == 0 && dump.request().is_first() {
         namespace.wait_until_drained();
     }
     let (meter, generation) = namespace.meter();

@@ -9,7 +9,7 @@ use crate::{
     bindings as uapi,
     export::{
         collector::Collector,
-        exporter::Exporter, //
+        state::ExportState, //
     },
     flow::{
         expiry::Reason,
@@ -28,6 +28,9 @@ use crate::{
 /// Replies with state, settings, ledger and collectors.
 pub(super) fn get(request: &Request<'_>) -> ExtResult {
     let namespace = request.state()?;
+    if request.is_first() {
+        namespace.wait_until_drained();
+    }
     request.reply(|message| namespace.report(|report| put(message, report)))
 }
 
@@ -43,9 +46,9 @@ fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
         put_ledger(nest, &report.ledger, |totals| totals.bytes)
     })?;
     message.put_nest(uapi::NETFLOW_A_INFO_EXPIRED, |nest| {
-        put_expired(nest, report.exporter)
+        put_expired(nest, report.export)
     })?;
-    for collector in report.exporter.iter().flat_map(|s| s.collectors()) {
+    for collector in report.export.iter().flat_map(|s| s.collectors()) {
         message.put_nest(uapi::NETFLOW_A_INFO_COLLECTOR, |nest| {
             put_collector(nest, collector)
         })?;
@@ -56,8 +59,14 @@ fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
     )?;
     message.put_u32(
         uapi::NETFLOW_A_INFO_FLOW_SEQUENCE,
-        report.exporter.map_or(0, Exporter::sequence),
-    )
+        report.export.map_or(0, |s| s.sequence),
+    )?;
+    message.put_u8(uapi::NETFLOW_A_INFO_DISABLING, report.disabling.into())?;
+    message.put_uint(
+        uapi::NETFLOW_A_INFO_FLUSHES_REQUESTED,
+        report.flushes.requested,
+    )?;
+    message.put_uint(uapi::NETFLOW_A_INFO_FLUSHES_DONE, report.flushes.done)
 }
 
 fn put_ledger(nest: &mut Message<'_>, ledger: &Ledger, of: fn(&Totals) -> u64) -> Result {
@@ -83,7 +92,7 @@ fn put_ledger(nest: &mut Message<'_>, ledger: &Ledger, of: fn(&Totals) -> u64) -
         .try_for_each(|(kind, totals)| nest.put_uint(*kind, of(totals)))
 }
 
-fn put_expired(nest: &mut Message<'_>, exporter: Option<&Exporter>) -> Result {
+fn put_expired(nest: &mut Message<'_>, export: Option<&ExportState>) -> Result {
     let reasons = [
         (uapi::NETFLOW_A_EXPIRED_INACTIVE, Reason::Inactive),
         (uapi::NETFLOW_A_EXPIRED_ACTIVE, Reason::Active),
@@ -93,7 +102,7 @@ fn put_expired(nest: &mut Message<'_>, exporter: Option<&Exporter>) -> Result {
         (uapi::NETFLOW_A_EXPIRED_FLUSHED, Reason::Flushed),
     ];
     reasons.iter().try_for_each(|(kind, reason)| {
-        nest.put_uint(*kind, exporter.map_or(0, |s| s.accounts().expired(*reason)))
+        nest.put_uint(*kind, export.map_or(0, |s| s.accounts.expired(*reason)))
     })
 }
 

@@ -83,14 +83,15 @@ pub(super) fn set(request: &Request<'_>) -> ExtResult {
         .map_err(explain)
 }
 
-/// Disables the exporter.
+/// Disables the exporter, but for what there is to export yet.
 pub(super) fn disable(request: &Request<'_>) -> ExtResult {
     request.state()?.disable().map_err(explain)
 }
 
-/// Exports all flows.
+/// Begins to export all flows, and replies which flush that is.
 pub(super) fn flush(request: &Request<'_>) -> ExtResult {
-    request.state()?.flush().map_err(explain)
+    let number = request.state()?.flush().map_err(explain)?;
+    request.reply(|message| message.put_uint(uapi::NETFLOW_A_INFO_FLUSHES_REQUESTED, number))
 }
 
 /// Adds a Collector.

@@ -55,8 +55,13 @@ impl Accounts {
         self.expired.get(reason as usize).copied().unwrap_or(0)
     }
 
+    /// In flows that left the cache and are not settled yet.
+    pub(crate) fn pending(&self) -> Totals {
+        self.taken - self.exported - self.no_collector - self.send_failed
+    }
+
     /// A flow has left the cache.
-    pub(crate) fn take(&mut self, flow: &AnyFlow, reason: Reason) {
+    fn take(&mut self, flow: &AnyFlow, reason: Reason) {
         self.taken += flow.totals();
         if let Some(count) = self.expired.get_mut(reason as usize) {
             *count = count.wrapping_add(1);
@@ -157,10 +162,11 @@ impl<S: DerefMut<Target = [Entry]>> Batch<S> {
         self.entries.get_mut(..self.len).unwrap_or_default()
     }
 
-    /// What the flows in it add up to.
-    pub(crate) fn totals(&self) -> Totals {
-        let totals = self.entries().iter().map(|entry| entry.flow.totals());
-        totals.fold(Totals::default(), |sum, totals| sum + totals)
+    /// Notes that the flows in it have left the cache.
+    pub(crate) fn take(&self, accounts: &mut Accounts) {
+        for entry in self.entries() {
+            accounts.take(&entry.flow, entry.reason);
+        }
     }
 
     /// Enters each flow into its account, when all streams have exported it. Empties the batch.

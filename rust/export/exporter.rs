@@ -2,38 +2,29 @@
 
 //! The Exporting Process of a namespace. Process context, all of it.
 
-use core::net::SocketAddrV4;
-
 use kernel::{
     prelude::*,
-    sync::Arc,
-    time::Msecs, //
+    sync::Arc, //
 };
 
 use super::{
     batch::{
-        Accounts,
         Batch,
         Entry, //
     },
     clock::Clock,
     collector::{
-        Collector,
         Collectors,
-        Destination, //
+        Patience, //
     },
     format::Format,
-    own::OwnDatagrams,
+    state::SharedState,
     stream::Stream,
     v5,
 };
-use crate::{
-    flow::{
-        entry::AnyFlow,
-        expiry::Reason,
-        ledger::Totals, //
-    },
-    linux::netns::Netns,
+use crate::flow::{
+    entry::AnyFlow,
+    expiry::Reason, //
 };
 
 /// Flows in a batch: so many that v5 fills whole datagrams, and that they fit in 16 KiB.
@@ -47,47 +38,24 @@ pub(crate) struct Exporter {
     clock: Clock,
     batch: Batch<KVVec<Entry>>,
     stream: Stream<KBox<v5::Datagram>>,
-    accounts: Accounts,
-    own_datagrams: Arc<OwnDatagrams>,
+    state: Arc<SharedState>,
+    /// Whether the round is the last one.
+    is_last: bool,
 }
 
 impl Exporter {
-    /// An exporter without Collectors. `ENOMEM` if there is not enough memory.
-    pub(crate) fn new(clock: Clock) -> Result<Self> {
+    /// An exporter that sends to the Collectors of `state`, and accounts there. `ENOMEM` if there
+    /// is not enough memory.
+    pub(crate) fn new(clock: Clock, state: Arc<SharedState>) -> Result<Self> {
         let entries = KVVec::from_elem(Entry::VACANT, BATCH_FLOWS, GFP_KERNEL_ACCOUNT)?;
         let datagram = KBox::new(v5::Datagram::new(), GFP_KERNEL_ACCOUNT)?;
         Ok(Self {
             clock,
             batch: Batch::new(entries),
-            stream: Stream::new(datagram, Collectors::new()),
-            accounts: Accounts::default(),
-            own_datagrams: Arc::new(OwnDatagrams::new(), GFP_KERNEL_ACCOUNT)?,
+            stream: Stream::new(datagram, Collectors::new(state.clone())),
+            state,
+            is_last: false,
         })
-    }
-
-    /// The Collectors of all streams.
-    pub(crate) fn collectors(&self) -> impl Iterator<Item = &Collector> {
-        self.stream.collectors().iter()
-    }
-
-    /// By what its datagrams are recognised; kept up to date with the Collectors.
-    pub(crate) fn own_datagrams(&self) -> Arc<OwnDatagrams> {
-        self.own_datagrams.clone()
-    }
-
-    /// The sequence number of the next datagram.
-    pub(crate) fn sequence(&self) -> u32 {
-        self.stream.sequence()
-    }
-
-    /// What became of the flows that were pushed.
-    pub(crate) fn accounts(&self) -> &Accounts {
-        &self.accounts
-    }
-
-    /// Packets and bytes of the flows that were pushed and are in no account yet.
-    pub(crate) fn pending(&self) -> Totals {
-        self.batch.totals()
     }
 
     /// Bytes at which a flow must leave the cache, for all formats in use to encode them.
@@ -95,50 +63,19 @@ impl Exporter {
         self.stream.format().max_bytes()
     }
 
-    /// Sets what distinguishes the exporters of one host: engine type and id of v5's header.
-    pub(crate) fn set_engine(&mut self, kind: u8, id: u8) {
-        self.stream.format_mut().set_engine(kind, id);
+    /// Begins a round of exports. `is_last` is whether none comes after it.
+    pub(crate) fn begin_round(&mut self, patience: Patience, is_last: bool) {
+        self.stream.collectors_mut().set_patience(patience);
+        self.is_last = is_last;
     }
 
-    /// Sets how many bytes a datagram takes at most, IP and UDP headers included.
-    pub(crate) fn set_max_packet_size(&mut self, bytes: u32) {
-        let payload = usize::try_from(bytes)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(HEADERS);
-        self.stream.format_mut().set_max_payload(payload);
-    }
-
-    /// Adds a Collector. See [`Collectors::add`].
-    pub(crate) fn add_collector(&mut self, netns: &Netns, to: Destination) -> Result {
-        self.change_collectors(|collectors| collectors.add(netns, to))
-    }
-
-    /// Removes a Collector. See [`Collectors::remove`].
-    pub(crate) fn remove_collector(&mut self, address: SocketAddrV4) -> Result {
-        self.change_collectors(|collectors| collectors.remove(address))
-    }
-
-    /// Removes all Collectors.
-    pub(crate) fn remove_collectors(&mut self) {
-        self.change_collectors(Collectors::clear);
-    }
-
-    fn change_collectors<R>(&mut self, change: impl FnOnce(&mut Collectors) -> R) -> R {
-        let result = change(self.stream.collectors_mut());
-        self.own_datagrams.set(self.collectors());
-        result
-    }
-
-    /// Begins a round: the exports of one sweep. Sending may wait for room in send buffers for
-    /// `wait` milliseconds from now, all datagrams together: who waits for the round does not wait
-    /// for ever.
-    pub(crate) fn begin_round(&mut self, wait: Msecs) {
-        self.stream.collectors_mut().set_deadline(wait);
+    /// Whether the round had better end, as the namespace or the module goes.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.lock().is_over(self.is_last)
     }
 
     /// Takes over a flow that left the cache for `reason`.
     pub(crate) fn push(&mut self, flow: AnyFlow, reason: Reason) {
-        self.accounts.take(&flow, reason);
         // It has room, as it never stays full.
         self.batch.push(flow, reason);
         if self.batch.is_full() {
@@ -153,10 +90,24 @@ impl Exporter {
 
     /// Sends what is in the batch, and settles it.
     fn export_batch(&mut self) {
+        if self.batch.entries().is_empty() {
+            return;
+        }
+        let mut state = self.state.lock();
+        self.batch.take(&mut state.accounts);
+        let (kind, id) = state.engine;
+        let payload = usize::try_from(state.max_packet_size)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(HEADERS);
+        drop(state);
+        self.stream.format_mut().set_engine(kind, id);
+        self.stream.format_mut().set_max_payload(payload);
         let clock = self.clock;
         // Read later than the last packet of each flow, which was accounted before it was taken.
         self.stream
             .export(self.batch.entries_mut(), || clock.export_time());
-        self.batch.settle(&mut self.accounts);
+        let mut state = self.state.lock();
+        self.batch.settle(&mut state.accounts);
+        state.sequence = self.stream.sequence();
     }
 }

@@ -21,5 +21,6 @@ pub(crate) mod collector;
 pub(crate) mod exporter;
 pub(crate) mod format;
 pub(crate) mod own;
+pub(crate) mod state;
 pub(crate) mod stream;
 pub(crate) mod v5;

@@ -56,11 +56,12 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
     }
 
     /// Its Collectors.
+    #[cfg(test)]
     pub(crate) fn collectors(&self) -> &Collectors {
         &self.collectors
     }
 
-    /// The same, to change them.
+    /// Its Collectors, to change how they are sent to.
     pub(crate) fn collectors_mut(&mut self) -> &mut Collectors {
         &mut self.collectors
     }

@@ -115,6 +115,16 @@ impl Ledger {
         self.truncated + self.malformed + self.own
     }
 
+    /// The ledger of an exporter that will send nothing more: what waits for that is lost.
+    pub(crate) fn closed(self) -> Self {
+        Self {
+            cached: Totals::default(),
+            pending: Totals::default(),
+            send_failed: self.send_failed + self.cached + self.pending,
+            ..self
+        }
+    }
+
     /// Never exported, for whatever reason.
     pub(crate) fn lost(&self) -> Totals {
         self.cache_full + self.no_collector + self.send_failed
@@ -143,6 +153,29 @@ mod tests {
         sum -= t(8, 80);
         sum += t(1, 0);
         assert_eq!(sum, t(21, 200));
+    }
+
+    #[test]
+    fn what_is_not_sent_at_the_end_is_lost() {
+        let t = |packets, bytes| Totals { packets, bytes };
+        let closed = Ledger {
+            seen: t(127, 1270),
+            own: t(1, 10),
+            cached: t(2, 20),
+            pending: t(4, 40),
+            exported: t(8, 80),
+            cache_full: t(16, 160),
+            no_collector: t(32, 320),
+            send_failed: t(64, 640),
+            ..Ledger::default()
+        }
+        .closed();
+        assert_eq!(closed.lost(), t(118, 1180));
+        assert_eq!(
+            closed.seen,
+            closed.ignored() + closed.exported + closed.lost()
+        );
+        assert_eq!((closed.cached, closed.pending), (t(0, 0), t(0, 0)));
     }
 
     #[test]

@@ -435,6 +435,11 @@ bool netflow_net_is_of_init_user_ns(const struct net *net)
 	return net->user_ns == &init_user_ns;
 }
 
+bool netflow_net_is_alive(const struct net *net)
+{
+	return check_net(net);
+}
+
 void netflow_sock_receive_nothing(struct socket *sock)
 {
 	WRITE_ONCE(sock->sk->sk_rcvbuf, SOCK_MIN_RCVBUF);
@@ -589,6 +594,12 @@ void netflow_clock_pair(s64 *boottime_ns, s64 *real_ns)
 
 	*boottime_ns = ktime_to_ns(ktime_mono_to_any(now, TK_OFFS_BOOT));
 	*real_ns = ktime_to_ns(ktime_mono_to_real(now));
+}
+
+/* What has been looked at of a datagram is pulled; there was no headroom. */
+bool netflow_genl_is_first(const struct sk_buff *skb, const struct nlmsghdr *nlh)
+{
+	return (const void *)nlh == skb->head;
 }
 
 struct net *netflow_genl_info_net(const struct genl_info *info)

@@ -115,6 +115,7 @@ void netflow_cpuhp_remove(u32 state, struct hlist_node *node);
 void *netflow_net_generic(const struct net *net, unsigned int id);
 u32 netflow_net_inum(const struct net *net);
 bool netflow_net_is_of_init_user_ns(const struct net *net);
+bool netflow_net_is_alive(const struct net *net);
 
 void netflow_sock_receive_nothing(struct socket *sock);
 void netflow_sock_set_sndbuf(struct socket *sock, u32 bytes);
@@ -138,6 +139,7 @@ u64 netflow_boottime_ns(void);
 u64 netflow_cycles(void);
 void netflow_clock_pair(s64 *boottime_ns, s64 *real_ns);
 
+bool netflow_genl_is_first(const struct sk_buff *skb, const struct nlmsghdr *nlh);
 struct net *netflow_genl_info_net(const struct genl_info *info);
 const void *netflow_genl_attrdata(const struct genl_info *info);
 int netflow_genl_attrlen(const struct genl_info *info);

@@ -57,17 +57,23 @@ pub(crate) fn jiffies() -> u64 {
 pub(crate) struct Deadline(i64);
 
 impl Deadline {
-    /// One that has passed.
-    pub(crate) const PAST: Self = Self(0);
-
     /// `wait` milliseconds from now.
     pub(crate) fn after(wait: Msecs) -> Self {
-        let wait = Delta::from_millis(wait.into()).as_nanos();
+        Self::after_nanos(Delta::from_millis(wait.into()).as_nanos())
+    }
+
+    /// `wait` nanoseconds from now.
+    pub(super) fn after_nanos(wait: i64) -> Self {
         Self(Monotonic::ktime_get().saturating_add(wait))
+    }
+
+    /// Nanoseconds until then, not positive if it has passed.
+    pub(super) fn left(self) -> i64 {
+        self.0.saturating_sub(Monotonic::ktime_get())
     }
 
     /// Whether it has passed.
     pub(crate) fn has_passed(self) -> bool {
-        Monotonic::ktime_get() >= self.0
+        self.left() <= 0
     }
 }

@@ -10,7 +10,6 @@ use kernel::{
     error::to_result,
     prelude::*,
     sync::{
-        rcu,
         Arc,
         ArcBorrow, //
     },
@@ -18,6 +17,7 @@ use kernel::{
 };
 
 use super::{
+    grace_period::GracePeriod,
     netns::Netns,
     skb::Packet, //
 };
@@ -79,14 +79,16 @@ pub(crate) trait Inspect: Send + Sync + 'static {
     fn inspect(this: ArcBorrow<'_, Self>, packet: &Packet<'_>);
 }
 
-/// Hook functions of `target`, in place until this is dropped.
+/// Hook functions of `target`, in place until this is dropped or [`Self::unregister`] is called.
 ///
 /// # Invariants
 ///
-/// Each of `ops` is registered in `netns` at the hook of the same place in [`Hook::ALL`], and its
-/// private pointer is that of `target`.
+/// - Each of `ops` is initialised, and its private pointer is that of `target`.
+/// - While `unregistered` is `None`, each of `ops` is registered in `netns` at the hook of the same
+///   place in [`Hook::ALL`]. Else none is, and that since `unregistered`.
 pub(crate) struct Hooks<T: Inspect> {
     ops: [Option<KBox<Opaque<bindings::nf_hook_ops>>>; Hook::ALL.len()],
+    unregistered: Option<GracePeriod>,
     netns: Netns,
     target: Arc<T>,
 }
@@ -99,13 +101,18 @@ impl<T: Inspect> Hooks<T> {
     pub(crate) fn new(netns: Netns, target: Arc<T>) -> Self {
         Self {
             ops: [const { None }; Hook::ALL.len()],
+            unregistered: None,
             netns,
             target,
         }
     }
 
     /// Puts a hook function in place, unless there is one at that hook. Process context.
+    /// `ESHUTDOWN` after [`Self::unregister`].
     pub(crate) fn add(&mut self, hook: Hook, priority: Priority) -> Result {
+        if self.unregistered.is_some() {
+            return Err(ESHUTDOWN);
+        }
         let Some(slot @ None) = self.ops.get_mut(hook as usize) else {
             return Ok(());
         };
@@ -118,17 +125,30 @@ impl<T: Inspect> Hooks<T> {
         *slot = Some(ops);
         Ok(())
     }
+
+    /// Removes all hook functions, without waiting for those who are in one: whoever drops this
+    /// does. Process context.
+    pub(crate) fn unregister(&mut self) {
+        if self.unregistered.is_some() {
+            return;
+        }
+        for ops in self.ops.iter().flatten() {
+            // SAFETY: Registered in `netns` by the type invariant.
+            unsafe { bindings::nf_unregister_net_hook(self.netns.as_ptr(), ops.get()) };
+        }
+        // INVARIANT: All were just unregistered.
+        self.unregistered = Some(GracePeriod::begin());
+    }
 }
 
 impl<T: Inspect> Drop for Hooks<T> {
     /// Removes all; on return no CPU is in them any more. Process context.
     fn drop(&mut self) {
-        for ops in self.ops.iter().flatten() {
-            // SAFETY: Registered in `netns` by the type invariant.
-            unsafe { bindings::nf_unregister_net_hook(self.netns.as_ptr(), ops.get()) };
+        self.unregister();
+        if let Some(since) = self.unregistered.take() {
+            // Unregistering does not wait for those who are in a hook: they hold the RCU read lock.
+            since.wait();
         }
-        // Unregistering does not wait for those who are in a hook: they hold the RCU read lock.
-        rcu::synchronize_rcu();
     }
 }
 

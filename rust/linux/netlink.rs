@@ -119,6 +119,7 @@ impl<T: State> Drop for Registration<T> {
 /// `info` is valid for `'a`, and came with a request to a [`Family<T>`] that is registered.
 pub(crate) struct Request<'a, T: State> {
     info: NonNull<bindings::genl_info>,
+    is_first: bool,
     _lifetime: PhantomData<&'a bindings::genl_info>,
     _states: PhantomData<fn() -> T>,
 }
@@ -134,6 +135,12 @@ impl<T: State> Request<'_, T> {
             ENODEV,
             c"this network namespace is being taken down: ask in another",
         ))
+    }
+
+    /// Whether it is the first request of its datagram. A datagram may have thousands, which hold
+    /// up others together: what is waited for to answer the first one is there for the others.
+    pub(crate) fn is_first(&self) -> bool {
+        self.is_first
     }
 
     /// The attributes of the request. They have passed the policy of the operation, so all are
@@ -176,8 +183,9 @@ impl<T: State> Request<'_, T> {
 ///
 /// # Safety
 ///
-/// `info` must be what the kernel passed to an operation of a [`Family<T>`].
+/// Both must be what the kernel passed to an operation of a [`Family<T>`].
 pub(crate) unsafe fn run_do<T: State>(
+    skb: *mut bindings::sk_buff,
     info: *mut bindings::genl_info,
     handler: impl FnOnce(&Request<'_, T>) -> ExtResult,
 ) -> c_int {
@@ -188,6 +196,8 @@ pub(crate) unsafe fn run_do<T: State>(
     // families only, and to unregister one waits for them.
     let request = Request {
         info,
+        // SAFETY: Both are valid by the requirement of this function.
+        is_first: unsafe { bindings::netflow_genl_is_first(skb, (*info.as_ptr()).nlhdr) },
         _lifetime: PhantomData,
         _states: PhantomData,
     };
@@ -224,11 +234,11 @@ macro_rules! operations {
             /// For the kernel only.
             #[no_mangle]
             unsafe extern "C" fn $doit(
-                _skb: *mut $crate::bindings::sk_buff,
+                skb: *mut $crate::bindings::sk_buff,
                 info: *mut $crate::bindings::genl_info,
             ) -> ::kernel::ffi::c_int {
                 // SAFETY: The kernel calls this as an operation of the family.
-                unsafe { $crate::linux::netlink::run_do::<$state>(info, $do_handler) }
+                unsafe { $crate::linux::netlink::run_do::<$state>(skb, info, $do_handler) }
             }
 
             // The signature is that of the generated C header.

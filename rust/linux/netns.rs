@@ -75,6 +75,12 @@ impl Netns {
         unsafe { bindings::netflow_net_is_of_init_user_ns(self.as_ptr()) }
     }
 
+    /// Whether someone uses it, so that it is not about to go.
+    pub(crate) fn is_alive(&self) -> bool {
+        // SAFETY: Valid by the type invariant.
+        unsafe { bindings::netflow_net_is_alive(self.as_ptr()) }
+    }
+
     /// Whether this is the namespace that the system was booted in.
     pub(crate) fn is_initial(&self) -> bool {
         core::ptr::eq(self.as_ptr(), &raw const bindings::init_net)
@@ -86,9 +92,14 @@ pub(crate) trait State: HasPerNet {
     /// Makes the state of a namespace. Process context.
     fn new(netns: Netns) -> Result<Arc<Self>>;
 
-    /// The namespace is about to go, or the module: stops everything that uses it. Its devices and
-    /// routes still work. Process context.
-    fn stop(&self);
+    /// The namespace is about to go, or the module. Its devices and routes still work, for the last
+    /// time if it is the namespace. Process context; must not wait, as meanwhile no other namespace
+    /// can come or go.
+    fn pre_exit(&self);
+
+    /// The same, when an RCU grace period has passed since [`Self::pre_exit`]: stops everything
+    /// that uses the namespace. Process context.
+    fn exit(&self);
 }
 
 /// That states of this type are kept somewhere.
@@ -248,7 +259,7 @@ impl<T: State> PerNet<T> {
     unsafe extern "C" fn pre_exit(net: *mut bindings::net) {
         // SAFETY: The namespace is valid during the call, and still registered.
         if let Some(state) = unsafe { T::pernet().get(net) } {
-            state.stop();
+            state.pre_exit();
         }
     }
 
@@ -265,7 +276,8 @@ impl<T: State> PerNet<T> {
         let slot = unsafe { core::ptr::replace(slot, core::ptr::null_mut()) };
         if !slot.is_null() {
             // SAFETY: It came from `into_foreign` in `init`, and was just taken out.
-            drop(unsafe { KBox::<Slot<T>>::from_foreign(slot) });
+            let slot = unsafe { KBox::<Slot<T>>::from_foreign(slot) };
+            slot.state.exit();
         }
     }
 }

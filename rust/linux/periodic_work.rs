@@ -18,13 +18,15 @@ use kernel::{
     workqueue::{
         DelayedWork,
         HasWork,
-        Queue,
         Work,
         WorkItem, //
     },
 };
 
-use super::rwonce::RwOnce;
+use super::{
+    rwonce::RwOnce,
+    workqueue::Handle, //
+};
 use crate::bindings;
 
 /// What is done.
@@ -50,6 +52,7 @@ pub(crate) struct PeriodicWork<T: PeriodicTask> {
     /// 1 while kicks do nothing: before the work is started, since a kick until it was run, and
     /// longer if that was of no use.
     ignores_kicks: RwOnce<u32>,
+    queue: Handle,
     task: Arc<T>,
 }
 
@@ -86,12 +89,13 @@ impl<T: PeriodicTask> WorkItem<KICKED> for PeriodicWork<T> {
 
 impl<T: PeriodicTask> PeriodicWork<T> {
     /// Nothing runs before [`Started::new`]. Process context.
-    pub(crate) fn new(task: Arc<T>) -> Result<Arc<Self>> {
+    pub(crate) fn new(task: Arc<T>, queue: Handle) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 regular <- new_delayed_work!("netflow_periodic"),
                 kicked <- new_work!("netflow_kicked"),
                 ignores_kicks: RwOnce::new(1),
+                queue,
                 task,
             }),
             GFP_KERNEL_ACCOUNT,
@@ -104,14 +108,15 @@ impl<T: PeriodicTask> PeriodicWork<T> {
         if self.ignores_kicks.read() == 0 {
             self.ignores_kicks.write(1);
             // An error returns the reference, to be dropped: it is queued, or was stopped.
-            let _ = queue().enqueue::<Arc<Self>, KICKED>(self.clone());
+            let _ = self.queue.enqueue::<Arc<Self>, KICKED>(self.clone());
         }
     }
 
     /// Queues the regular work, unless it is queued or was stopped.
     fn enqueue(self: Arc<Self>) {
         // An error returns the reference, to be dropped: someone else has queued it, or stopped it.
-        let _ = queue().enqueue_delayed::<Arc<Self>, 0>(self, msecs_to_jiffies(T::PERIOD));
+        let queue = self.queue.clone();
+        let _ = queue.enqueue_delayed::<Arc<Self>, 0>(self, msecs_to_jiffies(T::PERIOD));
     }
 
     /// Stops a work item: on return it does not run, nor will it. Process context, not in the work.
@@ -138,13 +143,6 @@ impl<T: PeriodicTask> PeriodicWork<T> {
             drop(unsafe { Arc::from_raw(Arc::as_ptr(self)) });
         }
     }
-}
-
-/// Where the work is done: unbound, as it may keep a CPU for long.
-fn queue() -> &'static Queue {
-    // SAFETY: The queue is a variable of the kernel that is set at boot and never changes; it is
-    // valid for ever.
-    unsafe { Queue::from_raw(bindings::system_dfl_wq) }
 }
 
 /// That the work runs, until this is dropped.

@@ -20,9 +20,11 @@ use super::{
 use crate::{
     cache::Cache,
     export::{
+        batch::Accounts,
         clock::Clock,
         exporter::Exporter,
-        own::OwnDatagrams, //
+        own::OwnDatagrams,
+        state::SharedState, //
     },
     flow::ledger::{
         Account,
@@ -41,7 +43,12 @@ pub(crate) struct ObservationDomain {
     pub(crate) clock: Clock,
     /// By what the exporter's own datagrams are recognised.
     pub(crate) own_datagrams: Arc<OwnDatagrams>,
-    /// Locked by whoever takes flows out of the cache.
+    /// Bytes at which a flow must leave the cache, for the exporter to tell them.
+    pub(crate) max_bytes: u64,
+    /// Collectors, and what became of the flows that left the cache.
+    pub(crate) export: Arc<SharedState>,
+    /// Locked by whoever takes flows out of the cache, and while they are sent. No request waits
+    /// for it.
     #[pin]
     pub(crate) exporter: Mutex<Exporter>,
 }
@@ -50,24 +57,28 @@ impl ObservationDomain {
     /// A domain that has seen nothing. Process context.
     pub(crate) fn new(clock: Clock) -> Result<Arc<Self>> {
         let statistics = Statistics::new()?;
-        let exporter = Exporter::new(clock)?;
+        let export = SharedState::new()?;
+        let own_datagrams = export.lock().own_datagrams();
+        let exporter = Exporter::new(clock, export.clone())?;
         let path_config = PathConfig::new()?;
         Arc::pin_init(
             pin_init!(Self {
                 path_config,
                 statistics,
                 clock,
-                own_datagrams: exporter.own_datagrams(),
+                own_datagrams,
+                max_bytes: exporter.max_bytes(),
+                export,
                 exporter <- new_mutex!(exporter, "netflow_exporter"),
             }),
             GFP_KERNEL_ACCOUNT,
         )
     }
 
-    /// All accounts. `exporter` is the locked [`Self::exporter`], so that no flow is between two of
-    /// them. `seen` is the sum of what has entered, not a counter of its own.
-    pub(crate) fn ledger(&self, exporter: &Exporter, cache: Option<&Cache<Ipv4Addr>>) -> Ledger {
-        let accounts = exporter.accounts();
+    /// All accounts. `accounts` are those of the locked [`Self::export`], read first: what is taken
+    /// out of the cache later counts as cached still.
+    /// `seen` is the sum of what has entered, not a counter of its own.
+    pub(crate) fn ledger(&self, accounts: &Accounts, cache: Option<&Cache<Ipv4Addr>>) -> Ledger {
         let evicted = cache.map(Cache::evicted).unwrap_or_default();
         let entered = |account| self.statistics.entered(account);
         let cached = entered(Account::Cached);
@@ -81,7 +92,7 @@ impl ObservationDomain {
             malformed,
             own,
             cached: cached - accounts.taken - evicted,
-            pending: exporter.pending() + evicted,
+            pending: accounts.pending() + evicted,
             exported: accounts.exported,
             cache_full,
             no_collector: accounts.no_collector,

@@ -155,6 +155,12 @@ impl<A: Family> Observation<A> {
             .try_for_each(|point| self.hooks.add(hook(point), priority(point)))
     }
 
+    /// Observes no packets any more, but for those that are in a hook function now: they are
+    /// accounted when this is dropped. Does not wait. Process context.
+    pub(crate) fn unregister(&mut self) {
+        self.hooks.unregister();
+    }
+
     /// What tells when the packets are accounted that have come so far.
     pub(crate) fn pending(&self) -> Arc<Pending> {
         self.datapath.pending()

@@ -76,7 +76,7 @@ impl Meter {
     ) -> Result<Arc<Self>> {
         let secret = Secret::new(linux::random());
         let budget = SlotBudget::new(config.max_flows, FAMILIES, GFP_RESERVE)?;
-        let policy = config.policy(domain.exporter.lock().max_bytes());
+        let policy = config.policy(domain.max_bytes);
         let cache = Cache::new(budget, 0, policy, secret, GFP_RESERVE)?;
         let now = domain.clock.millis();
         Arc::pin_init(
@@ -96,12 +96,10 @@ impl Meter {
         self.ipv4.budget()
     }
 
-    /// Puts the part of the configuration in force that the cache is concerned with; the flows in
-    /// it are judged by that at once. Process context.
+    /// Puts the part of the configuration in force that the cache is concerned with. The flows in
+    /// it are judged by that from the next [`Sweep::Recheck`] on.
     pub(crate) fn set(&self, config: &Config) {
-        let max_bytes = self.domain.exporter.lock().max_bytes();
-        self.ipv4.set_policy(config.policy(max_bytes));
-        self.sweep(Sweep::Recheck);
+        self.ipv4.set_policy(config.policy(self.domain.max_bytes));
     }
 
     /// Accounts a packet, which came at `at`. Returns whether the cache is short of slots, so that

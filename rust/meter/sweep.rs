@@ -12,7 +12,10 @@ use crate::{
         Cache,
         Expired, //
     },
-    export::exporter::Exporter,
+    export::{
+        collector::Patience,
+        exporter::Exporter, //
+    },
     flow::expiry::{
         Pressure,
         LINGER, //
@@ -34,14 +37,16 @@ pub(crate) enum Sweep {
     Recheck,
     /// All.
     Flush,
+    /// All, as far as they can be sent before the namespace or the module goes.
+    Last,
 }
 
 impl Sweep {
-    /// Milliseconds that sending may wait for room in send buffers, all datagrams together.
-    const fn deadline(self) -> Msecs {
+    /// How long sending may wait for room in send buffers.
+    const fn patience(self) -> Patience {
         match self {
-            Self::Periodic | Self::Reclaim | Self::Recheck => 200,
-            Self::Flush => 2000,
+            Self::Periodic | Self::Reclaim | Self::Recheck | Self::Last => Patience::OfTheSecond,
+            Self::Flush => Patience::OfAFlush,
         }
     }
 
@@ -49,7 +54,7 @@ impl Sweep {
     const fn linger(self) -> u32 {
         match self {
             Self::Periodic | Self::Recheck => LINGER,
-            Self::Reclaim | Self::Flush => 0,
+            Self::Reclaim | Self::Flush | Self::Last => 0,
         }
     }
 }
@@ -59,10 +64,11 @@ impl Sweep {
 const BUCKETS_PER_PRESSURE: usize = 1024;
 
 impl Meter {
-    /// Exports flows, and returns how many. Process context; on return they are sent.
+    /// Exports flows, and returns how many. Process context; on return they are sent. If the
+    /// namespace or the module is about to go, the rest stays in the cache.
     pub(crate) fn sweep(&self, sweep: Sweep) -> u32 {
         let mut exporter = self.domain.exporter.lock();
-        exporter.begin_round(sweep.deadline());
+        exporter.begin_round(sweep.patience(), sweep == Sweep::Last);
         let exported = self.sweep_family(&self.ipv4, sweep, &mut exporter);
         exporter.end_round();
         exported
@@ -79,9 +85,12 @@ impl Meter {
         let mut expired: Expired<Ipv4Addr> = [const { None }; _];
         for bucket in 0..cache.buckets() {
             if bucket % BUCKETS_PER_PRESSURE == 0 {
+                if exporter.is_over() {
+                    return exported;
+                }
                 pressure = match sweep {
                     Sweep::Periodic | Sweep::Reclaim | Sweep::Recheck => cache.pressure(),
-                    Sweep::Flush => Pressure::Flush,
+                    Sweep::Flush | Sweep::Last => Pressure::Flush,
                 };
             }
             if cache.expire(bucket, now, &mut pressure, closely, linger, &mut expired) {
@@ -94,7 +103,7 @@ impl Meter {
             cond_resched();
         }
         cache.walk_ends(linger);
-        if sweep == Sweep::Flush {
+        if matches!(sweep, Sweep::Flush | Sweep::Last) {
             // Some flows may have been evicted during the walk.
             exported = exported.saturating_add(export_evicted(cache, exporter));
         }

@@ -8,6 +8,7 @@ import os
 import pathlib
 import struct
 import sys
+import time
 
 sys.path.append(os.environ["KSRC"] + "/tools/testing/selftests")
 # pylint: disable=wrong-import-position
@@ -36,6 +37,18 @@ class Control(YnlFamily):
         called when the first messages have come."""
         self.meanwhile, self.interrupted = meanwhile, False
         return self.flow_get({}, dump=True), self.interrupted
+
+    def flush_all(self):
+        """Returns when all flows are exported."""
+        number = self.flush({})["flushes-requested"]
+        while self.info_get({})["flushes-done"] < number:
+            time.sleep(0.001)
+
+    def disable_all(self):
+        """Returns when all flows are exported of the exporter that was enabled."""
+        self.disable({})
+        while self.info_get({})["disabling"]:
+            time.sleep(0.001)
 
     def send_raw(self, command, payload, generic_header=True):
         """Sends a message whose payload no encoder has made. Raises NlError if it is refused."""

@@ -27,10 +27,18 @@ use crate::{
         FAMILY_VERSION, //
     }, //
 };
-use std::net::{
-    IpAddr,
-    SocketAddr, //
+use std::{
+    net::{
+        IpAddr,
+        SocketAddr, //
+    },
+    thread,
+    time::Duration, //
 };
+
+/// Between two looks at the state, at first and at most.
+const WAIT_MIN: Duration = Duration::from_millis(1);
+const WAIT_MAX: Duration = Duration::from_millis(50);
 
 /// A connection to the exporter of one network namespace.
 #[derive(Debug)]
@@ -112,14 +120,35 @@ impl<T: Transport> Client<T> {
         self.request(with_iface(request, name, 0))?.finish()
     }
 
-    /// Stops accounting; returns when what was in the cache has been exported.
+    /// Stops accounting, and begins to export what is in the cache: that has ended when the state
+    /// is not [`Info::disabling`] any more.
     pub fn disable(&mut self) -> Result<(), Error> {
         self.request(request("disable", cmd::DISABLE))?.finish()
     }
 
-    /// Exports what is in the cache; returns when it was sent.
-    pub fn flush(&mut self) -> Result<(), Error> {
-        self.request(request("flush", cmd::FLUSH))?.finish()
+    /// Begins to export what is in the cache, and returns the number of this flush: it has ended
+    /// when so many are [`Info::flushes_done`].
+    pub fn flush(&mut self) -> Result<u64, Error> {
+        let mut replies = self.request(request("flush", cmd::FLUSH))?;
+        let number = match replies.next()? {
+            Some(payload) => Info::decode(payload)?.flushes_requested,
+            None => return Err(Error::Malformed("no number of the flush".to_owned())),
+        };
+        replies.finish()?;
+        Ok(number)
+    }
+
+    /// Returns when the state `is` as wanted.
+    ///
+    /// A request that waited in the kernel could not be interrupted, and would hold up the requests
+    /// of others.
+    pub fn wait_until(&mut self, is: impl Fn(&Info) -> bool) -> Result<(), Error> {
+        let mut pause = WAIT_MIN;
+        while !is(&self.info()?) {
+            thread::sleep(pause);
+            pause = (pause * 2).min(WAIT_MAX);
+        }
+        Ok(())
     }
 
     /// Sends flow records to one more address: from `source`, by the routes of `device`.

@@ -98,10 +98,12 @@ pub fn execute<T: Transport>(
         }
         Command::Disable => {
             client.disable()?;
+            client.wait_until(|info| !info.disabling)?;
             state_after_change(client, options, out)
         }
         Command::Flush => {
-            client.flush()?;
+            let number = client.flush()?;
+            client.wait_until(|info| info.flushes_done >= number)?;
             state_after_change(client, options, out)
         }
         Command::Set(set) => {

@@ -54,8 +54,15 @@ fn every_attribute_of_the_state_has_its_field() {
          \"source\":\"198.51.100.1\",\"device\":\"mgmt\",\"datagrams\":41,\
          \"records\":1230,\"errors\":2,\"last_error\":\"No such device\"}],\
          \"ifaces\":[],\
-         \"sys_uptime\":123456,\"flow_sequence\":991}"
+         \"sys_uptime\":123456,\"flow_sequence\":991,\"disabling\":true}"
     );
+}
+
+#[test]
+fn the_numbers_of_flushes_are_not_in_json_but_there() {
+    let info = Info::decode(&info_attributes()).unwrap();
+    assert_eq!(info.flushes_requested, 8_000_000_002);
+    assert_eq!(info.flushes_done, 8_000_000_001);
 }
 
 #[test]

@@ -228,8 +228,6 @@ fn pretty_json_is_the_same_indented() {
 fn a_change_prints_no_text() {
     for command in [
         "netflowctl enable --max-flows 5",
-        "netflowctl disable",
-        "netflowctl flush",
         "netflowctl collector add 192.0.2.1",
         "netflowctl collector del 192.0.2.1:9",
     ] {
@@ -237,11 +235,65 @@ fn a_change_prints_no_text() {
     }
 }
 
+/// The state with what there is to wait for.
+fn waiting(seq: u32, disabling: u8, flushes_done: u64) -> Vec<u8> {
+    let attributes = [
+        nla_u8(11, disabling),
+        nla_uint(12, 8),
+        nla_uint(13, flushes_done),
+    ];
+    [reply(0, seq, 1, &attributes.concat()), ack(seq)].concat()
+}
+
+#[test]
+fn disable_returns_when_all_is_exported() {
+    let answers = vec![
+        ack(FIRST),
+        waiting(FIRST + 1, 1, 0),
+        waiting(FIRST + 2, 1, 0),
+        waiting(FIRST + 3, 0, 0),
+    ];
+    assert_eq!(print("netflowctl disable", answers), "");
+}
+
+#[test]
+fn flush_returns_when_its_own_has_ended() {
+    let answers = vec![
+        flush_begun(FIRST, 7),
+        waiting(FIRST + 1, 0, 5),
+        waiting(FIRST + 2, 0, 6),
+        waiting(FIRST + 3, 0, 7),
+    ];
+    assert_eq!(print("netflowctl flush", answers), "");
+    let later = vec![flush_begun(FIRST, 7), waiting(FIRST + 1, 0, 8)];
+    assert_eq!(print("netflowctl flush", later), "");
+}
+
+#[test]
+fn waiting_ends_when_the_module_goes() {
+    let answers = vec![
+        ack(FIRST),
+        waiting(FIRST + 1, 1, 0),
+        error(FIRST + 2, 2, &[]),
+    ];
+    let run = attempt("netflowctl disable", answers);
+    assert_eq!(
+        run.result.unwrap_err().to_string(),
+        "info: No such file or directory"
+    );
+}
+
 #[test]
 fn a_change_prints_the_new_state_as_json() {
-    for command in ["enable", "disable", "flush"] {
-        let command = format!("netflowctl {command} --json");
-        let text = print(&command, [vec![ack(FIRST)], state(FIRST + 1)].concat());
+    let done = [
+        ("enable", vec![ack(FIRST)]),
+        ("disable", vec![ack(FIRST), waiting(FIRST + 1, 0, 0)]),
+        ("flush", vec![flush_begun(FIRST, 1), waiting(FIRST + 1, 0, 1)]),
+    ];
+    for (command, mut answers) in done {
+        let next = FIRST + u32::try_from(answers.len()).unwrap();
+        answers.extend(state(next));
+        let text = print(&format!("netflowctl {command} --json"), answers);
         assert!(text.starts_with("{\"enabled\":true,"), "{command}");
     }
     for command in ["add", "del"] {

@@ -16,14 +16,17 @@ fn client(kernel: &Kernel) -> Client<Kernel> {
 
 #[test]
 fn requests_are_those_of_the_specification() {
-    let kernel = Kernel::with_family((FIRST..FIRST + 7).map(ack));
+    let kernel = Kernel::with_family((FIRST..FIRST + 7).map(|seq| match seq - FIRST {
+        3 => flush_begun(seq, 9),
+        _ => ack(seq),
+    }));
     let mut client = client(&kernel);
     client
         .enable(&config(&[("max-flows", 262_144), ("inactive-timeout", 15)]))
         .unwrap();
     client.enable(&config(&[])).unwrap();
     client.disable().unwrap();
-    client.flush().unwrap();
+    assert_eq!(client.flush().unwrap(), 9);
     client
         .collector_add("192.0.2.10:2055".parse().unwrap(), None, None)
         .unwrap();

@@ -106,6 +106,12 @@ pub(crate) unsafe fn run_dump<T: State>(
     let mut dump = Dump {
         request: Request {
             info,
+            // SAFETY: The callback is valid by the requirements of this function, and has the
+            // request that asked for the dump.
+            is_first: unsafe {
+                let callback = callback.as_ptr();
+                bindings::netflow_genl_is_first((*callback).skb, (*callback).nlh)
+            },
             _lifetime: PhantomData,
             _states: PhantomData,
         },

@@ -60,6 +60,14 @@ pub struct Info {
     pub sys_uptime: u32,
     /// Number of the next flow record to be exported, modulo 2^32.
     pub flow_sequence: u32,
+    /// Whether flows are exported of an exporter that was disabled.
+    pub disabling: bool,
+    /// Flushes that were asked for.
+    #[serde(skip)]
+    pub flushes_requested: u64,
+    /// Flushes that have ended.
+    #[serde(skip)]
+    pub flushes_done: u64,
 }
 
 /// Numbers of flows.
@@ -128,6 +136,9 @@ impl Info {
                 info::COLLECTOR => state.collectors.push(Collector::decode(attribute.value)?),
                 info::SYS_UPTIME => state.sys_uptime = attribute.u32()?,
                 info::FLOW_SEQUENCE => state.flow_sequence = attribute.u32()?,
+                info::DISABLING => state.disabling = attribute.u8()? != 0,
+                info::FLUSHES_REQUESTED => state.flushes_requested = attribute.uint()?,
+                info::FLUSHES_DONE => state.flushes_done = attribute.uint()?,
                 _ => {}
             }
         }
@@ -186,7 +197,7 @@ impl Iface {
         for attribute in attributes(payload) {
             let attribute = attribute?;
             match attribute.kind {
-                iface::NAME => ifname = attribute.text(),
+                iface::NAME => ifname = Some(attribute.string()),
                 iface::NUMBER => number = Some(attribute.u32()?),
                 _ => {}
             }

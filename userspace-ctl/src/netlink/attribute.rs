@@ -72,10 +72,15 @@ impl Attribute<'_> {
         }
     }
 
-    /// A text that ends with a NUL byte, on one line whatever it contains. `None` if it is empty.
+    /// A string, up to the NUL byte that ends it.
+    pub fn string(&self) -> String {
+        let bytes = self.value.split(|&byte| byte == 0).next();
+        String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
+    }
+
+    /// A string, on one line whatever it contains. `None` if it is empty.
     pub fn text(&self) -> Option<String> {
-        let bytes = self.value.split(|&byte| byte == 0).next()?;
-        let text = String::from_utf8_lossy(bytes).replace(char::is_control, " ");
+        let text = self.string().replace(char::is_control, " ");
         Some(text).filter(|text| !text.is_empty())
     }
 

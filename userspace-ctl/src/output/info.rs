@@ -43,9 +43,10 @@ pub fn print(out: &mut impl Write, info: &Info) -> io::Result<()> {
 }
 
 fn summary(out: &mut impl Write, info: &Info) -> io::Result<()> {
-    let state = match info.enabled {
-        true => "enabled",
-        false => "disabled",
+    let state = match (info.enabled, info.disabling) {
+        (true, _) => "enabled",
+        (false, true) => "disabled, but for flows that are being exported",
+        (false, false) => "disabled",
     };
     writeln!(out, "netflow {state}")?;
     writeln!(

@@ -160,6 +160,11 @@ pub fn done(seq: u32) -> Vec<u8> {
     nlmsg(NLMSG_DONE, NLM_F_MULTI, seq, &0i32.to_ne_bytes())
 }
 
+/// The reply to a flush, which is that number, and the acknowledgement.
+pub fn flush_begun(seq: u32, number: u64) -> Vec<u8> {
+    [reply(0, seq, 7, &nla_uint(12, number)), ack(seq)].concat()
+}
+
 /// A text of the extended acknowledgement, NLMSGERR_ATTR_MSG.
 pub fn text(text: &str) -> Vec<u8> {
     nla(1, &[text.as_bytes(), &[0]].concat())
@@ -279,6 +284,9 @@ pub fn info_attributes() -> Vec<u8> {
         nest(8, &collector),
         nla_u32(9, 123_456),
         nla_u32(10, 991),
+        nla_u8(11, 1),
+        nla_uint(12, 8_000_000_002),
+        nla_uint(13, 8_000_000_001),
     ]
     .concat()
 }

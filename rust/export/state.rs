@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What requests tell and change of the Exporting Process while it is at work.
+//!
+//! It sends with its own lock held ([`Exporter`](super::exporter::Exporter)), and may wait for room
+//! in send buffers meanwhile; nobody waits, or does anything long, with this one held.
+
+use core::net::SocketAddrV4;
+
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex,
+        MutexGuard, //
+    },
+};
+
+use super::{
+    batch::Accounts,
+    collector::{
+        Collector,
+        CollectorTable,
+        Destination, //
+    },
+    own::OwnDatagrams,
+};
+use crate::linux::{
+    clock::Deadline,
+    netns::Netns, //
+};
+
+/// The state, behind its lock.
+#[pin_data]
+pub(crate) struct SharedState {
+    #[pin]
+    state: Mutex<ExportState>,
+}
+
+/// The state of an Exporting Process.
+pub(crate) struct ExportState {
+    /// What became of the flows that left the cache.
+    pub(crate) accounts: Accounts,
+    /// The sequence number of the next datagram.
+    pub(crate) sequence: u32,
+    /// Engine type and id of v5's header.
+    pub(crate) engine: (u8, u8),
+    /// Bytes that a datagram takes at most, IP and UDP headers included.
+    pub(crate) max_packet_size: u32,
+    pub(super) collectors: CollectorTable,
+    pub(super) end: End,
+    own_datagrams: Arc<OwnDatagrams>,
+}
+
+/// What may still be sent.
+#[derive(Clone, Copy)]
+pub(crate) enum End {
+    /// Everything: there is no end in sight.
+    Open,
+    /// The network namespace or the module goes. All that can be sent until then, or if there is no
+    /// time, nothing. After that, so many datagrams, none of which waits.
+    Near { until: Option<Deadline>, sends: u32 },
+}
+
+impl End {
+    /// Nothing is sent any more.
+    pub(crate) const COME: Self = Self::Near {
+        until: None,
+        sends: 0,
+    };
+
+    /// Whether nothing may be sent any more.
+    pub(super) fn has_come(self) -> bool {
+        match self {
+            Self::Open => false,
+            Self::Near { until, sends } => sends == 0 && is_over(until),
+        }
+    }
+
+    /// Counts a datagram that is about to be sent. Returns whether it may wait for room.
+    pub(super) fn count(&mut self) -> bool {
+        match self {
+            Self::Near { until, sends } if is_over(*until) => {
+                *sends = sends.saturating_sub(1);
+                false
+            }
+            Self::Open | Self::Near { .. } => true,
+        }
+    }
+
+    /// Whether it is in sight.
+    fn is_near(self) -> bool {
+        !matches!(self, Self::Open)
+    }
+}
+
+fn is_over(until: Option<Deadline>) -> bool {
+    until.is_none_or(Deadline::has_passed)
+}
+
+impl SharedState {
+    /// No Collectors, nothing sent. Process context.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        let state = ExportState {
+            accounts: Accounts::default(),
+            sequence: 0,
+            engine: (0, 0),
+            max_packet_size: u32::MAX,
+            collectors: CollectorTable::new(),
+            end: End::Open,
+            own_datagrams: Arc::new(OwnDatagrams::new(), GFP_KERNEL_ACCOUNT)?,
+        };
+        Arc::pin_init(
+            pin_init!(Self {
+                state <- new_mutex!(state, "netflow_export_state"),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    /// Locks it. Process context.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ExportState> {
+        self.state.lock()
+    }
+}
+
+impl ExportState {
+    /// The Collectors.
+    pub(crate) fn collectors(&self) -> impl Iterator<Item = &Collector> {
+        self.collectors.iter()
+    }
+
+    /// What tells its datagrams from others; kept up to date with the Collectors.
+    pub(crate) fn own_datagrams(&self) -> Arc<OwnDatagrams> {
+        self.own_datagrams.clone()
+    }
+
+    /// Adds a Collector. See [`CollectorTable::add`].
+    pub(crate) fn add_collector(&mut self, netns: &Netns, to: Destination) -> Result {
+        self.collectors.add(netns, to)?;
+        self.own_datagrams.set(self.collectors.iter());
+        Ok(())
+    }
+
+    /// Removes a Collector. See [`CollectorTable::remove`].
+    pub(crate) fn remove_collector(&mut self, address: SocketAddrV4) -> Result {
+        self.collectors.remove(address)?;
+        self.own_datagrams.set(self.collectors.iter());
+        Ok(())
+    }
+
+    /// Removes all Collectors, which closes their sockets.
+    pub(crate) fn remove_collectors(&mut self) {
+        self.collectors.clear();
+        self.own_datagrams.set(self.collectors.iter());
+    }
+
+    /// From here on, no more is sent than that.
+    pub(crate) fn set_end(&mut self, end: End) {
+        self.end = end;
+    }
+
+    /// Whether the namespace or the module goes.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.end.is_near()
+    }
+
+    /// Whether a sweep had better stop, as no flow of it could be sent, or as the last one waits to
+    /// begin. `is_last` is whether this is the last one.
+    pub(super) fn is_over(&self, is_last: bool) -> bool {
+        self.end.has_come() || (self.end.is_near() && !is_last)
+    }
+}
