@@ -10,7 +10,7 @@ NLM_F_REQUEST, NLM_F_ACK = 1, 4
 NLMSG_ERROR = 2
 GENL_ID_CTRL, CTRL_CMD_GETFAMILY = 16, 3
 CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 1, 2
-INFO_GET, ENABLE, DISABLE, FLUSH, COLLECTOR_ADD = 1, 3, 6, 7, 8
+INFO_GET, ENABLE, IFACE_SET, DISABLE, FLUSH, COLLECTOR_ADD = 1, 3, 5, 6, 7, 8
 
 
 def attribute(kind, value):
@@ -80,8 +80,9 @@ class Exporter:
         )
 
     def enable(self, max_flows, observe):
-        """`observe` is a mask of points."""
+        """`observe` is a mask of points. Flows stay in the cache for half an hour."""
         settings = attribute(1, struct.pack("=I", max_flows))
+        settings += attribute(3, struct.pack("=I", 1800))
         settings += attribute(5, struct.pack("=I", observe))
         self.ask(ENABLE, attribute(0x8002, settings))
 
@@ -90,6 +91,19 @@ class Exporter:
         named = attribute(1, socket.inet_aton(address)) + attribute(2, struct.pack("=H", port))
         self.ask(COLLECTOR_ADD, attribute(0x8008, named))
 
+    def set_ifaces(self, numbers):
+        """Numbers of interfaces by name, as many to a message as are well received."""
+        requests = [
+            message(
+                self.family,
+                IFACE_SET,
+                attribute(1, name.encode() + b"\0") + attribute(2, struct.pack("=I", number)),
+            )
+            for name, number in numbers.items()
+        ]
+        for first in range(0, len(requests), 500):
+            self.sock.send(b"".join(requests[first : first + 500]))
+
     def packets(self):
         """The ledger of packets by number: 1 is seen, 4 pending, 5 exported, 6 lost."""
         ledger = attributes(self.ask(INFO_GET)[5])
@@ -97,4 +111,4 @@ class Exporter:
 
     def is_disabling(self):
         """Whether flows are exported of an exporter that was disabled."""
-        return self.ask(INFO_GET)[12] != b"\0"
+        return self.ask(INFO_GET)[11] != b"\0"
