@@ -265,7 +265,7 @@ fn clock() -> Clock {
 fn apply(config: &Config, domain: &ObservationDomain) {
     let mut export = domain.export.lock();
     export.engine = (config.engine_type, config.engine_id);
-    export.max_packet_size = config.max_packet_size;
+    export.set_packet_size(config.max_packet_size);
     drop(export);
     domain.path_config.set(config);
 }

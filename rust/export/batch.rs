@@ -134,9 +134,9 @@ impl<S: DerefMut<Target = [Entry]>> Batch<S> {
         Self { entries, len: 0 }
     }
 
-    /// Whether no further flow fits in.
-    pub(crate) fn is_full(&self) -> bool {
-        self.len == self.entries.len()
+    /// Whether so many flows are in, or no further one fits.
+    pub(crate) fn has(&self, flows: usize) -> bool {
+        self.len >= flows.min(self.entries.len())
     }
 
     /// Puts a flow in. Returns whether it fitted.

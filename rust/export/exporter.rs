@@ -27,11 +27,8 @@ use crate::flow::{
     expiry::Reason, //
 };
 
-/// Flows in a batch: so many that v5 fills whole datagrams, and that they fit in 16 KiB.
+/// Flows that a batch has room for: they fit in 16 KiB.
 const BATCH_FLOWS: usize = 6 * v5::RECORDS_MAX;
-
-/// Bytes of the headers in front of a datagram's payload: IPv4 without options, and UDP.
-const HEADERS: usize = 20 + 8;
 
 /// Takes flows over from the cache, sends them, and accounts for each.
 pub(crate) struct Exporter {
@@ -39,6 +36,8 @@ pub(crate) struct Exporter {
     batch: Batch<KVVec<Entry>>,
     stream: Stream<KBox<v5::Datagram>>,
     state: Arc<SharedState>,
+    /// Flows that are exported together: so many that they fill whole datagrams.
+    batch_flows: usize,
     /// Whether the round is the last one.
     is_last: bool,
 }
@@ -54,6 +53,7 @@ impl Exporter {
             batch: Batch::new(entries),
             stream: Stream::new(datagram, Collectors::new(state.clone())),
             state,
+            batch_flows: BATCH_FLOWS,
             is_last: false,
         })
     }
@@ -67,6 +67,15 @@ impl Exporter {
     pub(crate) fn begin_round(&mut self, patience: Patience, is_last: bool) {
         self.stream.collectors_mut().set_patience(patience);
         self.is_last = is_last;
+        let state = self.state.lock();
+        let (kind, id) = state.engine;
+        let payload = state.max_payload;
+        drop(state);
+        let format = self.stream.format_mut();
+        format.set_engine(kind, id);
+        format.set_max_payload(payload);
+        let incomplete = BATCH_FLOWS.checked_rem(format.records_max());
+        self.batch_flows = BATCH_FLOWS.saturating_sub(incomplete.unwrap_or(0));
     }
 
     /// Whether the round had better end, as the namespace or the module goes.
@@ -78,7 +87,7 @@ impl Exporter {
     pub(crate) fn push(&mut self, flow: AnyFlow, reason: Reason) {
         // It has room, as it never stays full.
         self.batch.push(flow, reason);
-        if self.batch.is_full() {
+        if self.batch.has(self.batch_flows) {
             self.export_batch();
         }
     }
@@ -95,13 +104,7 @@ impl Exporter {
         }
         let mut state = self.state.lock();
         self.batch.take(&mut state.accounts);
-        let (kind, id) = state.engine;
-        let payload = usize::try_from(state.max_packet_size)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(HEADERS);
         drop(state);
-        self.stream.format_mut().set_engine(kind, id);
-        self.stream.format_mut().set_max_payload(payload);
         let clock = self.clock;
         // Read later than the last packet of each flow, which was accounted before it was taken.
         self.stream

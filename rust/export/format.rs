@@ -49,6 +49,9 @@ pub(crate) trait Format {
     /// effect on what does not fit by itself.
     fn set_max_payload(&mut self, bytes: usize);
 
+    /// Data Records that a datagram holds then, if each is of another flow; at least one.
+    fn records_max(&self) -> usize;
+
     /// Appends a Data Record of a flow that left the cache for `reason`: number `index`, from 0, of
     /// those that it takes.
     fn append(&mut self, flow: &AnyFlow, reason: Reason, index: u64) -> Appended;

@@ -46,8 +46,8 @@ pub(crate) struct ExportState {
     pub(crate) sequence: u32,
     /// Engine type and id of v5's header.
     pub(crate) engine: (u8, u8),
-    /// Bytes that a datagram takes at most, IP and UDP headers included.
-    pub(crate) max_packet_size: u32,
+    /// Bytes of payload that a datagram has at most.
+    pub(super) max_payload: usize,
     pub(super) collectors: CollectorTable,
     pub(super) end: End,
     own_datagrams: Arc<OwnDatagrams>,
@@ -106,7 +106,7 @@ impl SharedState {
             accounts: Accounts::default(),
             sequence: 0,
             engine: (0, 0),
-            max_packet_size: u32::MAX,
+            max_payload: usize::MAX,
             collectors: CollectorTable::new(),
             end: End::Open,
             own_datagrams: Arc::new(OwnDatagrams::new(), GFP_KERNEL_ACCOUNT)?,
@@ -125,7 +125,17 @@ impl SharedState {
     }
 }
 
+/// Bytes of the headers in front of a datagram's payload: IPv4 without options, and UDP.
+const HEADERS: usize = 20 + 8;
+
 impl ExportState {
+    /// Sets how many bytes a datagram takes at most, these headers included.
+    pub(crate) fn set_packet_size(&mut self, bytes: u32) {
+        self.max_payload = usize::try_from(bytes)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(HEADERS);
+    }
+
     /// The Collectors.
     pub(crate) fn collectors(&self) -> impl Iterator<Item = &Collector> {
         self.collectors.iter()

@@ -170,6 +170,10 @@ impl Format for Datagram {
         self.capacity = records.clamp(1, RECORDS_MAX);
     }
 
+    fn records_max(&self) -> usize {
+        self.capacity
+    }
+
     /// The record has no field for the reason.
     #[inline]
     fn append(&mut self, flow: &AnyFlow, _reason: Reason, index: u64) -> Appended {
@@ -347,6 +351,7 @@ mod tests {
                 );
             }
             assert_eq!(append(&mut datagram, flow()), Appended::Full, "{bytes}");
+            assert_eq!(datagram.records_max(), records);
             assert_eq!(datagram.finish(BEGINNING, 0).len(), 24 + 48 * records);
         }
     }

@@ -288,7 +288,10 @@ fn a_change_prints_the_new_state_as_json() {
     let done = [
         ("enable", vec![ack(FIRST)]),
         ("disable", vec![ack(FIRST), waiting(FIRST + 1, 0, 0)]),
-        ("flush", vec![flush_begun(FIRST, 1), waiting(FIRST + 1, 0, 1)]),
+        (
+            "flush",
+            vec![flush_begun(FIRST, 1), waiting(FIRST + 1, 0, 1)],
+        ),
     ];
     for (command, mut answers) in done {
         let next = FIRST + u32::try_from(answers.len()).unwrap();

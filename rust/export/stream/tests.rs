@@ -66,7 +66,7 @@ fn export<F: Format>(stream: &mut Stream<Box<F>>, size: usize, flows: &[Totals])
     for (number, totals) in flows.iter().enumerate() {
         let flow = flow(number, *totals);
         assert!(batch.push(flow, Reason::Active));
-        if batch.is_full() {
+        if batch.has(usize::MAX) {
             assert!(!batch.push(flow, Reason::Active));
             batch.take(&mut accounts);
             stream.export(batch.entries_mut(), || TIME);
@@ -215,6 +215,10 @@ impl Format for Bytes {
 
     /// Its limit is given when it is made.
     fn set_max_payload(&mut self, _bytes: usize) {}
+
+    fn records_max(&self) -> usize {
+        8
+    }
 
     fn append(&mut self, flow: &AnyFlow, reason: Reason, _index: u64) -> Appended {
         let len = flow.totals().packets as usize;

@@ -194,7 +194,12 @@ fn labels(collector: &Collector) -> Vec<(String, String)> {
     let mut labels = vec![("collector".to_owned(), address)];
     let source = collector.source.map(|source| source.to_string());
     labels.extend(source.map(|source| ("source".to_owned(), source)));
-    labels.extend(collector.device.clone().map(|name| ("device".to_owned(), name)));
+    labels.extend(
+        collector
+            .device
+            .clone()
+            .map(|name| ("device".to_owned(), name)),
+    );
     labels
 }
 
