@@ -10,7 +10,7 @@
 
 # shellcheck source=selftests/lib/netflow.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
-begin nft
+begin nft modprobe
 
 # Counts the errors that come to the router.
 count_errors() {
@@ -55,6 +55,17 @@ stays() {
 
 equals_now() { equal "${*:2}" "$1" "$("${@:2}")"; }
 
+# remove_module NAME: and before it those that use it.
+remove_module() {
+	local users user
+	read -ra users < <(awk -v name="$1" '$1 == name { gsub(/[-,]/, " ", $4); print $4 }' \
+		/proc/modules)
+	for user in "${users[@]}"; do
+		remove_module "$user" || return
+	done
+	! grep -q "^$1 " /proc/modules || timeout 60 rmmod "$1"
+}
+
 # port_unreachable: right answers a datagram of left with an error, by way of the router.
 port_unreachable() { on left bash -c 'echo >/dev/udp/10.2.0.2/9'; }
 
@@ -93,8 +104,29 @@ need on left bash -c 'echo >/dev/udp/10.3.0.2/2055'
 check "errors that answer other senders are flows" \
 	eventually 5 flow_is 'icmp 10.3.0.2 10.1.0.2' packets=1
 
+# From the port that the exporter has: its datagrams to this collector are the only ones here.
+port=$(on router ss -Huan | awk '$4 !~ /:0$/ { sub(/.*:/, "", $4); print $4 }')
+need on left python3 -S -c "
+import socket
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(('10.1.0.2', $port))
+sock.sendto(b'x', ('10.3.0.2', 2055))"
+check "even if they have the exporter's port" \
+	eventually 5 flow_is 'icmp 10.3.0.2 10.1.0.2' packets=2
+
 need nf set count-own on
 need nf flush
 check "with count-own answers are flows" eventually 5 flow_is 'icmp 10.3.0.2 10.3.0.1' 'packets>=1'
 check "the ledger is exact with count-own" ledger_holds
+
+# An error that waits to be read would keep its conntrack, and for that one the module.
+need nf set count-own off
+need nf collector del 10.3.0.2
+need nf collector add 10.3.0.2
+need on router nft add table ip tracked
+need on router nft add chain ip tracked seen '{ type filter hook prerouting priority 0; }'
+need on router nft add rule ip tracked seen ct state related counter
+check "with connection tracking a collector answers" export_one 10.9.0.1
+need on router nft flush ruleset
+check "connection tracking can be unloaded" remove_module nf_conntrack
 done_testing

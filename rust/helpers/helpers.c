@@ -440,9 +440,14 @@ bool netflow_net_is_alive(const struct net *net)
 	return check_net(net);
 }
 
+/*
+ * Nobody reads from it. With no room at all, sock_queue_err_skb() refuses an ICMP error, which
+ * would keep a reference to a conntrack for as long as there is the socket: nf_conntrack could
+ * not be unloaded. UDP accepts one datagram all the same, but resets its conntrack before.
+ */
 void netflow_sock_receive_nothing(struct socket *sock)
 {
-	WRITE_ONCE(sock->sk->sk_rcvbuf, SOCK_MIN_RCVBUF);
+	WRITE_ONCE(sock->sk->sk_rcvbuf, 0);
 }
 
 /* Index of the device of this name, 0 if there is none; alternative names are none. */
@@ -459,13 +464,25 @@ u32 netflow_dev_index(struct net *net, const char *name)
 	return index;
 }
 
-/* Index of the device that a notifier is told of; its name is copied. RTNL is held. */
+/*
+ * Index of the device that a notifier is told of; its name is copied. RTNL is held. 0 if the
+ * device has gone before: while someone keeps a reference to it, NETDEV_UNREGISTER is repeated,
+ * and another one may have the index by then.
+ */
 u32 netflow_notified_dev(void *info, char *name)
 {
 	const struct net_device *dev = netdev_notifier_info_to_dev(info);
 
 	memcpy(name, dev->name, IFNAMSIZ);
-	return dev->ifindex;
+	return dev->reg_state == NETREG_UNREGISTERED ? 0 : dev->ifindex;
+}
+
+/* Whether this host has the address, in the VRF that the packet is in. */
+bool netflow_is_host_address(const struct nf_hook_state *state, __be32 address)
+{
+	const struct net_device *dev = state->in ?: state->out;
+
+	return inet_addr_type_dev_table(state->net, dev, address) == RTN_LOCAL;
 }
 
 void netflow_xa_init(struct xarray *xa)

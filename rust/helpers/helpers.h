@@ -129,6 +129,7 @@ bool netflow_sock_neigh_is_valid(struct socket *sock, __be32 daddr, __be16 dport
 
 u32 netflow_dev_index(struct net *net, const char *name);
 u32 netflow_notified_dev(void *info, char *name);
+bool netflow_is_host_address(const struct nf_hook_state *state, __be32 address);
 void netflow_xa_init(struct xarray *xa);
 int netflow_xa_store_u32(struct xarray *xa, u32 index, u32 value);
 bool netflow_xa_load_u32(struct xarray *xa, u32 index, u32 *value);

@@ -147,6 +147,10 @@ unsafe extern "C" fn notify<T: DeviceEvents>(
         // Never: the kernel has checked it.
         return DONE;
     };
+    if index == 0 {
+        // It has gone before.
+        return DONE;
+    }
     // CAST: Events are few.
     match event as u32 {
         bindings::netdev_cmd_NETDEV_REGISTER | bindings::netdev_cmd_NETDEV_CHANGENAME => {

@@ -214,6 +214,13 @@ impl<'a> Packet<'a> {
         Ipv4Addr::from(gateway.to_ne_bytes())
     }
 
+    /// Whether this host has an address, in the VRF that the packet is in.
+    pub(crate) fn is_host_address4(&self, address: Ipv4Addr) -> bool {
+        let address = u32::from_ne_bytes(address.octets());
+        // SAFETY: `state` is valid and the RCU read lock held by the type invariant.
+        unsafe { bindings::netflow_is_host_address(self.state.as_ptr(), address) }
+    }
+
     /// Whether it stands for several packets on the wire (GRO, GSO).
     #[inline(always)]
     pub(crate) fn is_gso(&self) -> bool {

@@ -81,6 +81,8 @@ impl UdpSocket {
             bindings::netflow_sock_set_mtu_discover(socket, bindings::IP_PMTUDISC_DONT as c_int);
             // Or a full queue of an interface would not be told as an error (`ENOBUFS`).
             bindings::netflow_sock_set_recverr(socket);
+            // Before it has a port, which it is to keep.
+            bindings::netflow_sock_lock_port(socket);
         }
         // First the device: in a VRF, its addresses are those that one may bind to.
         this.bind_device()?;
@@ -99,8 +101,6 @@ impl UdpSocket {
             // An address of a group or of all hosts of a network binds what is received only.
             return Err(EADDRNOTAVAIL);
         }
-        // SAFETY: The socket is valid. From here on it keeps its port.
-        unsafe { bindings::netflow_sock_lock_port(socket) };
         // SAFETY: The socket is valid, and an IPv4 socket's address fits.
         let len = unsafe { bindings::kernel_getsockname(socket, (&raw mut address).cast()) };
         if len < 0 {

@@ -169,7 +169,7 @@ impl<A: Family> Datapath<A> {
     fn is_own(&self, packet: &Packet<'_>, key: &Key<A>, is_local: bool) -> bool {
         match key.proto() {
             IPPROTO_UDP => is_local && A::is_own(&self.domain.own_datagrams, key),
-            IPPROTO_ICMP => A::answers_own(&self.domain.own_datagrams, packet),
+            IPPROTO_ICMP => A::answers_own(&self.domain.own_datagrams, packet, key),
             _ => false,
         }
     }

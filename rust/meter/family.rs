@@ -84,8 +84,8 @@ pub(crate) trait Family: Address {
     fn is_own(own: &OwnDatagrams, key: &Key<Self>) -> bool;
 
     /// Whether an ICMP message answers a datagram of the exporter, as when the port of a Collector
-    /// is closed.
-    fn answers_own(own: &OwnDatagrams, packet: &Packet<'_>) -> bool;
+    /// is closed. One that goes on to another host answers another exporter.
+    fn answers_own(own: &OwnDatagrams, packet: &Packet<'_>, key: &Key<Self>) -> bool;
 }
 
 static CPUHP_IPV4: cpuhp::State<Datapath<Ipv4Addr>> = cpuhp::State::new();
@@ -183,10 +183,11 @@ impl Family for Ipv4Addr {
         own.contains(to, key.src_port())
     }
 
-    fn answers_own(own: &OwnDatagrams, packet: &Packet<'_>) -> bool {
+    fn answers_own(own: &OwnDatagrams, packet: &Packet<'_>, key: &Key<Self>) -> bool {
         let mut buffer = MaybeUninit::uninit();
         let quoted = parse::quoted_datagram(packet.headers::<QUOTE_MAX>(&mut buffer));
         quoted.is_some_and(|(to, source_port)| own.contains(to, source_port))
+            && packet.is_host_address4(key.dst())
     }
 }
 
