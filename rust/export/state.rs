@@ -3,7 +3,8 @@
 //! What requests tell and change of the Exporting Process while it is at work.
 //!
 //! It sends with its own lock held ([`Exporter`](super::exporter::Exporter)), and may wait for room
-//! in send buffers meanwhile; nobody waits, or does anything long, with this one held.
+//! in send buffers meanwhile. With this one held nobody waits for that: it is held for as long as it
+//! takes to make a socket, or to hand one datagram to the network stack.
 
 use core::net::SocketAddrV4;
 
@@ -59,8 +60,12 @@ pub(crate) enum End {
     /// Everything: there is no end in sight.
     Open,
     /// The network namespace or the module goes. All that can be sent until then, or if there is no
-    /// time, nothing. After that, so many datagrams, none of which waits.
-    Near { until: Option<Deadline>, sends: u32 },
+    /// time, nothing. After that, so many datagrams, none of which waits, and none after `last`.
+    Near {
+        until: Option<Deadline>,
+        sends: u32,
+        last: Deadline,
+    },
 }
 
 impl End {
@@ -68,20 +73,23 @@ impl End {
     pub(crate) const COME: Self = Self::Near {
         until: None,
         sends: 0,
+        last: Deadline::PAST,
     };
 
     /// Whether nothing may be sent any more.
     pub(super) fn has_come(self) -> bool {
         match self {
             Self::Open => false,
-            Self::Near { until, sends } => sends == 0 && is_over(until),
+            Self::Near { until, sends, last } => {
+                is_over(until) && (sends == 0 || last.has_passed())
+            }
         }
     }
 
     /// Counts a datagram that is about to be sent. Returns whether it may wait for room.
     pub(super) fn count(&mut self) -> bool {
         match self {
-            Self::Near { until, sends } if is_over(*until) => {
+            Self::Near { until, sends, .. } if is_over(*until) => {
                 *sends = sends.saturating_sub(1);
                 false
             }
@@ -169,6 +177,13 @@ impl ExportState {
     /// From here on, no more is sent than that.
     pub(crate) fn set_end(&mut self, end: End) {
         self.end = end;
+    }
+
+    /// Sets after which moment no datagram is sent, if the end is near.
+    pub(crate) fn set_last(&mut self, deadline: Deadline) {
+        if let End::Near { last, .. } = &mut self.end {
+            *last = deadline;
+        }
     }
 
     /// Whether the namespace or the module goes.

@@ -57,6 +57,9 @@ pub(crate) fn jiffies() -> u64 {
 pub(crate) struct Deadline(i64);
 
 impl Deadline {
+    /// One that has passed.
+    pub(crate) const PAST: Self = Self(0);
+
     /// `wait` milliseconds from now.
     pub(crate) fn after(wait: Msecs) -> Self {
         Self::after_nanos(Delta::from_millis(wait.into()).as_nanos())

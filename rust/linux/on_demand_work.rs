@@ -20,8 +20,10 @@ use crate::bindings;
 
 /// What is done.
 pub(crate) trait OnDemandTask: Send + Sync + 'static {
-    /// Does all that there is to do. Process context; never twice at the same time.
-    fn run(&self);
+    /// Does one thing of what there is to do. Returns whether there may be more, which is done when
+    /// the others had their turn that wait for the workqueue. Process context; never twice at the
+    /// same time.
+    fn run(&self) -> bool;
 }
 
 #[pin_data]
@@ -40,7 +42,16 @@ impl<T: OnDemandTask> WorkItem for Item<T> {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        this.task.run();
+        if this.task.run() {
+            this.ask();
+        }
+    }
+}
+
+impl<T: OnDemandTask> Item<T> {
+    fn ask(self: &Arc<Self>) {
+        // An error returns the reference, to be dropped: it is queued, or was stopped.
+        let _ = self.queue.enqueue::<Arc<Self>, 0>(self.clone());
     }
 }
 
@@ -64,8 +75,7 @@ impl<T: OnDemandTask> OnDemandWork<T> {
     /// Has the task run once from its beginning, as soon as may be. Any context. To ask again
     /// before it begins changes nothing.
     pub(crate) fn ask(&self) {
-        // An error returns the reference, to be dropped: it is queued, or was stopped.
-        let _ = self.0.queue.enqueue::<Arc<Item<T>>, 0>(self.0.clone());
+        self.0.ask();
     }
 
     /// Stops it; on return the task does not run any more, nor will it. Process context, not in the

@@ -143,12 +143,8 @@ impl PeriodicTask for Meter {
     }
 
     fn run_kicked(&self) -> bool {
-        // What it takes to walk through the table is not worth a few flows.
-        while self.sweep(Sweep::Reclaim) > self.budget().max() / 64 {
-            if !self.budget().is_exhausted() {
-                return true;
-            }
-        }
-        false
+        // What it takes to walk through the table is not worth a few flows. If this was not enough,
+        // the next packet without a slot kicks again.
+        self.sweep(Sweep::Reclaim) > self.budget().max() / 64
     }
 }

@@ -36,6 +36,11 @@ use crate::{
 /// no other namespace comes or goes meanwhile.
 const LAST_SENDS: u32 = 1024;
 
+/// Milliseconds after which it sends none, however many it has sent: each passes the firewall of
+/// the namespace, whose owner decides how long that takes. Any user can make many namespaces.
+const LAST_TIME: Msecs = 50;
+const LAST_TIME_OF_USERS: Msecs = 5;
+
 /// Milliseconds that all namespaces together may take before that, when it is the module that goes.
 /// Each waits for room as long as a sweep does, so that one whose collector takes nothing leaves
 /// time for the others.
@@ -70,30 +75,30 @@ impl Inner {
 }
 
 impl OnDemandTask for Shared {
-    fn run(&self) {
-        loop {
-            let mut inner = self.inner.lock();
-            let Some(job) = inner.next_job() else {
-                return;
-            };
-            let enabled = inner
-                .exporting
-                .enabled()
-                .map(|running| (running.ipv4.pending(), running.meter.clone()));
-            drop(inner);
-            match (job, enabled) {
-                (Job::Disable(running), _) => self.finish(running),
-                (Job::Flush { requested }, Some((pending, meter))) => {
-                    pending.wait_until_drained();
-                    meter.sweep(Sweep::Flush);
-                    self.inner.lock().flushes.done = requested;
-                }
-                (Job::Recheck, Some((_, meter))) => {
-                    meter.sweep(Sweep::Recheck);
-                }
-                (Job::Flush { .. } | Job::Recheck, None) => return,
+    fn run(&self) -> bool {
+        let mut inner = self.inner.lock();
+        let Some(job) = inner.next_job() else {
+            return false;
+        };
+        let enabled = inner
+            .exporting
+            .enabled()
+            .map(|running| (running.ipv4.pending(), running.meter.clone()));
+        drop(inner);
+        match (job, enabled) {
+            (Job::Disable(running), _) => self.finish(running),
+            (Job::Flush { requested }, Some((pending, meter))) => {
+                pending.wait_until_drained();
+                meter.sweep(Sweep::Flush);
+                self.inner.lock().flushes.done = requested;
             }
+            (Job::Recheck, Some((_, meter))) => {
+                meter.sweep(Sweep::Recheck);
+            }
+            // Never: both were taken while it was enabled.
+            (Job::Flush { .. } | Job::Recheck, None) => return false,
         }
+        true
     }
 }
 
@@ -156,6 +161,7 @@ impl Shared {
         domain.export.lock().set_end(End::Near {
             until,
             sends: LAST_SENDS,
+            last: self.last_deadline(),
         });
         match &mut inner.exporting {
             Exporting::Enabled(running)
@@ -173,6 +179,13 @@ impl Shared {
             export.set_end(End::COME);
             export.remove_collectors();
         }
+    }
+
+    fn last_deadline(&self) -> Deadline {
+        Deadline::after(match self.netns.is_of_init_user_ns() {
+            true => LAST_TIME,
+            false => LAST_TIME_OF_USERS,
+        })
     }
 
     /// The namespace or the module goes, and a grace period has passed since [`Self::pre_exit`];
@@ -202,6 +215,7 @@ impl Shared {
         };
         if let Some(meter) = &meter {
             // If it is the namespace that goes, this is over at once.
+            domain.export.lock().set_last(self.last_deadline());
             meter.sweep(Sweep::Last);
         }
         let mut export = domain.export.lock();
