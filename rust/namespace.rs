@@ -111,7 +111,8 @@ struct Shared {
     inner: Mutex<Inner>,
 }
 
-/// Nobody waits with the lock held.
+/// Nobody waits for a Collector, a grace period or RTNL with the lock held, but for a namespace
+/// that ends ([`Shared::pre_exit`]).
 struct Inner {
     trust: Trust,
     config: Config,
@@ -325,6 +326,8 @@ impl Namespace {
             Err((rest, extack)) => {
                 inner.failing.give_back(deadline);
                 if let Some(running) = rest {
+                    // Who stops it, finds it by the domain.
+                    inner.domain = Some(domain);
                     inner.disable(running);
                     self.work.ask();
                 }
@@ -366,15 +369,31 @@ impl Namespace {
     pub(crate) fn set_iface(&self, name: DeviceName, number: u32) -> Result {
         let mut inner = self.shared.inner.lock();
         let domain = inner.domain()?;
-        if inner.notifier.is_none() {
-            let interfaces = domain.path_config.interfaces().clone();
-            inner.notifier = Some(Notifier::new(self.shared.netns.clone(), interfaces)?);
-            // It tells the numbers of this domain, so that is to stay.
-            inner.domain = Some(domain.clone());
-        }
-        domain
-            .path_config
-            .set_iface(&self.shared.netns, name, number)
+        // The notifier tells the numbers of this domain, so that is to stay.
+        inner.domain = Some(domain.clone());
+        let is_told = inner.notifier.is_some();
+        // RTNL may be held for long: other requests are not to wait for it.
+        drop(inner);
+        let notifier = match is_told {
+            true => None,
+            false => {
+                let interfaces = domain.path_config.interfaces().clone();
+                Some(Notifier::new(self.shared.netns.clone(), interfaces)?)
+            }
+        };
+        let mut inner = self.shared.inner.lock();
+        // If another request was faster, this one is dropped, without the lock.
+        let _spare = match inner.notifier {
+            Some(_) => notifier,
+            None => {
+                inner.notifier = notifier;
+                None
+            }
+        };
+        let numbers = &domain.path_config;
+        let result = numbers.set_iface(&self.shared.netns, name, number);
+        drop(inner);
+        result
     }
 
     /// The numbers of interfaces; `None` if it was never used.

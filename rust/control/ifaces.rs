@@ -52,8 +52,9 @@ pub(super) fn dump(dump: &mut Dump<'_>) -> ExtResult {
     let Some(interfaces) = dump.request().state()?.interfaces() else {
         return Ok(());
     };
-    dump.set_generation(interfaces.generation());
-    interfaces.for_each(dump.cursor(), |(name, number)| {
+    let list = interfaces.list();
+    dump.set_generation(list.generation());
+    list.for_each(dump.cursor(), |(name, number)| {
         dump.message(|message| {
             message.put_bytes(uapi::NETFLOW_A_IFACE_NAME, name.bytes_with_nul())?;
             message.put_u32(uapi::NETFLOW_A_IFACE_NUMBER, *number)

@@ -3,8 +3,8 @@
 //! What requests tell and change of the Exporting Process while it is at work.
 //!
 //! It sends with its own lock held ([`Exporter`](super::exporter::Exporter)), and may wait for room
-//! in send buffers meanwhile. With this one held nobody waits for that: it is held for as long as it
-//! takes to make a socket, or to hand one datagram to the network stack.
+//! in send buffers meanwhile. With this one held nobody waits for that: it is held for as long as
+//! it takes to make a socket, or to hand one datagram to the network stack.
 
 use core::net::SocketAddrV4;
 

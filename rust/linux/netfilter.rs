@@ -129,7 +129,7 @@ impl<T: Inspect> Hooks<T> {
     /// Removes all hook functions, without waiting for those who are in one: whoever drops this
     /// does. Process context.
     pub(crate) fn unregister(&mut self) {
-        if self.unregistered.is_some() {
+        if self.unregistered.is_some() || self.ops.iter().all(Option::is_none) {
             return;
         }
         for ops in self.ops.iter().flatten() {

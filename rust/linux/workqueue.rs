@@ -85,12 +85,11 @@ impl Workqueue {
 
     /// A way to it. Process context. `ENODEV` if there is no workqueue.
     pub(crate) fn handle(&'static self) -> Result<Handle> {
+        let queue = self.queue.copy().ok_or(ENODEV)?;
         if self.handles.fetch_add(1, Full) < 0 {
             self.handles.fetch_sub(1, Full);
             return Err(ENODEV);
         }
-        // From here on, dropping it takes back what was counted.
-        let queue = self.queue.copy().ok_or(ENODEV)?;
         // INVARIANT: It is counted, and was not negative: `Created` waits for it.
         Ok(Handle {
             queue,

@@ -12,7 +12,8 @@ use kernel::{
     rbtree::RBTree,
     sync::{
         Arc,
-        Mutex, //
+        Mutex,
+        MutexGuard, //
     },
 };
 
@@ -39,7 +40,7 @@ pub(crate) struct InterfaceNumbers {
     by_index: XArrayU32,
 }
 
-struct Names {
+pub(crate) struct Names {
     numbers: RBTree<DeviceName, u32>,
     len: u32,
     /// Changes when a number does.
@@ -98,9 +99,19 @@ impl InterfaceNumbers {
         self.by_index.load(index).unwrap_or(index)
     }
 
-    /// Another number whenever the names or their numbers are others.
+    /// The names and their numbers, which do not change meanwhile. Process context.
+    pub(crate) fn list(&self) -> List<'_> {
+        List(self.names.lock())
+    }
+}
+
+/// The names and their numbers.
+pub(crate) struct List<'a>(MutexGuard<'a, Names>);
+
+impl List<'_> {
+    /// Another number whenever they are others.
     pub(crate) fn generation(&self) -> u32 {
-        self.names.lock().generation
+        self.0.generation
     }
 
     /// Passes each name and its number to `to`, in order and without the first `skip`, until it
@@ -111,7 +122,7 @@ impl InterfaceNumbers {
         mut to: impl FnMut((&DeviceName, &u32)) -> Result,
     ) -> Result {
         // Not by `Iterator::skip`, whose arithmetic may panic.
-        self.names.lock().numbers.iter().try_for_each(|entry| {
+        self.0.numbers.iter().try_for_each(|entry| {
             if skip == 0 {
                 return to(entry);
             }
