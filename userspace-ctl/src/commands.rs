@@ -149,10 +149,12 @@ fn state<T: Transport>(client: &mut Client<T>) -> Result<Info, Error> {
 
 /// The numbers of interfaces, each with the index of the interface that has the name.
 fn ifaces<T: Transport>(client: &mut Client<T>) -> Result<Vec<messages::Iface>, Error> {
-    let interfaces = Interfaces::open();
     let mut ifaces = client.ifaces()?;
-    for iface in &mut ifaces {
-        iface.ifindex = interfaces.index(&iface.ifname);
+    if !ifaces.is_empty() {
+        let indices = Interfaces::indices();
+        for iface in &mut ifaces {
+            iface.ifindex = indices.get(&iface.ifname).copied();
+        }
     }
     Ok(ifaces)
 }

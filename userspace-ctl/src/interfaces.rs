@@ -3,11 +3,15 @@
 //! Interfaces of the network namespace that the calling thread is in: their names and indices.
 
 use crate::error::Error;
+use nix::net::if_::if_nameindex;
 use rustix::net::netdevice::{
     index_to_name,
     name_to_index, //
 };
-use std::os::unix::net::UnixDatagram;
+use std::{
+    collections::HashMap,
+    os::unix::net::UnixDatagram, //
+};
 
 /// What knows the interfaces: any socket does. Without one there are none.
 #[derive(Debug)]
@@ -27,6 +31,19 @@ impl Interfaces {
     /// The index of an interface, by its name or an alternative one.
     pub fn index(&self, name: &str) -> Option<u32> {
         name_to_index(self.0.as_ref()?, name).ok()
+    }
+
+    /// The index of each interface by its name, read at once: to ask for one that is not there has
+    /// the kernel look for a module of that name.
+    pub fn indices() -> HashMap<String, u32> {
+        let listed = if_nameindex().ok();
+        let listed = listed.iter().flatten();
+        listed
+            .map(|interface| {
+                let name = interface.name().to_string_lossy().into_owned();
+                (name, interface.index())
+            })
+            .collect()
     }
 
     /// The name of an interface that is given by its name, an alternative one, its index, or as
@@ -58,6 +75,9 @@ mod tests {
         assert_eq!(interfaces.name(4_000_000_000), None);
         assert_eq!(interfaces.index("lo"), Some(1));
         assert_eq!(interfaces.index("no-such-device"), None);
+        let indices = Interfaces::indices();
+        assert_eq!(indices.get("lo"), Some(&1));
+        assert_eq!(indices.get("no-such-device"), None);
         for device in ["lo", "1", "if1"] {
             assert_eq!(interfaces.resolve(device).unwrap(), "lo");
         }

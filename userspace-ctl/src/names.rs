@@ -7,7 +7,10 @@ use crate::{
     messages::Iface, //
 };
 use std::{
-    collections::HashMap,
+    collections::{
+        HashMap,
+        HashSet, //
+    },
     fs, //
 };
 
@@ -66,15 +69,17 @@ impl Names {
     /// From here on, an interface is not known by its index but by the number that flows report it
     /// by. A number that stands for several of them has no name, and is shown itself.
     pub fn reported(mut self, ifaces: &[Iface]) -> Self {
-        for number in ifaces.iter().map(|iface| iface.number) {
-            let mut owners = ifaces.iter().filter(|iface| iface.number == number);
-            let owner = owners.next().map_or("", |owner| &owner.ifname);
-            let shared = owners.next().is_some();
-            let own_index = ifaces.iter().all(|iface| iface.ifindex != Some(number))
-                && (self.lookup)(number).is_some();
-            let name = match shared || own_index {
-                true => number.to_string(),
-                false => printable(owner),
+        let indices: HashSet<u32> = ifaces.iter().filter_map(|iface| iface.ifindex).collect();
+        let mut owners: HashMap<u32, Vec<&str>> = HashMap::new();
+        for iface in ifaces {
+            owners.entry(iface.number).or_default().push(&iface.ifname);
+        }
+        for (number, owners) in owners {
+            // An interface that is told by its index has it as its number.
+            let own_index = !indices.contains(&number) && (self.lookup)(number).is_some();
+            let name = match owners[..] {
+                [owner] if !own_index => printable(owner),
+                _ => number.to_string(),
             };
             self.interfaces.insert(number, name);
         }
