@@ -207,7 +207,7 @@ def flush_exports_the_flows(control):
 
 
 def undisturbed_dump_is_consistent(control):
-    control.enable({"config": {"observe": ["output"]}})
+    control.enable({"config": {"observe": ["output"], "inactive-timeout": 1800}})
     send_datagrams(range(1, FLOWS + 1))
     flows, interrupted = control.dump_flows()
     ports = sorted(flow["dst-port"] for flow in flows if flow["proto"] == 17)
