@@ -70,7 +70,7 @@ need load
 need start_injector left l0 02:00:00:00:01:01
 need start_nfcapd nfcapd 2055 far
 need nf collector add 10.4.0.2
-need nf enable
+need nf enable --inactive-timeout 600
 
 # 30 records take 1,492 bytes.
 check "650 flows are exported over a link of MTU 1400 without ICMP" export_flows 1 650

@@ -106,7 +106,7 @@ need two_hosts
 need count_arrivals
 need load
 need start_injector left l0 02:00:00:00:01:01
-need nf enable
+need nf enable --inactive-timeout 600
 
 need collect_at 10.3.0.2 2055
 need answer_after 300ms
