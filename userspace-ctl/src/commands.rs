@@ -3,6 +3,7 @@
 //! Executing commands.
 
 use crate::{
+    apply,
     cli::{
         Cli,
         Collector,
@@ -13,6 +14,11 @@ use crate::{
         Show, //
     },
     client::Client,
+    config_file::{
+        self,
+        Unreadable,
+        Wanted, //
+    },
     error::Error,
     interfaces::Interfaces,
     manual,
@@ -34,7 +40,18 @@ use crate::{
     }, //
 };
 use clap::CommandFactory;
-use std::io::Write;
+use std::{
+    fs,
+    io::{
+        self,
+        Write, //
+    },
+    net::{
+        IpAddr,
+        ToSocketAddrs, //
+    },
+    path::Path, //
+};
 
 /// Executes a command and writes its output.
 pub fn run(cli: Cli, out: &mut impl Write) -> Result<(), Error> {
@@ -136,8 +153,61 @@ pub fn execute<T: Transport>(
         Command::Flows => list_flows(client, options, out),
         Command::Collector(command) => collector(client, command, options, out),
         Command::Iface(command) => iface(client, command, options, out),
+        Command::Apply { file, check } => apply(client, file, *check, options, out),
+        Command::Save { file } => {
+            let text = config_file::write(&Wanted::from(&state(client)?))?;
+            match file {
+                Some(file) => config_file::save(file, &text).map_err(|error| Error::File {
+                    path: file.display().to_string(),
+                    error,
+                }),
+                None => Ok(out.write_all(text.as_bytes())?),
+            }
+        }
         Command::Completions { .. } | Command::Man => Ok(()),
     }
+}
+
+/// Prints the changes after they were made, or with `check` that they would be.
+fn apply<T: Transport>(
+    client: &mut Client<T>,
+    file: &Path,
+    check: bool,
+    options: &Options,
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let name = file.display().to_string();
+    let text = fs::read_to_string(file).map_err(|error| Error::File {
+        path: name.clone(),
+        error,
+    })?;
+    // Nothing can be enabled before it was disabled whole.
+    client.wait_until(|info| !info.disabling)?;
+    let now = Wanted::from(&state(client)?);
+    let wanted = config_file::read(&text, &now.collectors, look_up);
+    let wanted = wanted.map_err(|unreadable| match unreadable {
+        Unreadable::Wrong(mistakes) => Error::Mistakes(mistakes.of_file(&name).to_string()),
+        Unreadable::Unresolved(names) => Error::Unresolved(names.of_file(&name).to_string()),
+    })?;
+    let changes = apply::plan(&now, &wanted);
+    if !check {
+        apply::carry_out(client, &changes)?;
+    }
+    match options.layout() {
+        Some(layout) => json::value(out, layout, &apply::reports(&changes)),
+        None => {
+            for report in apply::reports(&changes) {
+                writeln!(out, "{report}")?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The addresses of a host, as the C library finds them.
+fn look_up(host: &str) -> io::Result<Vec<IpAddr>> {
+    let addresses = (host, 0).to_socket_addrs()?;
+    Ok(addresses.map(|address| address.ip()).collect())
 }
 
 /// The state, with the numbers of interfaces.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Errors, each of which is one line.
+//! Errors, each of which is one line, but for the mistakes of a file.
 
 use crate::{
     netlink::KernelError,
@@ -49,6 +49,38 @@ pub enum Error {
     #[error("no interface \"{}\" in this network namespace", .0.escape_debug())]
     NoInterface(String),
 
+    /// A file could not be read or written.
+    #[error("{path}: {}", reason(.error))]
+    File {
+        /// Its path.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+
+    /// What is wrong with a file, a line for each mistake.
+    #[error("{0}")]
+    Mistakes(String),
+
+    /// Host names in a file without an address, a line for each.
+    #[error("{0}")]
+    Unresolved(String),
+
+    /// A state that no file can describe.
+    #[error("cannot be saved: {0}")]
+    Unwritable(String),
+
+    /// A file was not applied, since one of the changes failed.
+    #[error("{change}: {}; {after}", .error.reason())]
+    NotApplied {
+        /// The change.
+        change: String,
+        /// Why it failed.
+        error: Box<Error>,
+        /// What has become of the changes before it.
+        after: String,
+    },
+
     /// Standard output could not be written.
     #[error("cannot write: {}", reason(.0))]
     Output(#[from] io::Error),
@@ -58,6 +90,22 @@ impl Error {
     /// Whether the reader of standard output has closed it, as `head` does.
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// The status that the program exits with.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Mistakes(_) => 2,
+            _ => 1,
+        }
+    }
+
+    /// Why a request failed, without its name.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Refused { error, .. } => error.to_string(),
+            other => other.to_string(),
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //!   NetFlow.
 //! - [`settings`]: what can be set, and the values; a table made from the specification.
 //! - [`messages`]: what the family's other attributes mean: the state of the exporter, a flow.
+//! - [`config_file`]: the state that a file wants; [`apply`]: what has to change for it.
 //! - [`client`]: the operations of the family, as functions.
 //! - [`output`]: text, JSON and metrics; [`names`] of [`interfaces`] and protocols.
 //! - [`cli`]: the arguments; [`commands`] executes them.
@@ -17,9 +18,11 @@
 //! Nothing here is asynchronous: each command waits for the kernel's reply to each request.
 
 pub mod address;
+pub mod apply;
 pub mod cli;
 pub mod client;
 pub mod commands;
+pub mod config_file;
 pub mod error;
 pub mod interfaces;
 pub mod manual;

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             report(&error);
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_status())
         }
     }
 }
@@ -49,7 +49,10 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
-/// Writes one line to standard error. If that fails, there is nothing left to report it to.
-fn report(line: &impl Display) {
-    let _ = writeln!(io::stderr(), "netflowctl: {line}");
+/// Writes to standard error, as a rule one line. If that fails, there is nothing left to report it
+/// to.
+fn report(error: &impl Display) {
+    for line in error.to_string().lines() {
+        let _ = writeln!(io::stderr(), "netflowctl: {line}");
+    }
 }

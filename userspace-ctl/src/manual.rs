@@ -4,9 +4,12 @@
 //!
 //! All commands are on one page: those of the generator would be one for each.
 
-use crate::cli::{
-    EXAMPLES,
-    EXIT_STATUS, //
+use crate::{
+    cli::{
+        EXAMPLES,
+        EXIT_STATUS, //
+    },
+    config_file, //
 };
 use clap::{
     Arg,
@@ -27,6 +30,14 @@ use std::io::{
     self,
     Write, //
 };
+
+/// What `apply` reads.
+const CONFIGURATION_FILE: &str = "\
+The file of apply is in TOML. The settings are those of set; one that has several values is an \
+array, one that is on or off is true or false. enabled has to be there; without collectors or \
+interfaces there are none afterwards. What is wrong is told with line and column, all of it, and \
+then nothing is changed. Host names of collectors are looked up when the file is applied, in the \
+network namespace that it is applied to; of several addresses, the one in use is kept.";
 
 /// Section of the manual: commands of the administrator.
 const SECTION: &str = "8";
@@ -65,6 +76,10 @@ pub fn write(command: &Command, out: &mut impl Write) -> io::Result<()> {
     leaves(&command, "", &mut |path, leaf| {
         section(&mut page, path, leaf)
     });
+    page.control("SH", ["CONFIGURATION FILE"]);
+    page.text([roman(CONFIGURATION_FILE)]);
+    page.control("PP", []);
+    example(&mut page, config_file::EXAMPLE);
     page.control("SH", ["EXIT STATUS"]);
     for (status, meaning) in EXIT_STATUS {
         page.control("TP", []);
@@ -73,6 +88,10 @@ pub fn write(command: &Command, out: &mut impl Write) -> io::Result<()> {
     }
     page.control("SH", ["FILES"]);
     for (file, meaning) in [
+        (
+            "/etc/netflow/netflow.toml",
+            "What netflow.service applies at boot.",
+        ),
         ("/run/netns", "Network namespaces that have a name."),
         ("/etc/protocols", "Names of protocols."),
     ] {
@@ -81,11 +100,7 @@ pub fn write(command: &Command, out: &mut impl Write) -> io::Result<()> {
         page.text([roman(meaning)]);
     }
     page.control("SH", ["EXAMPLES"]);
-    page.control("EX", []);
-    for line in EXAMPLES.lines() {
-        page.text([roman(line)]);
-    }
-    page.control("EE", []);
+    example(&mut page, EXAMPLES);
     page.control("SH", ["SEE ALSO"]);
     page.text(see_also(&[
         ("ip-netns", "8"),
@@ -94,6 +109,15 @@ pub fn write(command: &Command, out: &mut impl Write) -> io::Result<()> {
         ("sponge", "1"),
     ]));
     page.to_writer(out)
+}
+
+/// Lines as they are.
+fn example(page: &mut Roff, text: &str) {
+    page.control("EX", []);
+    for line in text.lines() {
+        page.text([roman(line)]);
+    }
+    page.control("EE", []);
 }
 
 /// Visits the commands that have no commands below them, with their full names.

@@ -106,6 +106,8 @@ fn a_module_that_is_not_loaded_is_told() {
         &["show", "config"],
         &["info", "--prometheus"],
         &["iface", "set", "lo", "--number", "7"],
+        &["apply", "/dev/null"],
+        &["save"],
         &["collector", "add", "192.0.2.1"],
     ] {
         assert_eq!(
@@ -142,8 +144,13 @@ fn the_manual_has_every_command() {
         "show config",
         "iface set",
         "iface del",
+        "apply",
+        "save",
     ] {
         assert!(page.contains(&format!("\\fB{command}\\fR")), "{command}");
+    }
+    for part in ["CONFIGURATION FILE", "[[collectors]]", "netflow.toml"] {
+        assert!(page.contains(part), "{part}");
     }
 }
 

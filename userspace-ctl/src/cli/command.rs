@@ -15,12 +15,16 @@ use crate::{
 };
 use clap::{
     Args,
-    Subcommand, //
+    Subcommand,
+    ValueHint, //
 };
 use clap_complete::Shell;
-use std::net::{
-    IpAddr,
-    SocketAddr, //
+use std::{
+    net::{
+        IpAddr,
+        SocketAddr, //
+    },
+    path::PathBuf, //
 };
 
 /// The commands.
@@ -89,6 +93,33 @@ pub enum Command {
     /// Change or list by which numbers interfaces are reported
     #[command(subcommand)]
     Iface(Iface),
+
+    /// Make the exporter what a file says
+    ///
+    /// Afterwards the exporter is enabled or not, has the settings, these collectors and no others,
+    /// and these numbers of interfaces and no others. Settings that the file does not have stay as
+    /// they are. Only what differs is changed, and printed as the commands that do it; nothing is
+    /// printed if nothing differs. If the kernel refuses one of the changes, those before it are
+    /// undone. To change max-flows, the exporter is disabled and enabled again.
+    ///
+    /// See CONFIGURATION FILE in netflowctl(8).
+    Apply {
+        /// The file
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Only print what would be changed
+        #[arg(long)]
+        check: bool,
+    },
+
+    /// Write a file for `apply` that wants what there is now
+    ///
+    /// Collectors that were given by their host names have their addresses there.
+    Save {
+        /// The file, else standard output
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
 
     /// Print a script that completes the arguments in a shell
     Completions {

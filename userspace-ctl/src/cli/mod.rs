@@ -52,6 +52,8 @@ netflowctl flows
 netflowctl --json flows | jq 'sort_by(-.bytes)[:10]'
 netflowctl --netns blue --json info | jq .packets
 netflowctl info --prometheus --all-netns | sponge /var/lib/prometheus/node-exporter/netflow.prom
+netflowctl save /etc/netflow/netflow.toml
+netflowctl apply --check /etc/netflow/netflow.toml
 netflowctl disable";
 
 /// What the exit status means, for the help as for the manual.
@@ -61,7 +63,7 @@ pub const EXIT_STATUS: &[(&str, &str)] = &[
         "1",
         "It failed, or the list of flows may be wrong; one line on standard error says why.",
     ),
-    ("2", "The arguments are wrong."),
+    ("2", "The arguments, or the file for `apply`, are wrong."),
 ];
 
 fn after_help() -> String {
@@ -137,7 +139,8 @@ pub struct Options {
     /// the numbers by which they are reported. A command that changes something prints the state
     /// afterwards: the object of `info` after enable, disable and flush, that of `show config`
     /// after set, the array of `collector list` after collector add and del, that of `iface list`
-    /// after iface set and del.
+    /// after iface set and del. Only apply prints what it has changed: an array of objects, whose
+    /// `change` is enabled, setting, collector or iface, with what was (`old`) and is (`new`).
     #[arg(short, long, global = true)]
     pub json: bool,
 

@@ -9,6 +9,7 @@
 #![allow(dead_code)]
 #![allow(clippy::unwrap_used, missing_docs)]
 
+pub mod model;
 pub mod run;
 
 use netflowctl::{
