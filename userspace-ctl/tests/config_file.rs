@@ -6,12 +6,15 @@
 
 mod support;
 
-use netflowctl::config_file::{
-    read,
-    Destination,
-    Unreadable,
-    Wanted,
-    EXAMPLE, //
+use netflowctl::{
+    config_file::{
+        read,
+        Destination,
+        Unreadable,
+        Wanted,
+        EXAMPLE, //
+    },
+    uapi::SETTINGS, //
 };
 use std::{
     io,
@@ -145,7 +148,7 @@ eth2 = 4294967296
     let expected = r#"2:11: enabled is true or false
 3:1: "enable" is unknown, there are: enabled, settings, collectors, interfaces
 5:13: max-flows is a number from 1 to 8388608
-6:1: "active_timeout" is unknown, there are: max-flows, active-timeout, inactive-timeout, expiry, observe, icmp-ports, count-own, engine-type, engine-id, max-packet-size
+6:1: "active_timeout" is unknown, there are: SETTINGS
 7:10: expiry is one of "lazy", "strict"
 8:21: observe is an array of "prerouting", "input", "forward", "output", "postrouting"
 8:29: observe is an array of "prerouting", "input", "forward", "output", "postrouting"
@@ -163,6 +166,8 @@ eth2 = 4294967296
 25:8: eth2 is a number from 1 to 4294967295
 26:1: "ö 1" is not a name of an interface
 26:9: ö 1 is a number from 1 to 4294967295"#;
+    let settings: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
+    let expected = expected.replace("SETTINGS", &settings.join(", "));
     assert_eq!(mistakes(text), expected);
 }
 
