@@ -303,7 +303,8 @@ impl Shared {
     }
 }
 
-/// What can be asked of a namespace. Process context; nothing here waits.
+/// What can be asked of a namespace. Process context; nothing here waits, but for the memory that
+/// enabling takes.
 impl Namespace {
     /// Begins to account packets, with the configuration as `change` leaves it. `EALREADY` if it
     /// does, `EBUSY` if it did until a moment ago, `ENOMEM` if the cache finds no memory; a refusal

@@ -10,7 +10,7 @@ NLM_F_REQUEST, NLM_F_ACK = 1, 4
 NLMSG_ERROR = 2
 GENL_ID_CTRL, CTRL_CMD_GETFAMILY = 16, 3
 CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 1, 2
-INFO_GET, ENABLE, IFACE_SET, DISABLE, FLUSH, COLLECTOR_ADD = 1, 3, 5, 6, 7, 8
+INFO_GET, ENABLE, IFACE_SET, FLUSH, COLLECTOR_ADD = 1, 3, 5, 7, 8
 
 
 def attribute(kind, value):
@@ -108,7 +108,3 @@ class Exporter:
         """The ledger of packets by number: 1 is seen, 4 pending, 5 exported, 6 lost."""
         ledger = attributes(self.ask(INFO_GET)[5])
         return {kind: int.from_bytes(value, "little") for kind, value in ledger.items()}
-
-    def is_disabling(self):
-        """Whether flows are exported of an exporter that was disabled."""
-        return self.ask(INFO_GET)[11] != b"\0"
