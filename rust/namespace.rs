@@ -5,15 +5,19 @@
 //!
 //! Generic netlink holds a lock of the whole system while it calls the handler of a request, and
 //! for all requests of a message together. So no request waits here: what takes long is begun, and
-//! done by [`work`]; its end shows in the state. Only what waits for a tick of the clock, so that
-//! packets in batches are accounted, does so in the request, once for a message. The states are:
+//! done by [`work`] and [`reserve`]; its end shows in the state. Only what waits for a tick of the
+//! clock, so that packets in batches are accounted, does so in the request, once for a message. The
+//! states are:
 //!
 //! ```text
-//!   Disabled -- enable --> Enabled -- disable --> Disabling -- all is exported --> Disabled
+//!   Disabled -- enable --> Enabling -- memory is reserved --> Enabled
+//!   Enabling -- an error, which the state tells --> Disabled
+//!   Enabled -- disable --> Disabling -- all is exported --> Disabled
 //! ```
 //!
 //! From each of them the namespace or the module may go ([`Shared::pre_exit`], [`Shared::exit`]).
 
+mod reserve;
 mod work;
 
 use core::net::{
@@ -26,11 +30,15 @@ use kernel::{
     prelude::*,
     sync::{
         Arc,
+        ArcBorrow,
         Mutex, //
     },
-    time::Msecs,
 };
 
+use self::reserve::{
+    Reservation,
+    Reserved, //
+};
 use crate::{
     config::{
         Config,
@@ -57,11 +65,7 @@ use crate::{
             State, //
         },
         on_demand_work::OnDemandWork,
-        periodic_work::{
-            PeriodicWork,
-            Started, //
-        },
-        time_budget::TimeBudget,
+        periodic_work::Started,
         workqueue::{
             self,
             Handle,
@@ -88,13 +92,17 @@ static WORKQUEUE: Workqueue = Workqueue::new(c"netflow");
 /// Where that of the others is done: any user can make many of them, and let them wait.
 static USERNS_WORKQUEUE: Workqueue = Workqueue::new(c"netflow_userns");
 
-/// Makes both, for as long as there are states of namespaces. Process context.
-pub(crate) fn create_workqueues() -> Result<[workqueue::Created; 2]> {
-    Ok([WORKQUEUE.create()?, USERNS_WORKQUEUE.create()?])
-}
+/// Where memory is reserved for the latter, so that who waits for it holds up no sweeps of others.
+static USERNS_RESERVE_WORKQUEUE: Workqueue = Workqueue::new(c"netflow_userns_reserve");
 
-/// Milliseconds of each second that requests may take to enable the exporter and fail.
-const FAILING_PER_SECOND: Msecs = 200;
+/// Makes all, for as long as there are states of namespaces. Process context.
+pub(crate) fn create_workqueues() -> Result<[workqueue::Created; 3]> {
+    Ok([
+        WORKQUEUE.create()?,
+        USERNS_WORKQUEUE.create()?,
+        USERNS_RESERVE_WORKQUEUE.create()?,
+    ])
+}
 
 /// One of them.
 pub(crate) struct Namespace {
@@ -107,6 +115,7 @@ pub(crate) struct Namespace {
 struct Shared {
     netns: Netns,
     queue: Handle,
+    reserve_queue: Handle,
     #[pin]
     inner: Mutex<Inner>,
 }
@@ -126,7 +135,8 @@ struct Inner {
     flushes: Flushes,
     /// Whether the flows in the cache are to be judged anew, by a policy that has changed.
     recheck: bool,
-    failing: TimeBudget,
+    /// Why it is not enabled that was to be, the last time that someone asked for it.
+    enable_error: Option<ExtAck>,
 }
 
 /// How many flushes there were.
@@ -141,6 +151,8 @@ pub(crate) struct Flushes {
 /// Whether packets are accounted.
 enum Exporting {
     Disabled,
+    /// Not yet.
+    Enabling(Arc<Reservation>),
     Enabled(Running),
     /// Not any more, but the work has yet to export what is in the cache of `meter`. `running` is
     /// what it has yet to stop.
@@ -174,6 +186,10 @@ struct Running {
 pub(crate) struct Report<'a> {
     /// Whether packets are accounted.
     pub(crate) enabled: bool,
+    /// Whether memory is being reserved, so that they are soon.
+    pub(crate) enabling: bool,
+    /// Why they are not, although the last `enable` had begun.
+    pub(crate) enable_error: Option<&'a ExtAck>,
     /// Whether flows are exported of an exporter that was disabled.
     pub(crate) disabling: bool,
     /// How many flushes there were.
@@ -197,27 +213,37 @@ impl Exporting {
     fn enabled(&self) -> Option<&Running> {
         match self {
             Self::Enabled(running) => Some(running),
-            Self::Disabled | Self::Disabling { .. } => None,
+            Self::Disabled | Self::Enabling(_) | Self::Disabling { .. } => None,
         }
     }
 
     /// The meter, if there may be flows in its cache.
     fn meter(&self) -> Option<&Arc<Meter>> {
         match self {
-            Self::Disabled => None,
+            Self::Disabled | Self::Enabling(_) => None,
             Self::Enabled(running) => Some(&running.meter),
             Self::Disabling { meter, .. } => Some(meter),
         }
     }
 
-    /// What can be asked of an enabled exporter. `ENODATA` if it is not, `EBUSY` if it was.
+    /// What can be asked of an enabled exporter. `ENODATA` if it is not, `EBUSY` if it was or will
+    /// be.
     fn running(&self) -> ExtResult<&Running> {
         match self {
             Self::Disabled => Err(ENODATA.into()),
+            Self::Enabling(_) => Err(enabling()),
             Self::Enabled(running) => Ok(running),
             Self::Disabling { .. } => Err(disabling()),
         }
     }
+}
+
+/// Why there is nothing to do while the exporter is being enabled.
+fn enabling() -> ExtAck {
+    ExtAck::new(
+        EBUSY,
+        c"the exporter is being enabled: wait until memory is reserved for its cache",
+    )
 }
 
 /// Why there is nothing to do while the exporter is being disabled.
@@ -272,83 +298,96 @@ fn apply(config: &Config, domain: &ObservationDomain) {
 }
 
 impl Shared {
-    /// Makes what an enabled exporter has. `ENOMEM` if the cache finds no memory. On an error it
-    /// may be that there is something to stop.
-    fn start(
-        &self,
-        config: &Config,
-        domain: &Arc<ObservationDomain>,
-    ) -> Result<Running, (Option<Running>, ExtAck)> {
-        let fail = |extack| (None, extack);
-        let meter = Meter::new(self.netns.clone(), config, domain.clone()).map_err(|error| {
-            fail(ExtAck::new(
-                error,
-                c"not enough memory for the cache: ask for fewer flows with max-flows",
-            ))
-        })?;
-        let cpu_memory = c"not enough memory for what each CPU needs";
-        let work = PeriodicWork::new(meter.clone(), self.queue.clone())
-            .map_err(|error| fail(error.into()))?;
-        let ipv4 = Observation::new(self.netns.clone(), meter.clone(), work.clone())
-            .map_err(|error| fail(ExtAck::new(error, cpu_memory)))?;
+    /// Begins to account packets. On an error the work may have something to stop.
+    fn start(&self, inner: &mut Inner, config: &Config, reserved: Reserved) -> ExtResult {
+        let Reserved { meter, work, ipv4 } = reserved;
+        let ipv4 = Observation::new(self.netns.clone(), ipv4)?;
         let mut running = Running {
             ipv4,
             _work: Started::new(work),
             meter,
         };
-        match running.ipv4.add(config.observe) {
-            Ok(()) => Ok(running),
-            Err(error) => Err((Some(running), error.into())),
+        if let Err(error) = running.ipv4.add(config.observe) {
+            inner.disable(running);
+            return Err(error.into());
         }
+        apply(config, &running.meter.domain);
+        inner.config = *config;
+        inner.generation = inner.generation.wrapping_add(1);
+        inner.exporting = Exporting::Enabled(running);
+        Ok(())
     }
 }
 
-/// What can be asked of a namespace. Process context; nothing here waits, but for the memory that
-/// enabling takes.
+/// What can be asked of a namespace. Process context; nothing here waits.
 impl Namespace {
-    /// Begins to account packets, with the configuration as `change` leaves it. `EALREADY` if it
-    /// does, `EBUSY` if it did until a moment ago, `ENOMEM` if the cache finds no memory; a refusal
-    /// changes nothing.
-    pub(crate) fn enable(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult {
-        let mut inner = self.shared.inner.lock();
+    /// Begins to enable the exporter, with the configuration as `change` leaves it: packets are
+    /// accounted when its memory is reserved. `EALREADY` if they are, `EBUSY` if they will be, or
+    /// were until a moment ago. Neither a refusal nor a failure changes anything.
+    pub(crate) fn enable(
+        this: ArcBorrow<'_, Self>,
+        change: impl FnOnce(&mut Config) -> ExtResult,
+    ) -> ExtResult {
+        let shared = &this.shared;
+        let mut inner = shared.inner.lock();
         match inner.exporting {
             Exporting::Disabled => {}
+            Exporting::Enabling(_) => return Err(enabling()),
             Exporting::Enabled(_) => return Err(EALREADY.into()),
             Exporting::Disabling { .. } => return Err(disabling()),
         }
         let config = inner.changed(change)?;
         let domain = inner.domain()?;
-        let deadline = inner.failing.take().ok_or(ExtAck::new(
-            EBUSY,
-            c"this took long and failed a moment ago: try again in a second",
-        ))?;
-        let running = match self.shared.start(&config, &domain) {
-            Ok(running) => running,
-            Err((rest, extack)) => {
-                inner.failing.give_back(deadline);
-                if let Some(running) = rest {
-                    // Who stops it, finds it by the domain.
-                    inner.domain = Some(domain);
-                    inner.disable(running);
-                    self.work.ask();
-                }
-                return Err(extack);
-            }
-        };
-        inner.failing = TimeBudget::new(FAILING_PER_SECOND);
-        apply(&config, &domain);
+        let reservation = Reservation::begin(
+            this.into(),
+            config,
+            domain.clone(),
+            shared.queue.clone(),
+            shared.reserve_queue.clone(),
+        )?;
+        // Collectors that come meanwhile are of this domain.
         inner.domain = Some(domain);
-        inner.config = config;
-        inner.generation = inner.generation.wrapping_add(1);
-        inner.exporting = Exporting::Enabled(running);
+        inner.enable_error = None;
+        inner.exporting = Exporting::Enabling(reservation);
         Ok(())
     }
 
+    /// The end of [`Self::enable`].
+    fn enabled(&self, config: &Config, reserved: ExtResult<Reserved>) {
+        let mut inner = self.shared.inner.lock();
+        if !matches!(inner.exporting, Exporting::Enabling(_)) {
+            // The namespace or the module goes.
+            return;
+        }
+        inner.exporting = Exporting::Disabled;
+        let result = reserved.and_then(|reserved| self.shared.start(&mut inner, config, reserved));
+        if let Err(extack) = result {
+            inner.enable_error = Some(extack);
+            self.work.ask();
+        }
+    }
+
+    /// Begins to account packets, while the module is loaded: who loads it waits for the memory.
+    fn enable_at_load(&self) -> ExtResult {
+        let mut inner = self.shared.inner.lock();
+        let (config, domain) = (inner.config, inner.domain()?);
+        let reserved = Reserved::new(&config, domain.clone(), self.shared.queue.clone())?;
+        // Who stops what was started, finds it by the domain.
+        inner.domain = Some(domain);
+        self.shared
+            .start(&mut inner, &config, reserved)
+            .inspect_err(|_| self.work.ask())
+    }
+
     /// Changes the configuration; while enabled, in force on return for packets that come, and soon
-    /// for flows in the cache. `EBUSY` for what cannot change then.
+    /// for flows in the cache. `EBUSY` for what cannot change then, and for everything while it is
+    /// being enabled: the configuration is the one that it was asked for with.
     pub(crate) fn set(&self, change: impl FnOnce(&mut Config) -> ExtResult) -> ExtResult {
         let mut inner = self.shared.inner.lock();
         let inner = &mut *inner;
+        if let Exporting::Enabling(_) = inner.exporting {
+            return Err(enabling());
+        }
         let config = inner.changed(change)?;
         if let (Exporting::Enabled(running), Some(domain)) = (&mut inner.exporting, &inner.domain) {
             config.check_change(&inner.config)?;
@@ -472,10 +511,14 @@ impl Namespace {
     /// Calls `to` with the state.
     pub(crate) fn report<R>(&self, to: impl FnOnce(&Report<'_>) -> R) -> R {
         let inner = self.shared.inner.lock();
+        let enabling = matches!(inner.exporting, Exporting::Enabling(_));
         let disabling = matches!(inner.exporting, Exporting::Disabling { .. });
+        let enable_error = inner.enable_error.as_ref();
         let Some(domain) = &inner.domain else {
             return to(&Report {
                 enabled: false,
+                enabling,
+                enable_error,
                 disabling,
                 flushes: inner.flushes,
                 config: inner.config,
@@ -490,6 +533,8 @@ impl Namespace {
         let meter = inner.exporting.meter().map(|meter| &**meter);
         to(&Report {
             enabled: inner.exporting.enabled().is_some(),
+            enabling,
+            enable_error,
             disabling,
             flushes: inner.flushes,
             config: inner.config,
@@ -509,15 +554,19 @@ impl State for Namespace {
             true => Trust::Host,
             false => Trust::User,
         };
-        let queue = match trust {
-            Trust::Host => WORKQUEUE.handle()?,
-            Trust::User => USERNS_WORKQUEUE.handle()?,
+        let (queue, reserve_queue) = match trust {
+            Trust::Host => (WORKQUEUE.handle()?, WORKQUEUE.handle()?),
+            Trust::User => (
+                USERNS_WORKQUEUE.handle()?,
+                USERNS_RESERVE_WORKQUEUE.handle()?,
+            ),
         };
         let work_queue = queue.clone();
         let shared = Arc::pin_init(
             pin_init!(Shared {
                 netns,
                 queue,
+                reserve_queue,
                 inner <- new_mutex!(
                     Inner {
                         trust,
@@ -528,7 +577,7 @@ impl State for Namespace {
                         generation: 0,
                         flushes: Flushes::default(),
                         recheck: false,
-                        failing: TimeBudget::new(FAILING_PER_SECOND),
+                        enable_error: None,
                     },
                     "netflow_namespace"
                 ),
@@ -538,7 +587,7 @@ impl State for Namespace {
         let work = OnDemandWork::new(shared.clone(), work_queue)?;
         let namespace = Arc::new(Self { shared, work }, GFP_KERNEL_ACCOUNT)?;
         if is_initial && module_parameters::enable.value() {
-            namespace.enable(|_| Ok(())).map_err(|extack| {
+            namespace.enable_at_load().map_err(|extack| {
                 pr_err!("cannot enable: {}\n", extack.text());
                 extack.error()
             })?;

@@ -121,7 +121,7 @@ module! {
 struct Netflow {
     _family: linux::netlink::Registration<namespace::Namespace>,
     _cpuhp_ipv4: linux::cpuhp::Registration<meter::datapath::Datapath<Ipv4Addr>>,
-    _workqueues: [linux::workqueue::Created; 2],
+    _workqueues: [linux::workqueue::Created; 3],
 }
 
 impl kernel::Module for Netflow {

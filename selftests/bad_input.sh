@@ -26,7 +26,7 @@ load_refused() {
 }
 
 INITIAL=/proc/self/ns/net
-state() { netflowctl --json info | jq 'del(.sys_uptime)'; }
+state() { netflowctl --json info | jq 'del(.sys_uptime, .enable_error)'; }
 
 unchanged() {
 	state >"$TMP/now"

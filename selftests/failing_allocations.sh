@@ -107,7 +107,7 @@ sweep() {
 # What there is, for comparison.
 modules() { lsmod | grep -c '^netflow '; true; }
 namespaces() { ip netns list; }
-state() { nf --json info | jq -S 'del(.sys_uptime, .flows.created, .expired)'; }
+state() { nf --json info | jq -S 'del(.sys_uptime, .enable_error, .flows.created, .expired)'; }
 nothing() { :; }
 
 fail_below_init

@@ -83,7 +83,8 @@ need in_cgroup true
 use_memory 100 member
 echo "$member" >"$CGROUP/cgroup.procs"
 check "a cache that its control group may not have is refused" \
-	refused "not enough memory" in_cgroup netflowctl --netns router enable --max-flows 8388608
+	refused "^netflowctl: enable: not enough memory for the cache: ask for fewer flows with \
+max-flows: cannot allocate memory$" in_cgroup netflowctl --netns router enable --max-flows 8388608
 check "no process of the group was killed for it" nobody_was_killed "$member"
 check "nobody was to be killed either" grep -qx "oom_kill 0" "$CGROUP/memory.events"
 check "the group was at its limit" group_was_at_its_limit

@@ -12,6 +12,9 @@
 #    +------------------------------------+
 #
 #    netns router: the same, by the administrator
+#
+# Nor does who enables the exporter where memory is short: the kernel slows down who takes more
+# than the memory.high of a control group. Its namespace ends without delay even then.
 
 # shellcheck source=selftests/lib/netflow.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
@@ -71,9 +74,49 @@ answered() {
 		at_most "a module" $((5 * module_by_load + 1000 * FACTOR)) "$module"
 }
 
-# Each of these becomes the next one: the process that is started is the one that sends.
-ATTACK=(setpriv --reuid 65534 --regid 65534 --clear-groups
-	unshare -Urn python3 -B "$SELFTESTS/stuck.py" attack "$REQUESTS")
+# Not a function: the process that runs in the background is to be the sender itself.
+any_user=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+
+CGROUP=/sys/fs/cgroup/netflow-selftest
+
+make_cgroup() {
+	echo +memory >/sys/fs/cgroup/cgroup.subtree_control && mkdir "$CGROUP" &&
+		echo 1M >"$CGROUP/memory.high"
+}
+
+# is_slowed_down: the group has more than its memory.high, but not all that was asked for: 106
+# bytes for each flow.
+is_slowed_down() {
+	group_has_at_least $((1 << 20)) && group_has_less_than $((65536 * 106))
+}
+
+# group_has_less_than BYTES
+group_has_less_than() {
+	local current
+	current=$(<"$CGROUP/memory.current")
+	[ "$current" -lt "$1" ] || says "$current bytes"
+}
+
+group_has_at_least() { ! group_has_less_than "$1" || says "less than $1 bytes"; }
+
+# other_namespaces_end: one that ends now is gone soon.
+other_namespaces_end() {
+	local begin
+	ip netns add other && ip link add there type veth peer name here netns other || return
+	begin=$(now)
+	ip netns del other && eventually 30 not_there && at_most "its end" $((1000 * FACTOR)) \
+		"$(milliseconds "$begin")"
+}
+
+not_there() { ! ip link show there 2>/dev/null; }
+
+# answered_soon NAME
+answered_soon() {
+	local answer module
+	read -r answer module <"$TMP/$1"
+	at_most "another family" $((500 * FACTOR)) "$answer" &&
+		at_most "a module" $((1000 * FACTOR)) "$module"
+}
 
 stuck_router() {
 	ip netns add router && ip -n router -batch - <<-END &&
@@ -105,13 +148,44 @@ need bystander by_load
 need goes_within $((10000 * FACTOR))
 
 check "any user sends $REQUESTS flushes and infos in one message" start_sender \
-	"${ATTACK[@]}"
+	"${any_user[@]}" unshare -Urn python3 -B "$SELFTESTS/stuck.py" attack "$REQUESTS"
 check "meanwhile another family answers, and a module with one is loaded" \
 	bystander by_attack
 check "as soon as beside as many other requests" answered by_attack
 check "the sender can be killed" goes_within $((5000 * FACTOR))
 
+need make_cgroup
+need start_sender "${any_user[@]}" unshare -Urn python3 -B "$SELFTESTS/stuck.py" enable 65536
+need tee "$CGROUP/cgroup.procs" <<<"$sender"
+check "any user enables the exporter, with a memory.high of 1 MiB" kill -USR1 "$sender"
+check "meanwhile another family answers, and a module with one is loaded" \
+	bystander by_enable
+check "at once" answered_soon by_enable
+check "while the kernel slows down who reserves the cache" is_slowed_down
+check "the sender can be killed, and its namespace goes" goes_within $((1000 * FACTOR))
+check "others end without delay" other_namespaces_end
+check "and it was not waited for" is_slowed_down
+check "then the memory is given back" eventually 60 group_has_less_than 1048576
+need rmdir "$CGROUP"
+
 need stuck_router
+need make_cgroup
+need start_sender ip netns exec router python3 -B "$SELFTESTS/stuck.py" enable 65536
+need tee "$CGROUP/cgroup.procs" <<<"$sender"
+need kill -USR1 "$sender"
+check "while it is being enabled, that is told" eventually 10 info_is enabling=true enabled=false
+check "it cannot be enabled" refused "being enabled.*busy" nf enable
+check "nor disabled" refused "being enabled.*busy" nf disable
+check "nor flushed" refused "being enabled.*busy" nf flush
+check "nor can a setting change" refused "being enabled.*busy" nf set inactive-timeout 5
+check "a collector can be added" nf collector add 192.0.2.2
+check "and removed" nf collector del 192.0.2.2
+check "who asked for it can go" goes_within $((1000 * FACTOR))
+check "it is enabled all the same" eventually 60 info_is enabling=false enabled=true flows.max=65536
+check "the memory is charged to the group" group_has_at_least $((65536 * 106))
+check "it can be disabled" nf disable
+need rmdir "$CGROUP"
+
 need nf enable --observe output --max-flows 16384
 need nf collector add 192.0.2.2
 need send_flows 1000 9000

@@ -12,6 +12,7 @@
                                 a family meanwhile, if one is given; tells the longest time of
                                 each, in milliseconds
     stuck.py load REQUESTS      what `attack` sends, but to the controller of generic netlink
+    stuck.py enable FLOWS       asks for such a cache when SIGUSR1 comes, and then sleeps
 """
 
 import ctypes
@@ -19,6 +20,7 @@ import os
 import pathlib
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -109,6 +111,17 @@ def load(count):
         sock.send(genl.get_family("nlctrl") * (count // 2))
 
 
+def enable(flows):
+    """In a user namespace, as root there. Who sends the signal may limit the memory before."""
+    exporter = genl.Exporter()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    print("sending at SIGUSR1", flush=True)
+    signal.sigwait({signal.SIGUSR1})
+    settings = genl.attribute(1, struct.pack("=I", flows))
+    exporter.ask(genl.ENABLE, genl.attribute(0x8002, settings))
+    signal.pause()
+
+
 def bystander(seconds, module):
     """Both are asked for as long as it takes, and at least for so long."""
     loaded = []
@@ -136,5 +149,6 @@ if __name__ == "__main__":
         "hold": lambda count: hold(int(count)),
         "attack": lambda count: attack(int(count)),
         "load": lambda count: load(int(count)),
+        "enable": lambda flows: enable(int(flows)),
         "bystander": lambda seconds, module: bystander(float(seconds), module),
     }[what](*arguments)

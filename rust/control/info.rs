@@ -4,7 +4,10 @@
 
 use kernel::prelude::*;
 
-use super::Request;
+use super::{
+    request::explain,
+    Request, //
+};
 use crate::{
     bindings as uapi,
     export::{
@@ -19,6 +22,7 @@ use crate::{
         },
     },
     linux::netlink::{
+        ExtAck,
         ExtResult,
         Message, //
     },
@@ -66,7 +70,22 @@ fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
         uapi::NETFLOW_A_INFO_FLUSHES_REQUESTED,
         report.flushes.requested,
     )?;
-    message.put_uint(uapi::NETFLOW_A_INFO_FLUSHES_DONE, report.flushes.done)
+    message.put_uint(uapi::NETFLOW_A_INFO_FLUSHES_DONE, report.flushes.done)?;
+    message.put_u8(uapi::NETFLOW_A_INFO_ENABLING, report.enabling.into())?;
+    match report.enable_error {
+        Some(extack) => put_enable_error(message, &explain(*extack)),
+        None => Ok(()),
+    }
+}
+
+/// Why an exporter could not be enabled, as a refusal would have told it.
+fn put_enable_error(message: &mut Message<'_>, extack: &ExtAck) -> Result {
+    let errno = extack.error().to_errno().unsigned_abs();
+    message.put_u32(uapi::NETFLOW_A_INFO_ENABLE_ERROR, errno)?;
+    message.put_bytes(
+        uapi::NETFLOW_A_INFO_ENABLE_ERROR_TEXT,
+        extack.text().to_bytes_with_nul(),
+    )
 }
 
 fn put_ledger(nest: &mut Message<'_>, ledger: &Ledger, of: fn(&Totals) -> u64) -> Result {

@@ -26,6 +26,7 @@ use crate::{
             ExtResult, //
         },
     },
+    namespace::Namespace,
 };
 
 /// The port of Collectors, unless given.
@@ -67,12 +68,9 @@ fn change(config: &mut Config, request: &Request<'_>) -> ExtResult {
     }
 }
 
-/// Enables the exporter.
+/// Begins to enable the exporter.
 pub(super) fn enable(request: &Request<'_>) -> ExtResult {
-    let namespace = request.state()?;
-    namespace
-        .enable(|config| change(config, request))
-        .map_err(explain)
+    Namespace::enable(request.state()?, |config| change(config, request)).map_err(explain)
 }
 
 /// Changes settings.

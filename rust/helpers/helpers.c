@@ -3,12 +3,14 @@
 
 #include <linux/cpuhotplug.h>
 #include <linux/etherdevice.h>
+#include <linux/memcontrol.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_bridge.h>
 #include <linux/percpu.h>
 #include <linux/prefetch.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/sctp.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
@@ -418,6 +420,22 @@ void netflow_cpuhp_remove(u32 state, struct hlist_node *node)
 u64 netflow_cycles(void)
 {
 	return get_cycles();
+}
+
+/* NULL without CONFIG_MEMCG, or where it is switched off. */
+struct mem_cgroup *netflow_memcg_get(void)
+{
+	return get_mem_cgroup_from_mm(current->mm);
+}
+
+void netflow_memcg_put(struct mem_cgroup *memcg)
+{
+	mem_cgroup_put(memcg);
+}
+
+struct mem_cgroup *netflow_memcg_set_active(struct mem_cgroup *memcg)
+{
+	return set_active_memcg(memcg);
 }
 
 void *netflow_net_generic(const struct net *net, unsigned int id)

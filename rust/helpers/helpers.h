@@ -13,6 +13,7 @@ struct fib_route;
 struct fib_query;
 struct genl_info;
 struct hlist_node;
+struct mem_cgroup;
 struct net;
 struct netlink_callback;
 struct nf_hook_state;
@@ -111,6 +112,10 @@ int netflow_cpuhp_setup(int (*dead)(unsigned int cpu, struct hlist_node *node));
 void netflow_cpuhp_teardown(u32 state);
 int netflow_cpuhp_add(u32 state, struct hlist_node *node);
 void netflow_cpuhp_remove(u32 state, struct hlist_node *node);
+
+struct mem_cgroup *netflow_memcg_get(void);
+void netflow_memcg_put(struct mem_cgroup *memcg);
+struct mem_cgroup *netflow_memcg_set_active(struct mem_cgroup *memcg);
 
 void *netflow_net_generic(const struct net *net, unsigned int id);
 u32 netflow_net_inum(const struct net *net);

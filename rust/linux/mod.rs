@@ -11,6 +11,7 @@ pub(crate) mod clock;
 pub(crate) mod cpuhp;
 pub(crate) mod fib;
 mod grace_period;
+pub(crate) mod memcg;
 pub(crate) mod netdevice;
 pub(crate) mod netfilter;
 pub(crate) mod netlink;

@@ -49,10 +49,29 @@ impl<T: OnDemandTask> WorkItem for Item<T> {
 }
 
 impl<T: OnDemandTask> Item<T> {
+    fn new(task: Arc<T>, queue: Handle) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                work <- new_work!("netflow_on_demand"),
+                queue,
+                task,
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
     fn ask(self: &Arc<Self>) {
         // An error returns the reference, to be dropped: it is queued, or was stopped.
         let _ = self.queue.enqueue::<Arc<Self>, 0>(self.clone());
     }
+}
+
+/// Has a task run without an owner who would stop it, until it says that there is no more to do.
+/// Nobody waits for it but who makes the module or the workqueue go. Process context.
+pub(crate) fn run_unowned<T: OnDemandTask>(task: Arc<T>, queue: Handle) -> Result {
+    let item = Item::new(task, queue)?;
+    item.ask();
+    Ok(())
 }
 
 /// The work of a task. On drop it is stopped: it does not run any more, nor will it.
@@ -61,15 +80,7 @@ pub(crate) struct OnDemandWork<T: OnDemandTask>(Arc<Item<T>>);
 impl<T: OnDemandTask> OnDemandWork<T> {
     /// Nothing runs before someone asks. Process context.
     pub(crate) fn new(task: Arc<T>, queue: Handle) -> Result<Self> {
-        let item = Arc::pin_init(
-            pin_init!(Item {
-                work <- new_work!("netflow_on_demand"),
-                queue,
-                task,
-            }),
-            GFP_KERNEL_ACCOUNT,
-        )?;
-        Ok(Self(item))
+        Ok(Self(Item::new(task, queue)?))
     }
 
     /// Has the task run once from its beginning, as soon as may be. Any context. To ask again

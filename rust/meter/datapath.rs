@@ -78,7 +78,7 @@ pub(crate) struct Datapath<A: Family> {
 
 impl<A: Family> Datapath<A> {
     /// Process context.
-    pub(super) fn new(meter: Arc<Meter>, work: Arc<PeriodicWork<Meter>>) -> Result<Arc<Self>> {
+    pub(crate) fn new(meter: Arc<Meter>, work: Arc<PeriodicWork<Meter>>) -> Result<Arc<Self>> {
         let domain = meter.domain.clone();
         let batches = Arc::new(CpuBatches::new(meter.clone(), work)?, GFP_KERNEL_ACCOUNT)?;
         let datapath = Self {
@@ -88,6 +88,11 @@ impl<A: Family> Datapath<A> {
             meter,
         };
         Ok(Arc::new(datapath, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Who accounts the packets.
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// See [`CpuBatches::pending`].

@@ -16,8 +16,7 @@ use kernel::{
 use super::{
     batch::Pending,
     datapath::Datapath,
-    family::Family,
-    Meter, //
+    family::Family, //
 };
 use crate::{
     flow::observe::{
@@ -35,7 +34,6 @@ use crate::{
             PRI_LAST, //
         },
         netns::Netns,
-        periodic_work::PeriodicWork,
         skb::Packet, //
     },
 };
@@ -132,12 +130,8 @@ pub(crate) struct Observation<A: Family> {
 
 impl<A: Family> Observation<A> {
     /// At no point yet. Process context.
-    pub(crate) fn new(
-        netns: Netns,
-        meter: Arc<Meter>,
-        work: Arc<PeriodicWork<Meter>>,
-    ) -> Result<Self> {
-        let datapath = Datapath::new(meter, work)?;
+    pub(crate) fn new(netns: Netns, datapath: Arc<Datapath<A>>) -> Result<Self> {
+        datapath.meter().set_netns(netns.clone());
         Ok(Self {
             hooks: Hooks::new(netns, datapath.clone()),
             _cpu_dead: cpuhp::Instance::new(A::cpuhp_state(), datapath.clone())?,

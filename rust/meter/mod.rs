@@ -20,7 +20,10 @@ use core::net::Ipv4Addr;
 
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::{
+        Arc,
+        SetOnce, //
+    },
 };
 
 use self::{
@@ -59,7 +62,8 @@ const FAMILIES: usize = 1;
 /// Meters the packets of a namespace while it is enabled.
 #[pin_data]
 pub(crate) struct Meter {
-    netns: Netns,
+    /// Set before the first packet comes: memory is reserved without keeping a namespace.
+    netns: SetOnce<Netns>,
     pub(crate) domain: Arc<ObservationDomain>,
     /// SysUptime at the last periodic sweep, in 64 bits.
     swept_at: RwOnce<u64>,
@@ -69,11 +73,7 @@ pub(crate) struct Meter {
 
 impl Meter {
     /// Reserves the cache. Process context. `ENOMEM` if there is not enough memory.
-    pub(crate) fn new(
-        netns: Netns,
-        config: &Config,
-        domain: Arc<ObservationDomain>,
-    ) -> Result<Arc<Self>> {
+    pub(crate) fn new(config: &Config, domain: Arc<ObservationDomain>) -> Result<Arc<Self>> {
         let secret = Secret::new(linux::random());
         let budget = SlotBudget::new(config.max_flows, FAMILIES, GFP_RESERVE)?;
         let policy = config.policy(domain.max_bytes);
@@ -81,13 +81,19 @@ impl Meter {
         let now = domain.clock.millis();
         Arc::pin_init(
             try_pin_init!(Self {
-                netns,
+                netns: SetOnce::new(),
                 domain,
                 swept_at: RwOnce::new(now),
                 ipv4 <- cache,
             }),
             GFP_KERNEL_ACCOUNT,
         )
+    }
+
+    /// Says in which namespace the packets are routed.
+    fn set_netns(&self, netns: Netns) {
+        // There is one observation of a meter, and no second one.
+        self.netns.populate(netns);
     }
 
     /// The slots that all caches share.
@@ -141,13 +147,11 @@ impl Meter {
         pending: &PendingPacket<A>,
         routed_to: Option<RoutedTo<A>>,
     ) -> Route<A> {
+        let Some(netns) = self.netns.as_ref() else {
+            return Route::NONE;
+        };
         let path_config = &self.domain.path_config;
-        let mut route = route::look_up(
-            &self.netns,
-            &pending.query,
-            routed_to,
-            pending.packet.key.key(),
-        );
+        let mut route = route::look_up(netns, &pending.query, routed_to, pending.packet.key.key());
         route.output = path_config.iface(path_config.flags(), route.output);
         route
     }

@@ -61,7 +61,7 @@ impl Inner {
     fn next_job(&mut self) -> Option<Job> {
         let recheck = replace(&mut self.recheck, false);
         match &mut self.exporting {
-            Exporting::Disabled => None,
+            Exporting::Disabled | Exporting::Enabling(_) => None,
             Exporting::Disabling { running, .. } => running.take().map(Job::Disable),
             Exporting::Enabled(_) if self.flushes.done != self.flushes.requested => {
                 Some(Job::Flush {
@@ -148,6 +148,10 @@ impl Shared {
         let Some(domain) = inner.domain.clone() else {
             return;
         };
+        if let Exporting::Enabling(reservation) = &inner.exporting {
+            reservation.abandon();
+            inner.exporting = Exporting::Disabled;
+        }
         domain.path_config.observe_nothing();
         let goes = !self.netns.is_alive();
         let until = match goes {
@@ -202,7 +206,7 @@ impl Shared {
         // It takes RTNL.
         drop(notifier);
         let meter = match exporting {
-            Exporting::Disabled => None,
+            Exporting::Disabled | Exporting::Enabling(_) => None,
             Exporting::Enabled(running)
             | Exporting::Disabling {
                 running: Some(running),

@@ -38,6 +38,15 @@ class Control(YnlFamily):
         self.meanwhile, self.interrupted = meanwhile, False
         return self.flow_get({}, dump=True), self.interrupted
 
+    def enable_all(self, settings=None):
+        """Returns when packets are accounted."""
+        self.enable({"config": settings} if settings else {})
+        while self.info_get({})["enabling"]:
+            time.sleep(0.001)
+        info = self.info_get({})
+        if not info["enabled"]:
+            raise RuntimeError(info["enable-error-text"])
+
     def flush_all(self):
         """Returns when all flows are exported."""
         number = self.flush({})["flushes-requested"]

@@ -4,6 +4,7 @@ client that waits for answers would not do."""
 
 import socket
 import struct
+import time
 
 NETLINK_GENERIC = 16
 NLM_F_REQUEST, NLM_F_ACK = 1, 4
@@ -80,11 +81,16 @@ class Exporter:
         )
 
     def enable(self, max_flows, observe):
-        """`observe` is a mask of points. Flows stay in the cache for half an hour."""
+        """Returns when packets are accounted. `observe` is a mask of points. Flows stay in the
+        cache for half an hour."""
         settings = attribute(1, struct.pack("=I", max_flows))
         settings += attribute(3, struct.pack("=I", 1800))
         settings += attribute(5, struct.pack("=I", observe))
         self.ask(ENABLE, attribute(0x8002, settings))
+        while self.ask(INFO_GET)[14] != b"\0":
+            time.sleep(0.001)
+        if self.ask(INFO_GET)[1] == b"\0":
+            raise RuntimeError("not enabled")
 
     def add_collector(self, address, port=2055):
         """An IPv4 address."""

@@ -36,9 +36,14 @@ use std::{
     time::Duration, //
 };
 
+const ENOMEM: i32 = 12;
+
 /// Between two looks at the state, at first and at most.
 const WAIT_MIN: Duration = Duration::from_millis(1);
 const WAIT_MAX: Duration = Duration::from_millis(50);
+
+/// What errors call the request that begins to account packets, and its failure later on.
+const ENABLE: &str = "enable";
 
 /// A connection to the exporter of one network namespace.
 #[derive(Debug)]
@@ -83,9 +88,9 @@ impl<T: Transport> Client<T> {
         })
     }
 
-    /// Begins to account packets.
+    /// Begins to reserve memory, and then to account packets: see [`Self::wait_until_enabled`].
     pub fn enable(&mut self, config: &Config) -> Result<(), Error> {
-        let request = request("enable", cmd::ENABLE);
+        let request = request(ENABLE, cmd::ENABLE);
         self.request(with_config(request, config))?.finish()
     }
 
@@ -143,12 +148,35 @@ impl<T: Transport> Client<T> {
     /// A request that waited in the kernel could not be interrupted, and would hold up the requests
     /// of others.
     pub fn wait_until(&mut self, is: impl Fn(&Info) -> bool) -> Result<(), Error> {
+        self.state_when(is).map(drop)
+    }
+
+    /// Returns when the exporter is enabled that was asked for, or with the kernel's error if it
+    /// could not be.
+    pub fn wait_until_enabled(&mut self) -> Result<(), Error> {
+        match self.state_when(|info| !info.enabling)?.enable_error {
+            Some(error) => Err(Error::Refused {
+                request: ENABLE,
+                error,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The state as soon as it `is` as wanted.
+    fn state_when(&mut self, is: impl Fn(&Info) -> bool) -> Result<Info, Error> {
         let mut pause = WAIT_MIN;
-        while !is(&self.info()?) {
+        loop {
+            match self.info() {
+                Ok(info) if is(&info) => return Ok(info),
+                // What was begun goes on, and memory may be short for a moment.
+                Err(Error::Refused { error, .. }) if error.errno == ENOMEM => {}
+                Err(error) => return Err(error),
+                Ok(_) => {}
+            }
             thread::sleep(pause);
             pause = (pause * 2).min(WAIT_MAX);
         }
-        Ok(())
     }
 
     /// Sends flow records to one more address: from `source`, by the routes of `device`.

@@ -111,6 +111,7 @@ pub fn execute<T: Transport>(
     match command {
         Command::Enable(enable) => {
             client.enable(&enable.config)?;
+            client.wait_until_enabled()?;
             state_after_change(client, options, out)
         }
         Command::Disable => {

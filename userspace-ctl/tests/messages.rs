@@ -54,7 +54,8 @@ fn every_attribute_of_the_state_has_its_field() {
          \"source\":\"198.51.100.1\",\"device\":\"mgmt\",\"datagrams\":41,\
          \"records\":1230,\"errors\":2,\"last_error\":\"No such device\"}],\
          \"ifaces\":[],\
-         \"sys_uptime\":123456,\"flow_sequence\":991,\"disabling\":true}"
+         \"sys_uptime\":123456,\"flow_sequence\":991,\"disabling\":true,\
+         \"enabling\":true,\"enable_error\":\"no room: Cannot allocate memory\"}"
     );
 }
 

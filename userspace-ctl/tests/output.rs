@@ -226,8 +226,9 @@ fn pretty_json_is_the_same_indented() {
 
 #[test]
 fn a_change_prints_no_text() {
+    let enabled = vec![ack(FIRST), enabling(FIRST + 1, 0)];
+    assert_eq!(print("netflowctl enable --max-flows 5", enabled), "");
     for command in [
-        "netflowctl enable --max-flows 5",
         "netflowctl collector add 192.0.2.1",
         "netflowctl collector del 192.0.2.1:9",
     ] {
@@ -243,6 +244,71 @@ fn waiting(seq: u32, disabling: u8, flushes_done: u64) -> Vec<u8> {
         nla_uint(13, flushes_done),
     ];
     [reply(0, seq, 1, &attributes.concat()), ack(seq)].concat()
+}
+
+/// The state while memory is reserved (1), or after that (0).
+fn enabling(seq: u32, enabling: u8) -> Vec<u8> {
+    let attributes = [nla_u8(1, 1 - enabling), nla_u8(14, enabling)];
+    [reply(0, seq, 1, &attributes.concat()), ack(seq)].concat()
+}
+
+#[test]
+fn enable_returns_when_packets_are_accounted() {
+    let answers = vec![
+        ack(FIRST),
+        enabling(FIRST + 1, 1),
+        enabling(FIRST + 2, 1),
+        enabling(FIRST + 3, 0),
+    ];
+    assert_eq!(print("netflowctl enable", answers), "");
+}
+
+#[test]
+fn enable_that_fails_later_reads_as_if_refused_at_once() {
+    let attributes = [
+        nla_u8(1, 0),
+        nla_u8(14, 0),
+        nla_u32(15, 12),
+        nla(16, b"not enough memory for the cache\0"),
+    ];
+    let seq = FIRST + 2;
+    let failed = [reply(0, seq, 1, &attributes.concat()), ack(seq)].concat();
+    let later = attempt(
+        "netflowctl enable",
+        vec![ack(FIRST), enabling(FIRST + 1, 1), failed],
+    );
+    let refusal = error(FIRST, 12, &text("not enough memory for the cache"));
+    let at_once = attempt("netflowctl enable", vec![refusal]);
+    let line = "enable: not enough memory for the cache: Cannot allocate memory";
+    assert_eq!(later.result.unwrap_err().to_string(), line);
+    assert_eq!(at_once.result.unwrap_err().to_string(), line);
+    assert_eq!((later.text, at_once.text), (String::new(), String::new()));
+}
+
+#[test]
+fn the_state_tells_that_memory_is_reserved_or_why_it_was_not() {
+    let begin = |attributes: &[Vec<u8>]| {
+        let info = [reply(0, FIRST, 1, &attributes.concat()), ack(FIRST)].concat();
+        let text = print("netflowctl info", vec![info, ifaces(FIRST + 1)]);
+        text.lines().take(2).collect::<Vec<_>>().join("\n")
+    };
+    let reserving = begin(&[nla_u8(1, 0), nla_u8(14, 1)]);
+    assert!(reserving.starts_with("netflow disabled, until memory is reserved for the cache\n"));
+    let failed = begin(&[nla_u8(1, 0), nla_u32(15, 12), nla(16, b"no room\0")]);
+    assert_eq!(
+        failed,
+        "netflow disabled\n  could not be enabled: no room: Cannot allocate memory"
+    );
+}
+
+#[test]
+fn waiting_goes_on_when_the_state_finds_no_memory() {
+    let answers = vec![
+        ack(FIRST),
+        error(FIRST + 1, 12, &[]),
+        enabling(FIRST + 2, 0),
+    ];
+    assert_eq!(print("netflowctl enable", answers), "");
 }
 
 #[test]
@@ -286,7 +352,7 @@ fn waiting_ends_when_the_module_goes() {
 #[test]
 fn a_change_prints_the_new_state_as_json() {
     let done = [
-        ("enable", vec![ack(FIRST)]),
+        ("enable", vec![ack(FIRST), enabling(FIRST + 1, 0)]),
         ("disable", vec![ack(FIRST), waiting(FIRST + 1, 0, 0)]),
         (
             "flush",

@@ -17,6 +17,7 @@ use crate::bindings;
 pub(crate) type ExtResult<T = ()> = Result<T, ExtAck>;
 
 /// Why a request is refused: an error number for programs, a text for people.
+#[derive(Clone, Copy)]
 pub(crate) struct ExtAck {
     error: Error,
     /// `None` if there is nothing to say but what holds for the error in general.

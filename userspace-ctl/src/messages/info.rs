@@ -12,7 +12,10 @@ use crate::{
         reason,
         Error, //
     },
-    netlink::attributes,
+    netlink::{
+        attributes,
+        KernelError, //
+    },
     settings::Config,
     uapi::{
         collector,
@@ -62,6 +65,11 @@ pub struct Info {
     pub flow_sequence: u32,
     /// Whether flows are exported of an exporter that was disabled.
     pub disabling: bool,
+    /// Whether memory is reserved for an exporter that was enabled.
+    pub enabling: bool,
+    /// Why the last one that was to be enabled could not be.
+    #[serde(serialize_with = "as_text")]
+    pub enable_error: Option<KernelError>,
     /// Flushes that were asked for.
     #[serde(skip)]
     pub flushes_requested: u64,
@@ -119,10 +127,18 @@ fn without_max_flows<S: Serializer>(config: &Config, serializer: S) -> Result<S:
     others.collect::<Config>().serialize(serializer)
 }
 
+fn as_text<S: Serializer>(error: &Option<KernelError>, serializer: S) -> Result<S::Ok, S::Error> {
+    error
+        .as_ref()
+        .map(KernelError::to_string)
+        .serialize(serializer)
+}
+
 impl Info {
     /// Reads the attributes of the reply to `INFO_GET`.
     pub fn decode(payload: &[u8]) -> Result<Self, Error> {
         let mut state = Self::default();
+        let (mut enable_errno, mut enable_text) = (None, None);
         for attribute in attributes(payload) {
             let attribute = attribute?;
             match attribute.kind {
@@ -139,9 +155,17 @@ impl Info {
                 info::DISABLING => state.disabling = attribute.u8()? != 0,
                 info::FLUSHES_REQUESTED => state.flushes_requested = attribute.uint()?,
                 info::FLUSHES_DONE => state.flushes_done = attribute.uint()?,
+                info::ENABLING => state.enabling = attribute.u8()? != 0,
+                info::ENABLE_ERROR => enable_errno = Some(attribute.u32()?),
+                info::ENABLE_ERROR_TEXT => enable_text = attribute.text(),
                 _ => {}
             }
         }
+        state.enable_error = enable_errno.map(|errno| KernelError {
+            errno: i32::try_from(errno).unwrap_or(i32::MAX),
+            text: enable_text,
+            ..KernelError::default()
+        });
         state.flows.max = state.config.get(config::MAX_FLOWS).unwrap_or(0);
         Ok(state)
     }

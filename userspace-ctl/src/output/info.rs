@@ -43,12 +43,18 @@ pub fn print(out: &mut impl Write, info: &Info) -> io::Result<()> {
 }
 
 fn summary(out: &mut impl Write, info: &Info) -> io::Result<()> {
-    let state = match (info.enabled, info.disabling) {
-        (true, _) => "enabled",
-        (false, true) => "disabled, but for flows that are being exported",
-        (false, false) => "disabled",
+    let state = match info {
+        Info { enabled: true, .. } => "enabled",
+        Info { enabling: true, .. } => "disabled, until memory is reserved for the cache",
+        Info {
+            disabling: true, ..
+        } => "disabled, but for flows that are being exported",
+        _ => "disabled",
     };
     writeln!(out, "netflow {state}")?;
+    if let (false, Some(error)) = (info.enabled, &info.enable_error) {
+        writeln!(out, "  could not be enabled: {error}")?;
+    }
     writeln!(
         out,
         "  flows: {} cached, {} at most, {} created",

@@ -288,6 +288,9 @@ pub fn info_attributes() -> Vec<u8> {
         nla_u8(11, 1),
         nla_uint(12, 8_000_000_002),
         nla_uint(13, 8_000_000_001),
+        nla_u8(14, 1),
+        nla_u32(15, 12),
+        nla(16, b"no room\0"),
     ]
     .concat()
 }
