@@ -21,6 +21,8 @@ lost_is() {
 need two_hosts
 need load
 need start_injector left l0 02:00:00:00:01:01
+# Packets wait in the batch of their CPU: what comes first is accounted first only on the same one.
+need taskset -p 1 "$INJECTOR_PID"
 need start_nfcapd nfcapd
 need nf collector add 10.3.0.2
 need nf enable --max-flows $FLOWS --inactive-timeout 600
