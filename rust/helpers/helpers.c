@@ -242,10 +242,13 @@ static bool is_through_vrf(const struct sk_buff *skb, const struct nf_hook_state
  * ip_rcv() sets the transport header behind that of IP. In what other protocols have
  * received it is where the packet began, before the labels of MPLS, unless who sent it
  * has set it: by a veth, or a virtual machine that leaves checksums to the host.
+ * __netif_receive_skb() sets it at the latest: where it is not, a program has sent the
+ * packet by the device (packet(7)), with a header that tells no transport protocol.
  */
 static bool is_past_ip_rcv(const struct sk_buff *skb)
 {
-	return skb_transport_offset(skb) > skb_network_offset(skb);
+	return !skb_transport_header_was_set(skb) ||
+	       skb_transport_offset(skb) > skb_network_offset(skb);
 }
 
 /*
