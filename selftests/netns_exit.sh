@@ -62,8 +62,10 @@ as_seen() {
 	same "$TMP/expected" "$TMP/actual"
 }
 
-# some_lost: in each of them.
-some_lost() { awk '$4 == 0 || $3 == 0 { bad = 1 } END { exit bad }' "$TMP/ledgers"; }
+# some_lost: in each of them; on a slow kernel not all have the time to send.
+some_lost() {
+	awk '$4 == 0 { bad = 1 } { sent += $3 } END { exit bad || !sent }' "$TMP/ledgers"
+}
 
 # unloads_within SECONDS
 unloads_within() {
