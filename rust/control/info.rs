@@ -105,6 +105,7 @@ fn put_ledger(nest: &mut Message<'_>, ledger: &Ledger, of: fn(&Totals) -> u64) -
             ledger.no_collector,
         ),
         (uapi::NETFLOW_A_LEDGER_LOST_SEND_FAILED, ledger.send_failed),
+        (uapi::NETFLOW_A_LEDGER_LOST_UNSUPPORTED, ledger.unsupported),
     ];
     accounts
         .iter()

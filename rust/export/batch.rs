@@ -28,6 +28,8 @@ use crate::flow::{
 pub(crate) enum Outcome {
     /// There was no Collector to send it to.
     NoCollector,
+    /// No Collector gets a format that has a record for it.
+    Unsupported,
     /// No Collector's socket accepted it.
     SendFailed,
     /// A Collector's socket accepted it.
@@ -43,6 +45,8 @@ pub(crate) struct Accounts {
     pub(crate) exported: Totals,
     /// Lost as there was no Collector.
     pub(crate) no_collector: Totals,
+    /// Lost as no Collector gets a format that has a record for such a flow.
+    pub(crate) unsupported: Totals,
     /// Lost as no Collector's socket accepted a datagram with a record of the flow.
     pub(crate) send_failed: Totals,
     /// Flows by the reason why they left.
@@ -57,7 +61,7 @@ impl Accounts {
 
     /// In flows that left the cache and are not settled yet.
     pub(crate) fn pending(&self) -> Totals {
-        self.taken - self.exported - self.no_collector - self.send_failed
+        self.taken - self.exported - self.no_collector - self.unsupported - self.send_failed
     }
 
     /// A flow has left the cache.
@@ -72,6 +76,7 @@ impl Accounts {
     fn settle(&mut self, totals: Totals, outcome: Outcome) {
         let account = match outcome {
             Outcome::NoCollector => &mut self.no_collector,
+            Outcome::Unsupported => &mut self.unsupported,
             Outcome::SendFailed => &mut self.send_failed,
             Outcome::Exported => &mut self.exported,
         };

@@ -243,6 +243,14 @@ impl Collectors {
         };
     }
 
+    /// A flow is not sent to any of them, as the format has no record for it.
+    pub(super) fn unsupported(&mut self) -> Outcome {
+        match self.state.lock().collectors.iter().next() {
+            Some(_) => Outcome::Unsupported,
+            None => Outcome::NoCollector,
+        }
+    }
+
     /// Sends a datagram of so many Data Records to each of them. While a send buffer has no room,
     /// or a neighbour is not known, tries again each millisecond as long as may be.
     ///

@@ -27,7 +27,7 @@ use crate::flow::{
     expiry::Reason, //
 };
 
-/// Flows that a batch has room for: they fit in 16 KiB.
+/// Flows that a batch has room for: they fit in 20 KiB.
 const BATCH_FLOWS: usize = 6 * v5::RECORDS_MAX;
 
 /// Takes flows over from the cache, sends them, and accounts for each.

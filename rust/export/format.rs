@@ -18,11 +18,6 @@ pub(crate) struct ExportTime {
 }
 
 /// What there is to do after a call of [`Format::append`].
-///
-/// No variant says that the format cannot encode the flow, as v5 could not one of IPv6; with
-/// [`Self::Last`] it would be settled as exported. The first format to which that can happen adds
-/// the variant, an account of the ledger, and an [`Outcome`](super::batch::Outcome) above
-/// `NoCollector`, which is what a flow begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Appended {
     /// Nothing: that was the last record of the flow.
@@ -32,6 +27,8 @@ pub(crate) enum Appended {
     /// To send the datagram and to append the same one again: there was no room, and the datagram
     /// is as before.
     Full,
+    /// Nothing: the format has no record for such a flow.
+    Unsupported,
 }
 
 /// A datagram under construction, in a format: a header and Data Records.

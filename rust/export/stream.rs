@@ -77,6 +77,10 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
             while let Some(entry) = batch.get_mut(at) {
                 match self.datagram.append(&entry.flow, entry.reason, index) {
                     Appended::Last => break,
+                    Appended::Unsupported => {
+                        entry.note_datagram(self.collectors.unsupported());
+                        break;
+                    }
                     Appended::More => index = index.saturating_add(1),
                     Appended::Full if self.datagram.records() == 0 => {
                         // Never, says `Format`; if it were, the flow would not be exported.

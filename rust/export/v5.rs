@@ -174,10 +174,12 @@ impl Format for Datagram {
         self.capacity
     }
 
-    /// The record has no field for the reason.
+    /// The record has no field for the reason, and addresses of four bytes.
     #[inline]
     fn append(&mut self, flow: &AnyFlow, _reason: Reason, index: u64) -> Appended {
-        let AnyFlow::V4(flow) = flow;
+        let AnyFlow::V4(flow) = flow else {
+            return Appended::Unsupported;
+        };
         let count = self.count();
         let records = self.payload.records.get_mut(..self.capacity);
         let Some(record) = records.unwrap_or_default().get_mut(usize::from(count)) else {

@@ -18,7 +18,10 @@
 //! A finished flow stays where it is for a moment, so that the last acknowledgements of its
 //! connection still find it and do not make a flow of their own.
 
-use core::net::Ipv4Addr;
+use core::net::{
+    Ipv4Addr,
+    Ipv6Addr, //
+};
 
 use super::{
     key::{
@@ -181,6 +184,8 @@ impl<A: Address> Flow<A> {
 pub(crate) enum AnyFlow {
     /// IPv4.
     V4(Flow<Ipv4Addr>),
+    /// IPv6.
+    V6(Flow<Ipv6Addr>),
 }
 
 impl AnyFlow {
@@ -189,6 +194,7 @@ impl AnyFlow {
     pub(crate) const fn totals(&self) -> Totals {
         match self {
             Self::V4(flow) => flow.totals(),
+            Self::V6(flow) => flow.totals(),
         }
     }
 }
@@ -196,6 +202,12 @@ impl AnyFlow {
 impl From<Flow<Ipv4Addr>> for AnyFlow {
     fn from(flow: Flow<Ipv4Addr>) -> Self {
         Self::V4(flow)
+    }
+}
+
+impl From<Flow<Ipv6Addr>> for AnyFlow {
+    fn from(flow: Flow<Ipv6Addr>) -> Self {
+        Self::V6(flow)
     }
 }
 

@@ -107,6 +107,8 @@ pub(crate) struct Ledger {
     pub(crate) no_collector: Totals,
     /// Lost: no Collector's socket accepted a datagram with a record of the flow.
     pub(crate) send_failed: Totals,
+    /// Lost: no Collector gets a format that has a record for the flow.
+    pub(crate) unsupported: Totals,
 }
 
 impl Ledger {
@@ -127,7 +129,7 @@ impl Ledger {
 
     /// Never exported, for whatever reason.
     pub(crate) fn lost(&self) -> Totals {
-        self.cache_full + self.no_collector + self.send_failed
+        self.cache_full + self.no_collector + self.send_failed + self.unsupported
     }
 }
 
@@ -145,14 +147,15 @@ mod tests {
             cache_full: t(4, 40),
             no_collector: t(8, 80),
             send_failed: t(16, 160),
+            unsupported: t(64, 640),
             ..Ledger::default()
         };
         assert_eq!(ledger.ignored(), t(35, 350));
-        assert_eq!(ledger.lost(), t(28, 280));
+        assert_eq!(ledger.lost(), t(92, 920));
         let mut sum = ledger.lost();
         sum -= t(8, 80);
         sum += t(1, 0);
-        assert_eq!(sum, t(21, 200));
+        assert_eq!(sum, t(85, 840));
     }
 
     #[test]

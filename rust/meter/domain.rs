@@ -97,6 +97,7 @@ impl ObservationDomain {
             cache_full,
             no_collector: accounts.no_collector,
             send_failed: accounts.send_failed,
+            unsupported: accounts.unsupported,
         }
     }
 }

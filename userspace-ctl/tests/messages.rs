@@ -41,13 +41,14 @@ fn every_attribute_of_the_state_has_its_field() {
          \"packets\":{\"seen\":101,\"ignored\":102,\"cached\":103,\"pending\":104,\
          \"exported\":105,\"lost\":106,\
          \"ignored_by\":{\"truncated\":107,\"malformed\":108,\"own\":109},\
-         \"lost_by\":{\"cache_full\":110,\"no_collector\":111,\"send_failed\":112}},\
+         \"lost_by\":{\"cache_full\":110,\"no_collector\":111,\"send_failed\":112,\
+         \"unsupported\":113}},\
          \"bytes\":{\"seen\":6000000001,\"ignored\":6000000002,\"cached\":6000000003,\
          \"pending\":6000000004,\"exported\":6000000005,\"lost\":6000000006,\
          \"ignored_by\":{\"truncated\":6000000007,\"malformed\":6000000008,\
          \"own\":6000000009},\
          \"lost_by\":{\"cache_full\":6000000010,\"no_collector\":6000000011,\
-         \"send_failed\":6000000012}},\
+         \"send_failed\":6000000012,\"unsupported\":6000000013}},\
          \"expired\":{\"inactive\":301,\"active\":302,\"finished\":303,\"overflow\":304,\
          \"displaced\":305,\"flushed\":306},\
          \"collectors\":[{\"address\":\"192.0.2.10\",\"port\":2055,\

@@ -86,6 +86,7 @@ lost                106  6000000006
   cache full        110  6000000010
   no collector      111  6000000011
   send failed       112  6000000012
+  unsupported       113  6000000013
 
 EXPIRED    FLOWS
 inactive     301

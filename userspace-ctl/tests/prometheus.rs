@@ -218,6 +218,7 @@ fn every_value_has_its_metric() {
             ("lost", "cache_full", 10.0),
             ("lost", "no_collector", 11.0),
             ("lost", "send_failed", 12.0),
+            ("lost", "unsupported", 13.0),
         ] {
             let series = format!("{unit}_total{{account=\"{account}\",reason=\"{reason}\"}}");
             assert_eq!(value(&series), base + expected, "{series}");
@@ -235,8 +236,8 @@ fn every_value_has_its_metric() {
         let series = format!("expired_flows_total{{reason=\"{reason}\"}}");
         assert_eq!(value(&series), f64::from(number), "{series}");
     }
-    // 13 above, 10 for packets and as many for bytes, 6 reasons.
-    assert_eq!(samples.len(), 13 + 20 + 6);
+    // 13 above, 11 for packets and as many for bytes, 6 reasons.
+    assert_eq!(samples.len(), 13 + 22 + 6);
 }
 
 #[test]

@@ -30,6 +30,13 @@ impl Collectors {
         }
     }
 
+    pub(crate) fn unsupported(&mut self) -> Outcome {
+        match self.schedules.is_empty() {
+            true => Outcome::NoCollector,
+            false => Outcome::Unsupported,
+        }
+    }
+
     pub(crate) fn send(&mut self, payload: &[u8], records: u32) -> Outcome {
         let number = self.sent.len();
         self.sent.push(Sent {

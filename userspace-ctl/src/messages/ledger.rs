@@ -54,6 +54,8 @@ pub struct Lost {
     pub no_collector: u64,
     /// Nobody's socket took the datagram.
     pub send_failed: u64,
+    /// No collector gets a format that has a record for such a flow.
+    pub unsupported: u64,
 }
 
 /// How many flows left the cache, by reason.
@@ -91,6 +93,7 @@ impl Account {
                 ledger::LOST_CACHE_FULL => &mut account.lost_by.cache_full,
                 ledger::LOST_NO_COLLECTOR => &mut account.lost_by.no_collector,
                 ledger::LOST_SEND_FAILED => &mut account.lost_by.send_failed,
+                ledger::LOST_UNSUPPORTED => &mut account.lost_by.unsupported,
                 _ => continue,
             };
             *field = attribute.uint()?;

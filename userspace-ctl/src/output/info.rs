@@ -100,6 +100,11 @@ fn ledger(out: &mut impl Write, info: &Info) -> io::Result<()> {
             p.lost_by.send_failed,
             b.lost_by.send_failed,
         ),
+        (
+            "  unsupported",
+            p.lost_by.unsupported,
+            b.lost_by.unsupported,
+        ),
     ];
     let columns = [("LEDGER", Left), ("PACKETS", Right), ("BYTES", Right)];
     let mut table = Table::new(out, &columns);

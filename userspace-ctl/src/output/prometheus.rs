@@ -114,13 +114,14 @@ fn ledger(
         account(info).exported
     })?;
     type Count = fn(&Account) -> u64;
-    let reasons: [(&str, &str, Count); 6] = [
+    let reasons: [(&str, &str, Count); 7] = [
         ("ignored", "truncated", |a| a.ignored_by.truncated),
         ("ignored", "malformed", |a| a.ignored_by.malformed),
         ("ignored", "own", |a| a.ignored_by.own),
         ("lost", "cache_full", |a| a.lost_by.cache_full),
         ("lost", "no_collector", |a| a.lost_by.no_collector),
         ("lost", "send_failed", |a| a.lost_by.send_failed),
+        ("lost", "unsupported", |a| a.lost_by.unsupported),
     ];
     for (of, reason, count) in reasons {
         page.samples(&name, &[("account", of), ("reason", reason)], |info| {
