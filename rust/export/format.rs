@@ -2,19 +2,36 @@
 
 //! What a stream asks of an export format.
 
+use super::options::Options;
 use crate::flow::{
     entry::AnyFlow,
     expiry::Reason,
     uptime::Uptime, //
 };
 
+pub(crate) const MSEC_PER_SEC: u64 = 1000;
+const NSEC_PER_MSEC: u64 = 1_000_000;
+
 /// One moment, by the two clocks of a datagram's header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ExportTime {
     /// SysUptime, in milliseconds.
     pub(crate) uptime: Uptime,
     /// The time of day, in nanoseconds since 1970.
     pub(crate) wall: u64,
+}
+
+impl ExportTime {
+    /// The time of day, in milliseconds since 1970.
+    pub(crate) fn milliseconds(self) -> u64 {
+        self.wall / NSEC_PER_MSEC
+    }
+
+    /// The same, at a reading of SysUptime that is not later.
+    pub(crate) fn milliseconds_of(self, past: Uptime) -> u64 {
+        let ago = self.uptime.since(past);
+        self.milliseconds().saturating_sub(ago.into())
+    }
 }
 
 /// What there is to do after a call of [`Format::append`].
@@ -31,14 +48,26 @@ pub(crate) enum Appended {
     Unsupported,
 }
 
+/// What is announced to Collectors, in datagrams without flow records.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Announcement<'a> {
+    /// How flow records are laid out.
+    Templates,
+    /// How records of options are laid out.
+    OptionsTemplates,
+    /// A record of options.
+    Options(Options<'a>),
+}
+
 /// A datagram under construction, in a format: a header and Data Records.
 ///
 /// How many records fit in is the format's own matter, by their number or by the bytes of the
 /// payload; an empty datagram has room for any record.
-///
-/// The trait knows neither templates nor an Observation Domain ID (RFC 7011), which v5 has not. A
-/// format with templates adds what it takes to send them: the time, and when a Collector is new.
 pub(crate) trait Format {
+    /// Whether there is anything to announce: a Collector cannot read flow records unless it was
+    /// told their templates.
+    const ANNOUNCES: bool;
+
     /// Bytes of a flow at which it had better leave the cache, before a record cannot hold them.
     fn max_bytes(&self) -> u64;
 
@@ -49,11 +78,18 @@ pub(crate) trait Format {
     /// Data Records that a datagram holds then, if each is of another flow; at least one.
     fn records_max(&self) -> usize;
 
+    /// The flows that are appended from here on left the cache before `now`.
+    fn begin(&mut self, now: ExportTime);
+
     /// Appends a Data Record of a flow that left the cache for `reason`: number `index`, from 0, of
     /// those that it takes.
     fn append(&mut self, flow: &AnyFlow, reason: Reason, index: u64) -> Appended;
 
-    /// Data Records in it.
+    /// Appends an announcement. Returns whether there was room; any has, in an empty datagram. If
+    /// not, what fitted of it is not to be sent.
+    fn announce(&mut self, what: Announcement<'_>) -> bool;
+
+    /// Data Records of flows in it.
     fn records(&self) -> u32;
 
     /// By how much it moves the sequence number on.

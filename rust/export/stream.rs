@@ -70,6 +70,7 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
     ///
     /// `now` reads the clock: each datagram has the time at which it is sent. Process context.
     pub(crate) fn export(&mut self, batch: &mut [Entry], now: impl Fn() -> ExportTime) {
+        self.datagram.begin(now());
         // The first flow with a record in the datagram.
         let mut first = 0usize;
         for at in 0..batch.len() {

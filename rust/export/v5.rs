@@ -23,6 +23,7 @@ use zerocopy_derive::{
 };
 
 use super::format::{
+    Announcement,
     Appended,
     ExportTime,
     Format, //
@@ -161,6 +162,9 @@ impl Datagram {
 }
 
 impl Format for Datagram {
+    /// Records have one layout.
+    const ANNOUNCES: bool = false;
+
     fn max_bytes(&self) -> u64 {
         MAX_BYTES
     }
@@ -173,6 +177,9 @@ impl Format for Datagram {
     fn records_max(&self) -> usize {
         self.capacity
     }
+
+    /// The times of records are those of SysUptime.
+    fn begin(&mut self, _now: ExportTime) {}
 
     /// The record has no field for the reason, and addresses of four bytes.
     #[inline]
@@ -214,6 +221,10 @@ impl Format for Datagram {
         } else {
             Appended::Last
         }
+    }
+
+    fn announce(&mut self, _what: Announcement<'_>) -> bool {
+        true
     }
 
     fn records(&self) -> u32 {

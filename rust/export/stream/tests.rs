@@ -18,7 +18,9 @@ use crate::{
             Batch, //
         },
         collector::Schedule,
-        v5,
+        format::Announcement,
+        ipfix,
+        v5, //
     },
     flow::{
         entry::{
@@ -209,6 +211,8 @@ struct Bytes {
 }
 
 impl Format for Bytes {
+    const ANNOUNCES: bool = false;
+
     fn max_bytes(&self) -> u64 {
         u64::MAX
     }
@@ -220,6 +224,8 @@ impl Format for Bytes {
         8
     }
 
+    fn begin(&mut self, _now: ExportTime) {}
+
     fn append(&mut self, flow: &AnyFlow, reason: Reason, _index: u64) -> Appended {
         let len = flow.totals().packets as usize;
         if self.payload.len() + len > 8 {
@@ -228,6 +234,10 @@ impl Format for Bytes {
         self.payload.extend(core::iter::repeat_n(reason as u8, len));
         self.records += 1;
         Appended::Last
+    }
+
+    fn announce(&mut self, _what: Announcement<'_>) -> bool {
+        true
     }
 
     fn records(&self) -> u32 {
@@ -273,6 +283,56 @@ fn formats_decide_on_room_and_sequence() {
         [sent(7, 0, 2), sent(2, 1, 1), sent(6, 2, 1), sent(8, 3, 1)]
     );
     assert_eq!(stream.sequence(), 4);
+}
+
+/// v5 has no record for a flow of IPv6: it is lost as such, unless there is nobody to send it to,
+/// or another stream takes it. The flows around it are exported.
+#[test]
+fn a_flow_without_a_record_is_lost_as_such() {
+    let totals = Totals {
+        packets: 3,
+        bytes: 700,
+    };
+    let accounts = |collectors: Collectors, others: Collectors| {
+        let mut accounts = Accounts::default();
+        let mut batch = batch_of(3);
+        assert!(batch.push(flow(1, totals), Reason::Flushed));
+        assert!(batch.push(
+            AnyFlow::V6(Flow {
+                packets: 5,
+                bytes: 1000,
+                ..Flow::VACANT
+            }),
+            Reason::Flushed
+        ));
+        assert!(batch.push(flow(2, totals), Reason::Flushed));
+        batch.take(&mut accounts);
+        let mut stream = Stream::new(Box::new(v5::Datagram::new()), collectors);
+        stream.export(batch.entries_mut(), || TIME);
+        assert_eq!(stream.sequence(), 2);
+        let ipfix = ipfix::Datagram::new(vec![0; 1400]);
+        Stream::new(Box::new(ipfix), others).export(batch.entries_mut(), || TIME);
+        batch.settle(&mut accounts);
+        assert_eq!(accounts.pending(), Totals::default());
+        accounts
+    };
+    let nobody = || Collectors::new(vec![]);
+    let accepting = || Collectors::new(vec![vec![true]]);
+    let refusing = || Collectors::new(vec![vec![false]]);
+    let ipv6 = Totals {
+        packets: 5,
+        bytes: 1000,
+    };
+
+    let v5_alone = accounts(accepting(), nobody());
+    assert_eq!(v5_alone.exported, totals + totals);
+    assert_eq!(v5_alone.unsupported, ipv6);
+    let both = accounts(accepting(), accepting());
+    assert_eq!(both.exported, totals + totals + ipv6);
+    let none = accounts(nobody(), nobody());
+    assert_eq!(none.no_collector, totals + totals + ipv6);
+    let refused = accounts(accepting(), refusing());
+    assert_eq!(refused.send_failed, ipv6);
 }
 
 /// A flow is exported if one stream delivers it, and lost for want of a Collector only if no stream

@@ -12,9 +12,16 @@ mod export {
     pub(crate) mod batch;
     #[path = "../../selftests/host/src/collector.rs"]
     pub(crate) mod collector;
+    pub(crate) mod field;
     pub(crate) mod format;
+    pub(crate) mod ipfix;
+    pub(crate) mod options;
+    pub(crate) mod sets;
     pub(crate) mod stream;
+    pub(crate) mod templated;
     pub(crate) mod v5;
+    pub(crate) mod v9;
+    pub(crate) mod writer;
 }
 
 #[path = "../../../rust/linux"]

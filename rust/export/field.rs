@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The Information Elements of flow records, in one table for NetFlow v9 and IPFIX.
+//!
+//! Numbers and types are those of IANA's registry, which RFC 3954 agrees with. Lengths are those
+//! that all collectors take: counters of 8 bytes, interfaces of 4. The order matters to some:
+//! nfdump stores 32 and 139 of IPFIX as the destination port, which 11 has to overwrite.
+
+use core::net::{
+    Ipv4Addr,
+    Ipv6Addr, //
+};
+
+use super::{
+    format::ExportTime,
+    writer::Writer, //
+};
+use crate::flow::{
+    entry::{
+        AnyFlow,
+        Flow, //
+    },
+    expiry::Reason,
+    key::Address,
+    parse::IPPROTO_ICMP,
+};
+
+const IPPROTO_ICMPV6: u8 = 58;
+
+/// What a field of a flow record holds.
+#[derive(Clone, Copy)]
+enum Value {
+    SrcAddr,
+    DstAddr,
+    NextHop,
+    Input,
+    Output,
+    Packets,
+    Bytes,
+    /// SysUptime.
+    First,
+    Last,
+    /// Milliseconds since 1970.
+    FirstMilliseconds,
+    LastMilliseconds,
+    IcmpTypeCode,
+    SrcPort,
+    DstPort,
+    TcpFlags,
+    Protocol,
+    Tos,
+    SrcMask,
+    DstMask,
+    Direction,
+    EndReason,
+    IpVersion,
+    FlowLabel,
+}
+
+/// A field of flow records: what of it differs between IPv4 and IPv6 is in pairs, and a length of 0
+/// says that the record does not have it.
+struct Row {
+    value: Value,
+    ids: [u16; 2],
+    v9: [u16; 2],
+    ipfix: [u16; 2],
+}
+
+const fn row(value: Value, ids: [u16; 2], v9: [u16; 2], ipfix: [u16; 2]) -> Row {
+    Row {
+        value,
+        ids,
+        v9,
+        ipfix,
+    }
+}
+
+/// A field that no IP version and no protocol has otherwise.
+const fn same(value: Value, id: u16, len: u16) -> Row {
+    row(value, [id; 2], [len; 2], [len; 2])
+}
+
+const FIELDS: usize = 23;
+
+/// All fields, in their order: what they hold, their numbers, and their lengths in v9 and in IPFIX.
+const TABLE: [Row; FIELDS] = [
+    row(Value::SrcAddr, [8, 27], [4, 16], [4, 16]),
+    row(Value::DstAddr, [12, 28], [4, 16], [4, 16]),
+    row(Value::NextHop, [15, 62], [4, 16], [4, 16]),
+    same(Value::Input, 10, 4),
+    same(Value::Output, 14, 4),
+    same(Value::Packets, 2, 8),
+    same(Value::Bytes, 1, 8),
+    row(Value::First, [22; 2], [4; 2], [0; 2]),
+    row(Value::Last, [21; 2], [4; 2], [0; 2]),
+    row(Value::FirstMilliseconds, [152; 2], [0; 2], [8; 2]),
+    row(Value::LastMilliseconds, [153; 2], [0; 2], [8; 2]),
+    row(Value::IcmpTypeCode, [32, 139], [2; 2], [2; 2]),
+    same(Value::SrcPort, 7, 2),
+    same(Value::DstPort, 11, 2),
+    row(Value::TcpFlags, [6; 2], [1; 2], [2; 2]),
+    same(Value::Protocol, 4, 1),
+    same(Value::Tos, 5, 1),
+    row(Value::SrcMask, [9, 29], [1; 2], [1; 2]),
+    row(Value::DstMask, [13, 30], [1; 2], [1; 2]),
+    same(Value::Direction, 61, 1),
+    same(Value::EndReason, 136, 1),
+    same(Value::IpVersion, 60, 1),
+    row(Value::FlowLabel, [31; 2], [0, 3], [0, 4]),
+];
+
+/// What differs between the formats in the layout of flow records.
+#[derive(Clone, Copy)]
+pub(crate) enum Layout {
+    V9,
+    Ipfix,
+}
+
+/// A field in a template.
+#[derive(Clone, Copy)]
+struct Field {
+    value: Value,
+    id: u16,
+    len: u16,
+}
+
+/// The layout of flow records of one IP version in one format.
+///
+/// A Template ID has the same layout for ever, in all releases: so a Collector that missed a
+/// template, or kept one of before a restart, reads no record wrongly. Another layout takes another
+/// number.
+pub(crate) struct Template {
+    pub(crate) id: u16,
+    /// Of a record, in bytes.
+    pub(crate) len: usize,
+    fields: [Field; FIELDS],
+    /// How many of `fields` there are.
+    count: usize,
+}
+
+impl Template {
+    /// Evaluated by the compiler, as all uses are in constants.
+    #[inline]
+    const fn new(id: u16, version: usize, layout: Layout) -> Self {
+        let absent = Field {
+            value: Value::SrcAddr,
+            id: 0,
+            len: 0,
+        };
+        let mut template = Self {
+            id,
+            len: 0,
+            fields: [absent; FIELDS],
+            count: 0,
+        };
+        let mut at = 0;
+        while at < FIELDS {
+            let row = &TABLE[at];
+            let len = match layout {
+                Layout::V9 => row.v9[version],
+                Layout::Ipfix => row.ipfix[version],
+            };
+            if len != 0 {
+                template.fields[template.count] = Field {
+                    value: row.value,
+                    id: row.ids[version],
+                    len,
+                };
+                template.count += 1;
+                template.len += len as usize;
+            }
+            at += 1;
+        }
+        template
+    }
+
+    /// The fields, as their numbers and lengths.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (u16, u16)> + '_ {
+        self.fields
+            .iter()
+            .take(self.count)
+            .map(|field| (field.id, field.len))
+    }
+
+    fn write<A: Version>(
+        &self,
+        flow: &Flow<A>,
+        reason: Reason,
+        now: ExportTime,
+        to: &mut Writer<'_>,
+    ) {
+        for field in self.fields.iter().take(self.count) {
+            let number: u64 = match field.value {
+                Value::SrcAddr => {
+                    flow.key.src().write(to);
+                    continue;
+                }
+                Value::DstAddr => {
+                    flow.key.dst().write(to);
+                    continue;
+                }
+                Value::NextHop => {
+                    flow.route.next_hop.write(to);
+                    continue;
+                }
+                Value::Input => flow.key.input().into(),
+                Value::Output => flow.route.output.into(),
+                Value::Packets => flow.packets,
+                Value::Bytes => flow.bytes,
+                Value::First => flow.first.as_millis().into(),
+                Value::Last => flow.last.as_millis().into(),
+                Value::FirstMilliseconds => now.milliseconds_of(flow.first),
+                Value::LastMilliseconds => now.milliseconds_of(flow.last),
+                Value::IcmpTypeCode if flow.key.proto() == A::ICMP => flow.key.dst_port().into(),
+                Value::IcmpTypeCode => 0,
+                Value::SrcPort => flow.key.src_port().into(),
+                Value::DstPort => flow.key.dst_port().into(),
+                Value::TcpFlags => flow.tcp_flags.into(),
+                Value::Protocol => flow.key.proto().into(),
+                Value::Tos => flow.key.tos().into(),
+                Value::SrcMask => flow.route.src_mask.into(),
+                Value::DstMask => flow.route.dst_mask.into(),
+                Value::Direction => direction(flow).into(),
+                Value::EndReason => end_reason(reason).into(),
+                Value::IpVersion => A::VERSION.into(),
+                Value::FlowLabel => A::flow_label(flow).into(),
+            };
+            to.number(number, field.len);
+        }
+    }
+}
+
+/// The templates of a format.
+pub(crate) struct Templates {
+    ipv4: Template,
+    ipv6: Template,
+}
+
+impl Templates {
+    #[inline]
+    pub(crate) const fn new(layout: Layout) -> Self {
+        Self {
+            ipv4: Template::new(256, 0, layout),
+            ipv6: Template::new(257, 1, layout),
+        }
+    }
+
+    /// Bytes of the shortest record.
+    pub(crate) fn shortest(&self) -> usize {
+        self.ipv4.len
+    }
+
+    /// Each of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Template> {
+        [&self.ipv4, &self.ipv6].into_iter()
+    }
+
+    /// That of a flow.
+    #[inline]
+    pub(crate) fn of(&self, flow: &AnyFlow) -> &Template {
+        match flow {
+            AnyFlow::V4(_) => &self.ipv4,
+            AnyFlow::V6(_) => &self.ipv6,
+        }
+    }
+
+    /// Writes the record of a flow that left the cache for `reason`.
+    ///
+    /// `now` is not before its last packet.
+    #[inline]
+    pub(crate) fn write(
+        &self,
+        flow: &AnyFlow,
+        reason: Reason,
+        now: ExportTime,
+        to: &mut Writer<'_>,
+    ) {
+        match flow {
+            AnyFlow::V4(flow) => self.ipv4.write(flow, reason, now, to),
+            AnyFlow::V6(flow) => self.ipv6.write(flow, reason, now, to),
+        }
+    }
+}
+
+/// What an IP version has of its own in flow records.
+trait Version: Address {
+    /// Its number.
+    const VERSION: u8;
+    /// The protocol number of its ICMP.
+    const ICMP: u8;
+
+    /// Writes an address.
+    fn write(self, to: &mut Writer<'_>);
+
+    /// The flow label of the first packet.
+    fn flow_label(flow: &Flow<Self>) -> u32;
+}
+
+impl Version for Ipv4Addr {
+    const VERSION: u8 = 4;
+    const ICMP: u8 = IPPROTO_ICMP;
+
+    fn write(self, to: &mut Writer<'_>) {
+        to.put(Self::octets(&self));
+    }
+
+    /// There is none, and no field for it.
+    fn flow_label(_flow: &Flow<Self>) -> u32 {
+        0
+    }
+}
+
+impl Version for Ipv6Addr {
+    const VERSION: u8 = 6;
+    const ICMP: u8 = IPPROTO_ICMPV6;
+
+    fn write(self, to: &mut Writer<'_>) {
+        to.put(Self::octets(&self));
+    }
+
+    /// Not known: 0 is what a packet without one has.
+    fn flow_label(_flow: &Flow<Self>) -> u32 {
+        0
+    }
+}
+
+/// flowDirection: what this host sent came in by no interface, and is of egress.
+fn direction<A: Address>(flow: &Flow<A>) -> u8 {
+    const INGRESS: u8 = 0;
+    const EGRESS: u8 = 1;
+
+    match flow.key.input() {
+        0 => EGRESS,
+        _ => INGRESS,
+    }
+}
+
+/// flowEndReason.
+fn end_reason(reason: Reason) -> u8 {
+    const IDLE_TIMEOUT: u8 = 1;
+    const ACTIVE_TIMEOUT: u8 = 2;
+    const END_OF_FLOW: u8 = 3;
+    const FORCED_END: u8 = 4;
+    const LACK_OF_RESOURCES: u8 = 5;
+
+    match reason {
+        Reason::Inactive => IDLE_TIMEOUT,
+        // As the active timeout does, it ends a flow that goes on, to tell what there is so far.
+        Reason::Active | Reason::Overflow => ACTIVE_TIMEOUT,
+        Reason::Finished => END_OF_FLOW,
+        Reason::Flushed => FORCED_END,
+        Reason::Displaced => LACK_OF_RESOURCES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(template: &Template) -> (u16, usize, Vec<(u16, u16)>) {
+        (template.id, template.len, template.fields().collect())
+    }
+
+    /// Collectors keep templates: what is here may never change, only be added to.
+    #[test]
+    fn template_ids_never_change_their_layout() {
+        const V9: Templates = Templates::new(Layout::V9);
+        const IPFIX: Templates = Templates::new(Layout::Ipfix);
+
+        let counters = [(10, 4), (14, 4), (2, 8), (1, 8)];
+        let v9_times = [(22, 4), (21, 4)];
+        let ipfix_times = [(152, 8), (153, 8)];
+        let ports = [(7, 2), (11, 2)];
+        let rest = [(61, 1), (136, 1), (60, 1)];
+
+        let ipv4 = [(8, 4), (12, 4), (15, 4)];
+        let ipv6 = [(27, 16), (28, 16), (62, 16)];
+        let of = |parts: &[&[(u16, u16)]]| parts.concat();
+        assert_eq!(
+            layout(&V9.ipv4),
+            (
+                256,
+                58,
+                of(&[
+                    &ipv4,
+                    &counters,
+                    &v9_times,
+                    &[(32, 2)],
+                    &ports,
+                    &[(6, 1), (4, 1), (5, 1), (9, 1), (13, 1)],
+                    &rest,
+                ])
+            )
+        );
+        assert_eq!(
+            layout(&V9.ipv6),
+            (
+                257,
+                97,
+                of(&[
+                    &ipv6,
+                    &counters,
+                    &v9_times,
+                    &[(139, 2)],
+                    &ports,
+                    &[(6, 1), (4, 1), (5, 1), (29, 1), (30, 1)],
+                    &rest,
+                    &[(31, 3)],
+                ])
+            )
+        );
+        assert_eq!(
+            layout(&IPFIX.ipv4),
+            (
+                256,
+                67,
+                of(&[
+                    &ipv4,
+                    &counters,
+                    &ipfix_times,
+                    &[(32, 2)],
+                    &ports,
+                    &[(6, 2), (4, 1), (5, 1), (9, 1), (13, 1)],
+                    &rest,
+                ])
+            )
+        );
+        assert_eq!(
+            layout(&IPFIX.ipv6),
+            (
+                257,
+                107,
+                of(&[
+                    &ipv6,
+                    &counters,
+                    &ipfix_times,
+                    &[(139, 2)],
+                    &ports,
+                    &[(6, 2), (4, 1), (5, 1), (29, 1), (30, 1)],
+                    &rest,
+                    &[(31, 4)],
+                ])
+            )
+        );
+    }
+}

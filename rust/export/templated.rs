@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What NetFlow v9 and IPFIX have in common: records whose layout templates tell.
+//!
+//! The two differ in headers, in what is counted there, and in how an Options Template says which
+//! of its fields are the scope ([`Protocol`]).
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use core::{
+    marker::PhantomData,
+    ops::DerefMut, //
+};
+
+use super::{
+    field::{
+        Layout,
+        Templates, //
+    },
+    format::{
+        Announcement,
+        Appended,
+        ExportTime,
+        Format, //
+    },
+    options::Options,
+    sets::Sets,
+    writer::Writer,
+};
+use crate::flow::{
+    entry::AnyFlow,
+    expiry::Reason, //
+};
+
+/// What is counted in a header.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Counts {
+    /// Template and Options Template Records.
+    pub(crate) templates: u32,
+    /// Data Records of flows.
+    pub(crate) flows: u32,
+    /// Data Records of options.
+    pub(crate) options: u32,
+}
+
+/// What a header says.
+pub(crate) struct Header {
+    /// Bytes of the message.
+    pub(crate) len: usize,
+    pub(crate) counts: Counts,
+    pub(crate) time: ExportTime,
+    pub(crate) sequence: u32,
+    pub(crate) domain: u32,
+}
+
+/// How two formats with templates differ.
+pub(crate) trait Protocol {
+    /// Bytes of a header.
+    const HEADER: usize;
+    /// Of the records.
+    const LAYOUT: Layout;
+    /// Of flow records.
+    const TEMPLATES: &'static Templates;
+    /// Ids of the Sets of templates.
+    const TEMPLATE_SET: u16;
+    const OPTIONS_TEMPLATE_SET: u16;
+    /// Type and length of the field that names the scope of options: the Observation Domain, or
+    /// what comes next to it.
+    const SCOPE: (u16, u16);
+
+    /// The two numbers by which an Options Template says how much of it is the scope.
+    fn options_counts(fields: u16) -> [u16; 2];
+
+    /// Writes a header.
+    fn write_header(header: &Header, to: &mut Writer<'_>);
+
+    /// By how much a message moves the sequence number on.
+    fn sequence_units(counts: Counts) -> u32;
+}
+
+/// A datagram under construction, in `B`, whose size is what it has at most.
+pub(crate) struct Datagram<P, B> {
+    sets: Sets<B>,
+    counts: Counts,
+    domain: u32,
+    /// When the flows were taken over that are being appended.
+    now: ExportTime,
+    protocol: PhantomData<P>,
+}
+
+impl<P: Protocol, B: DerefMut<Target = [u8]>> Datagram<P, B> {
+    /// An empty one.
+    pub(crate) fn new(buffer: B) -> Self {
+        Self {
+            sets: Sets::new(buffer, P::HEADER),
+            counts: Counts::default(),
+            domain: 0,
+            now: ExportTime::default(),
+            protocol: PhantomData,
+        }
+    }
+
+    /// Sets the Observation Domain ID, which v9 calls Source ID.
+    pub(crate) fn set_domain(&mut self, domain: u32) {
+        self.domain = domain;
+    }
+
+    /// Appends the templates of flow records, each in a Set of its own: not all collectors take
+    /// several in one.
+    fn append_templates(&mut self) -> Option<()> {
+        for template in P::TEMPLATES.iter() {
+            let fields = template.fields().count();
+            let len = 4usize.saturating_add(fields.saturating_mul(4));
+            self.sets.close();
+            let mut to = self.sets.record(P::TEMPLATE_SET, len)?;
+            to.number(template.id.into(), 2);
+            to.number(u64::try_from(fields).unwrap_or(0), 2);
+            for (id, len) in template.fields() {
+                to.number(id.into(), 2);
+                to.number(len.into(), 2);
+            }
+            self.counts.templates = self.counts.templates.saturating_add(1);
+        }
+        Some(())
+    }
+
+    /// The same for the templates of options.
+    fn append_options_templates(&mut self) -> Option<()> {
+        for options in Options::KINDS {
+            let mut fields = 0u16;
+            options.fields(P::LAYOUT, |_| fields = fields.saturating_add(1));
+            let len = usize::from(fields).saturating_mul(4).saturating_add(6 + 4);
+            self.sets.close();
+            let mut to = self.sets.record(P::OPTIONS_TEMPLATE_SET, len)?;
+            let [first, second] = P::options_counts(fields);
+            let (scope, scope_len) = P::SCOPE;
+            for number in [options.id(), first, second, scope, scope_len] {
+                to.number(number.into(), 2);
+            }
+            options.fields(P::LAYOUT, |field| {
+                to.number(field.id.into(), 2);
+                to.number(field.len.into(), 2);
+            });
+            self.counts.templates = self.counts.templates.saturating_add(1);
+        }
+        Some(())
+    }
+
+    fn append_options(&mut self, options: &Options<'_>) -> Option<()> {
+        let (_, scope_len) = P::SCOPE;
+        let mut len = usize::from(scope_len);
+        options.fields(P::LAYOUT, |field| {
+            len = len.saturating_add(field.len.into())
+        });
+        let mut to = self.sets.record(options.id(), len)?;
+        to.number(self.domain.into(), scope_len);
+        options.fields(P::LAYOUT, |field| field.write(&mut to));
+        self.counts.options = self.counts.options.saturating_add(1);
+        Some(())
+    }
+}
+
+impl<P: Protocol, B: DerefMut<Target = [u8]>> Format for Datagram<P, B> {
+    const ANNOUNCES: bool = true;
+
+    /// A counter has 64 bits.
+    fn max_bytes(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn set_max_payload(&mut self, bytes: usize) {
+        self.sets.set_limit(bytes);
+    }
+
+    /// IPv4's records are the shortest.
+    fn records_max(&self) -> usize {
+        self.sets.records_max(P::TEMPLATES.shortest()).max(1)
+    }
+
+    fn begin(&mut self, now: ExportTime) {
+        self.now = now;
+    }
+
+    #[inline]
+    fn append(&mut self, flow: &AnyFlow, reason: Reason, _index: u64) -> Appended {
+        let template = P::TEMPLATES.of(flow);
+        let Some(mut to) = self.sets.record(template.id, template.len) else {
+            return Appended::Full;
+        };
+        P::TEMPLATES.write(flow, reason, self.now, &mut to);
+        self.counts.flows = self.counts.flows.saturating_add(1);
+        Appended::Last
+    }
+
+    fn announce(&mut self, what: Announcement<'_>) -> bool {
+        match what {
+            Announcement::Templates => self.append_templates(),
+            Announcement::OptionsTemplates => self.append_options_templates(),
+            Announcement::Options(options) => self.append_options(&options),
+        }
+        .is_some()
+    }
+
+    fn records(&self) -> u32 {
+        self.counts.flows
+    }
+
+    fn sequence_units(&self) -> u32 {
+        P::sequence_units(self.counts)
+    }
+
+    fn finish(&mut self, time: ExportTime, sequence: u32) -> &[u8] {
+        let (counts, domain) = (self.counts, self.domain);
+        self.sets.finish(|len, to| {
+            let header = Header {
+                len,
+                counts,
+                time,
+                sequence,
+                domain,
+            };
+            P::write_header(&header, to);
+        })
+    }
+
+    fn clear(&mut self) {
+        self.sets.clear();
+        self.counts = Counts::default();
+    }
+}
