@@ -107,6 +107,26 @@ settings! {
         range: NETFLOW_PACKET_SIZE_MIN to NETFLOW_PACKET_SIZE_MAX " bytes",
         default: 1500,
     }
+    /// Observation Domain ID of IPFIX, Source ID of NetFlow v9.
+    observation_domain_id: u32 {
+        name: "observation-domain-id",
+        attribute: NETFLOW_A_CONFIG_OBSERVATION_DOMAIN_ID,
+        default: 0,
+    }
+    /// Seconds after which templates and options are sent again.
+    template_refresh: u32 {
+        name: "template-refresh",
+        attribute: NETFLOW_A_CONFIG_TEMPLATE_REFRESH,
+        range: NETFLOW_REFRESH_MIN to NETFLOW_REFRESH_SECONDS_MAX " seconds",
+        default: 60,
+    }
+    /// Datagrams after which they are.
+    template_refresh_datagrams: u32 {
+        name: "template-refresh-datagrams",
+        attribute: NETFLOW_A_CONFIG_TEMPLATE_REFRESH_DATAGRAMS,
+        range: NETFLOW_REFRESH_MIN to NETFLOW_REFRESH_DATAGRAMS_MAX " datagrams",
+        default: 500,
+    }
 }
 
 /// Checks the load parameters. The error says what to change.

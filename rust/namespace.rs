@@ -47,7 +47,11 @@ use crate::{
     export::{
         clock::Clock,
         collector::Destination,
-        state::ExportState, //
+        refresh::Intervals,
+        state::{
+            ExportState,
+            Settings, //
+        },
     },
     flow::ledger::Ledger,
     linux::{
@@ -290,10 +294,17 @@ fn clock() -> Clock {
 
 /// Puts in force what does not concern the cache.
 fn apply(config: &Config, domain: &ObservationDomain) {
-    let mut export = domain.export.lock();
-    export.engine = (config.engine_type, config.engine_id);
-    export.set_packet_size(config.max_packet_size);
-    drop(export);
+    domain.export.lock().set(Settings {
+        engine: (config.engine_type, config.engine_id),
+        domain_id: config.observation_domain_id,
+        packet_size: config.max_packet_size,
+        intervals: Intervals {
+            seconds: config.template_refresh,
+            datagrams: config.template_refresh_datagrams,
+        },
+        active_timeout: config.active_timeout,
+        inactive_timeout: config.inactive_timeout,
+    });
     domain.path_config.set(config);
 }
 
@@ -494,18 +505,41 @@ impl Namespace {
     pub(crate) fn add_collector(&self, to: Destination) -> Result {
         let mut inner = self.shared.inner.lock();
         let domain = inner.domain()?;
-        let mut export = domain.export.lock();
-        export.add_collector(&self.shared.netns, to)?;
-        drop(export);
+        self.change_collectors(&mut inner, &domain, |export| {
+            export.add_collector(&self.shared.netns, to)
+        })?;
         inner.domain = Some(domain);
         Ok(())
     }
 
     /// Removes a Collector. See [`ExportState::remove_collector`].
     pub(crate) fn remove_collector(&self, address: SocketAddrV4) -> Result {
-        let domain = self.shared.inner.lock().domain.clone().ok_or(ENOENT)?;
+        let mut inner = self.shared.inner.lock();
+        let domain = inner.domain.clone().ok_or(ENOENT)?;
+        self.change_collectors(&mut inner, &domain, |export| {
+            export.remove_collector(address)
+        })
+    }
+
+    /// Changes the Collectors. Flows leave the cache earlier if a format is in use that cannot
+    /// count as far as others.
+    fn change_collectors(
+        &self,
+        inner: &mut Inner,
+        domain: &ObservationDomain,
+        change: impl FnOnce(&mut ExportState) -> Result,
+    ) -> Result {
         let mut export = domain.export.lock();
-        export.remove_collector(address)
+        let before = export.max_bytes();
+        change(&mut export)?;
+        let after = export.max_bytes();
+        drop(export);
+        if let (true, Exporting::Enabled(running)) = (before != after, &inner.exporting) {
+            running.meter.set(&inner.config);
+            inner.recheck = true;
+            self.work.ask();
+        }
+        Ok(())
     }
 
     /// Calls `to` with the state.

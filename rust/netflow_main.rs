@@ -13,7 +13,7 @@
 //!   each second       sweep                    meter::sweep      Meter::sweep
 //!                     expiry                   cache::walk       Cache::expire, Policy::judge
 //!                     batch of flows           export::exporter  Exporter::push
-//!                     Data Records             export::stream    Stream::export, v5::Datagram
+//!                     Data Records             export::stream    Stream::export; v5, v9, ipfix
 //!                     UDP socket               export::collector Collectors::send
 //! ```
 //!
@@ -49,6 +49,7 @@
 //!   received by this host. *Leaked*: received, and sent on by the device of a VRF. *Group copy*:
 //!   of what this host sends to a multicast group, to be received here ([`flow::observe`]).
 //! - *stream*: one export format, its sequence number and its Collectors ([`export`]).
+//!   *Announcement*: templates and options, which are sent without flow records.
 //!
 //! # Folders
 //!

@@ -13,7 +13,8 @@ begin nfcapd nfdump tcpdump tshark nft
 
 config() {
 	nf --json show config | jq -c '[.max_flows, .active_timeout, .inactive_timeout, .expiry,
-		(.observe | join(",")), .engine_type, .engine_id, .icmp_ports, .count_own]'
+		(.observe | join(",")), .engine_type, .engine_id, .icmp_ports, .count_own,
+		.observation_domain_id, .template_refresh, .template_refresh_datagrams]'
 }
 
 config_is() { equal "settings" "$1" "$(config)"; }
@@ -71,13 +72,15 @@ need start_injector left l0 02:00:00:00:01:01
 need start_nfcapd nfcapd
 need start_capture "$TMP/link.pcap" collector -i c0 udp
 
-DEFAULTS='[65536,1800,15,"lazy","prerouting",0,0,"type-code",false]'
-ALL='[4096,600,30,"strict","prerouting,input,forward,output,postrouting",255,7,"zero",true]'
+DEFAULTS='[65536,1800,15,"lazy","prerouting",0,0,"type-code",false,0,60,500]'
+ALL='[4096,600,30,"strict","prerouting,input,forward,output,postrouting",255,7,"zero",true'
+ALL+=',4294967295,86400,1000000]'
 check "the settings at first" config_is "$DEFAULTS"
 check "all can be set at once, before the exporter is enabled" \
 	nf set max-flows 4096 active-timeout 600 inactive-timeout 30 expiry strict \
 	observe postrouting,output,forward,input,prerouting engine-type 255 engine-id 7 \
-	icmp-ports zero count-own on
+	icmp-ports zero count-own on observation-domain-id 4294967295 \
+	template-refresh 86400 template-refresh-datagrams 1000000
 check "all settings are shown" config_is "$ALL"
 check "the exporter can be enabled with them" nf enable
 check "enable without options leaves them as they are" config_is "$ALL"
@@ -99,6 +102,11 @@ engine engine-type 256
 -1 engine-id -1
 icmp icmp-ports all
 own count-own perhaps
+template.refresh template-refresh 0
+template.refresh template-refresh 86401
+template.refresh.datagrams template-refresh-datagrams 0
+template.refresh.datagrams template-refresh-datagrams 1000001
+domain observation-domain-id 4294967296
 colour colour blue
 END
 check "an empty observe is refused" refused "value|observe" nf set observe ""
@@ -109,9 +117,10 @@ need nf disable
 check "settings outlast the exporter" config_is "$ALL"
 check "options of enable are settings" nf enable --max-flows 65536 --active-timeout 600 \
 	--inactive-timeout 300 --expiry lazy --observe prerouting --engine-type 0 --engine-id 0 \
-	--icmp-ports type-code --count-own off
+	--icmp-ports type-code --count-own off --observation-domain-id 1 --template-refresh 1 \
+	--template-refresh-datagrams 1
 check "options of enable are shown as settings" \
-	config_is '[65536,600,300,"lazy","prerouting",0,0,"type-code",false]'
+	config_is '[65536,600,300,"lazy","prerouting",0,0,"type-code",false,1,1,1]'
 need nf collector add 10.3.0.2
 
 need send 1004 4

@@ -58,7 +58,7 @@ collector_is() {
 
 list_shows() {
 	nf collector list >"$TMP/list"
-	grep -qE '^10\.3\.0\.2:2055 +10\.0\.0\.1 ' "$TMP/list" && return
+	grep -qE '^10\.3\.0\.2:2055 +v5 +10\.0\.0\.1 ' "$TMP/list" && return
 	cat "$TMP/list"
 	return 1
 }
@@ -164,7 +164,7 @@ check "the source is shown" collector_is 2055 source 10.0.0.1
 check "no source is shown where none was given" collector_is 2056 source null
 check "the list shows source and error" list_shows
 check "metrics have both as labels" grep -q \
-	'^netflow_collector_errors_total{.*collector="10.3.0.2:2055",source="10.0.0.1"} 1$' \
+	'^netflow_collector_errors_total{.*:2055",protocol="v5",source="10.0.0.1"} 1$' \
 	<(nf info --prometheus)
 
 ### The exporter's own datagrams

@@ -27,8 +27,18 @@ static const struct netlink_range_validation netflow_a_config_inactive_timeout_r
 	.max	= NETFLOW_TIMEOUT_MAX,
 };
 
+static const struct netlink_range_validation netflow_a_config_template_refresh_range = {
+	.min	= NETFLOW_REFRESH_MIN,
+	.max	= NETFLOW_REFRESH_SECONDS_MAX,
+};
+
+static const struct netlink_range_validation netflow_a_config_template_refresh_datagrams_range = {
+	.min	= NETFLOW_REFRESH_MIN,
+	.max	= NETFLOW_REFRESH_DATAGRAMS_MAX,
+};
+
 /* Common nested types */
-const struct nla_policy netflow_collector_nl_policy[NETFLOW_A_COLLECTOR_LAST_ERROR + 1] = {
+const struct nla_policy netflow_collector_nl_policy[NETFLOW_A_COLLECTOR_UNSUPPORTED + 1] = {
 	[NETFLOW_A_COLLECTOR_ADDRESS] = NLA_POLICY_MAX_LEN(16),
 	[NETFLOW_A_COLLECTOR_PORT] = NLA_POLICY_MIN(NLA_U16, 1),
 	[NETFLOW_A_COLLECTOR_DATAGRAMS] = { .type = NLA_UINT, },
@@ -37,9 +47,12 @@ const struct nla_policy netflow_collector_nl_policy[NETFLOW_A_COLLECTOR_LAST_ERR
 	[NETFLOW_A_COLLECTOR_SOURCE] = NLA_POLICY_MAX_LEN(16),
 	[NETFLOW_A_COLLECTOR_DEVICE] = { .type = NLA_NUL_STRING, .len = NETFLOW_DEVICE_NAME_MAX, },
 	[NETFLOW_A_COLLECTOR_LAST_ERROR] = { .type = NLA_U32, },
+	[NETFLOW_A_COLLECTOR_PROTOCOL] = NLA_POLICY_MAX(NLA_U32, 2),
+	[NETFLOW_A_COLLECTOR_SEQUENCE] = { .type = NLA_U32, },
+	[NETFLOW_A_COLLECTOR_UNSUPPORTED] = { .type = NLA_UINT, },
 };
 
-const struct nla_policy netflow_config_nl_policy[NETFLOW_A_CONFIG_MAX_PACKET_SIZE + 1] = {
+const struct nla_policy netflow_config_nl_policy[NETFLOW_A_CONFIG_TEMPLATE_REFRESH_DATAGRAMS + 1] = {
 	[NETFLOW_A_CONFIG_MAX_FLOWS] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_config_max_flows_range),
 	[NETFLOW_A_CONFIG_ACTIVE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_config_active_timeout_range),
 	[NETFLOW_A_CONFIG_INACTIVE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_config_inactive_timeout_range),
@@ -50,6 +63,9 @@ const struct nla_policy netflow_config_nl_policy[NETFLOW_A_CONFIG_MAX_PACKET_SIZ
 	[NETFLOW_A_CONFIG_ENGINE_TYPE] = { .type = NLA_U8, },
 	[NETFLOW_A_CONFIG_ENGINE_ID] = { .type = NLA_U8, },
 	[NETFLOW_A_CONFIG_MAX_PACKET_SIZE] = NLA_POLICY_RANGE(NLA_U32, NETFLOW_PACKET_SIZE_MIN, NETFLOW_PACKET_SIZE_MAX),
+	[NETFLOW_A_CONFIG_OBSERVATION_DOMAIN_ID] = { .type = NLA_U32, },
+	[NETFLOW_A_CONFIG_TEMPLATE_REFRESH] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_config_template_refresh_range),
+	[NETFLOW_A_CONFIG_TEMPLATE_REFRESH_DATAGRAMS] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_config_template_refresh_datagrams_range),
 };
 
 /* NETFLOW_CMD_ENABLE - do */

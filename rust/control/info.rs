@@ -11,7 +11,10 @@ use super::{
 use crate::{
     bindings as uapi,
     export::{
-        collector::Collector,
+        collector::{
+            Collector,
+            Protocol, //
+        },
         state::ExportState, //
     },
     flow::{
@@ -54,7 +57,7 @@ fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
     })?;
     for collector in report.export.iter().flat_map(|s| s.collectors()) {
         message.put_nest(uapi::NETFLOW_A_INFO_COLLECTOR, |nest| {
-            put_collector(nest, collector)
+            put_collector(nest, collector, report.export)
         })?;
     }
     message.put_u32(
@@ -63,7 +66,7 @@ fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
     )?;
     message.put_u32(
         uapi::NETFLOW_A_INFO_FLOW_SEQUENCE,
-        report.export.map_or(0, |s| s.sequence),
+        report.export.map_or(0, |s| s.sequence(Protocol::V5)),
     )?;
     message.put_u8(uapi::NETFLOW_A_INFO_DISABLING, report.disabling.into())?;
     message.put_uint(
@@ -126,8 +129,17 @@ fn put_expired(nest: &mut Message<'_>, export: Option<&ExportState>) -> Result {
     })
 }
 
-fn put_collector(nest: &mut Message<'_>, collector: &Collector) -> Result {
+fn put_collector(
+    nest: &mut Message<'_>,
+    collector: &Collector,
+    export: Option<&ExportState>,
+) -> Result {
     let to = &collector.to;
+    // CAST: The enumeration is represented as its constants are.
+    nest.put_u32(uapi::NETFLOW_A_COLLECTOR_PROTOCOL, to.protocol as u32)?;
+    let sequence = export.map_or(0, |s| s.sequence(to.protocol));
+    nest.put_u32(uapi::NETFLOW_A_COLLECTOR_SEQUENCE, sequence)?;
+    nest.put_uint(uapi::NETFLOW_A_COLLECTOR_UNSUPPORTED, collector.unsupported)?;
     nest.put_bytes(uapi::NETFLOW_A_COLLECTOR_ADDRESS, &to.address.ip().octets())?;
     nest.put_u16(uapi::NETFLOW_A_COLLECTOR_PORT, to.address.port())?;
     if !to.source.is_unspecified() {

@@ -16,7 +16,10 @@ use super::Request;
 use crate::{
     bindings as uapi,
     config::Config,
-    export::collector::Destination,
+    export::collector::{
+        Destination,
+        Protocol, //
+    },
     linux::{
         netdevice::DeviceName,
         netlink::{
@@ -28,9 +31,6 @@ use crate::{
     },
     namespace::Namespace,
 };
-
-/// The port of Collectors, unless given.
-const DEFAULT_PORT: u16 = 2055;
 
 /// Says what an error means to who asks for a change, unless that has been said.
 pub(super) fn explain(extack: impl Into<ExtAck>) -> ExtAck {
@@ -95,8 +95,19 @@ pub(super) fn flush(request: &Request<'_>) -> ExtResult {
 /// Adds a Collector.
 pub(super) fn add_collector(request: &Request<'_>) -> ExtResult {
     let nest = collector(request)?;
+    let protocol = match nest.get(uapi::NETFLOW_A_COLLECTOR_PROTOCOL)? {
+        Some(protocol) => protocol
+            .u32()
+            .and_then(Protocol::from_number)
+            .ok_or(ExtAck::new(
+                EINVAL,
+                c"there is no such protocol: give v5, v9 or ipfix",
+            ))?,
+        None => Protocol::V5,
+    };
     let to = Destination {
-        address: address(nest)?,
+        protocol,
+        address: address(nest, protocol)?,
         source: match nest.get(uapi::NETFLOW_A_COLLECTOR_SOURCE)? {
             Some(source) => ipv4(source.bytes(), c"the source must be an IPv4 address")?,
             None => Ipv4Addr::UNSPECIFIED,
@@ -115,7 +126,7 @@ pub(super) fn add_collector(request: &Request<'_>) -> ExtResult {
 
 /// Removes a Collector.
 pub(super) fn remove_collector(request: &Request<'_>) -> ExtResult {
-    let address = address(collector(request)?)?;
+    let address = address(collector(request)?, Protocol::V5)?;
     request.state()?.remove_collector(address).map_err(explain)
 }
 
@@ -125,8 +136,8 @@ fn collector<'a>(request: &'a Request<'_>) -> ExtResult<Attributes<'a>> {
     nest.ok_or(ExtAck::new(EINVAL, c"no collector given: give its address"))
 }
 
-/// Address and port of a Collector.
-fn address(collector: Attributes<'_>) -> ExtResult<SocketAddrV4> {
+/// Address and port of a Collector, which unless given is that of `protocol`.
+fn address(collector: Attributes<'_>, protocol: Protocol) -> ExtResult<SocketAddrV4> {
     let address = collector
         .get(uapi::NETFLOW_A_COLLECTOR_ADDRESS)?
         .ok_or(ExtAck::new(
@@ -142,7 +153,7 @@ fn address(collector: Attributes<'_>) -> ExtResult<SocketAddrV4> {
         Some(port) => port
             .u16()
             .ok_or(ExtAck::new(EINVAL, c"the port must be of two bytes"))?,
-        None => DEFAULT_PORT,
+        None => protocol.port(),
     };
     Ok(SocketAddrV4::new(address, port))
 }

@@ -49,6 +49,8 @@ pub(crate) struct Accounts {
     pub(crate) unsupported: Totals,
     /// Lost as no Collector's socket accepted a datagram with a record of the flow.
     pub(crate) send_failed: Totals,
+    /// Flows that were lost in any of these ways.
+    lost_flows: u64,
     /// Flows by the reason why they left.
     expired: [u64; Reason::COUNT],
 }
@@ -57,6 +59,14 @@ impl Accounts {
     /// Flows that left the cache for `reason`.
     pub(crate) fn expired(&self, reason: Reason) -> u64 {
         self.expired.get(reason as usize).copied().unwrap_or(0)
+    }
+
+    /// In flows that no Collector was sent, and how many of these there were.
+    pub(crate) fn lost(&self) -> (Totals, u64) {
+        (
+            self.no_collector + self.unsupported + self.send_failed,
+            self.lost_flows,
+        )
     }
 
     /// In flows that left the cache and are not settled yet.
@@ -81,6 +91,9 @@ impl Accounts {
             Outcome::Exported => &mut self.exported,
         };
         *account += totals;
+        if outcome != Outcome::Exported {
+            self.lost_flows = self.lost_flows.wrapping_add(1);
+        }
     }
 }
 

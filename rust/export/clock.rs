@@ -50,6 +50,12 @@ impl Clock {
         self.millis_at(boottime_ns())
     }
 
+    /// When SysUptime was 0, by the time of day as it is now, in milliseconds since 1970.
+    pub(crate) fn init_time(&self) -> u64 {
+        let (boot, real) = boottime_and_realtime_ns();
+        (self.begun(boot, real) / NSEC_PER_MSEC).saturating_sub(self.millis_at(boot))
+    }
+
     /// SysUptime, in 64 bits, at nanoseconds since boot.
     #[inline(always)]
     pub(crate) fn millis_at(&self, boottime_ns: u64) -> u64 {
@@ -59,10 +65,14 @@ impl Clock {
     /// The beginning of this millisecond. Any context.
     pub(crate) fn export_time(&self) -> ExportTime {
         let (boot, real) = boottime_and_realtime_ns();
-        let since = boot.wrapping_add(self.phase) % NSEC_PER_MSEC;
         ExportTime {
             uptime: Uptime::from_millis(self.millis_at(boot)),
-            wall: real.saturating_sub(since),
+            wall: self.begun(boot, real),
         }
+    }
+
+    /// The time of day when this millisecond of SysUptime began.
+    fn begun(&self, boot: u64, real: u64) -> u64 {
+        real.saturating_sub(boot.wrapping_add(self.phase) % NSEC_PER_MSEC)
     }
 }

@@ -50,9 +50,40 @@ const FLUSH_WAIT: Msecs = 2000;
 /// endpoint may be such a neighbour, to all of them, and what exceeds its queue is dropped unseen.
 const SEND_BUFFERS: u32 = 212_992 / 2;
 
+/// What is sent to a Collector.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Protocol {
+    /// NetFlow v5.
+    V5 = bindings::netflow_protocol_NETFLOW_PROTOCOL_V5,
+    /// NetFlow v9.
+    V9 = bindings::netflow_protocol_NETFLOW_PROTOCOL_V9,
+    /// IPFIX.
+    Ipfix = bindings::netflow_protocol_NETFLOW_PROTOCOL_IPFIX,
+}
+
+impl Protocol {
+    /// The one of a number of the netlink interface.
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        [Self::V5, Self::V9, Self::Ipfix]
+            .into_iter()
+            .find(|protocol| *protocol as u32 == number)
+    }
+
+    /// The port of its Collectors, unless another is given (IANA; v5 and v9 have no assigned one).
+    pub(crate) fn port(self) -> u16 {
+        match self {
+            Self::V5 | Self::V9 => 2055,
+            Self::Ipfix => 4739,
+        }
+    }
+}
+
 /// What a Collector is, and how its datagrams get there.
 #[derive(Clone, Copy)]
 pub(crate) struct Destination {
+    /// What it is sent.
+    pub(crate) protocol: Protocol,
     /// Where it listens.
     pub(crate) address: SocketAddrV4,
     /// Where datagrams come from; if unspecified, from where the route says.
@@ -71,6 +102,10 @@ pub(crate) struct Collector {
     pub(crate) records: u64,
     /// Datagrams that its socket refused.
     pub(crate) errors: u64,
+    /// Flows that it was not sent, as the protocol has no record for them.
+    pub(crate) unsupported: u64,
+    /// Whether it knows templates.
+    told: Told,
     /// Why it refused the last of them.
     pub(crate) last_error: Option<Error>,
     /// The neighbour did not answer in time. Until it does, no round waits for it again: others
@@ -79,6 +114,25 @@ pub(crate) struct Collector {
     /// Which one it is of all that there were.
     number: u64,
     socket: UdpSocket,
+}
+
+/// Whether a Collector knows templates. Until then it is sent no records.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    No,
+    /// They are being sent.
+    Begun,
+    /// They were sent, or it needs none.
+    Yes,
+}
+
+/// What a datagram has for a Collector.
+#[derive(Clone, Copy)]
+enum Content {
+    /// So many Data Records of flows.
+    Records(u32),
+    /// Templates and options.
+    Announcement,
 }
 
 /// What became of an attempt to send a datagram.
@@ -97,11 +151,13 @@ impl Collector {
 
     /// Sends a datagram, without waiting. While there is no room for it, or the neighbour is not
     /// known, it is to be tried again if it `may_wait`; any other error is final.
-    fn send(&mut self, payload: &[u8], records: u32, may_wait: bool) -> Attempt {
+    fn send(&mut self, payload: &[u8], content: Content, may_wait: bool) -> Attempt {
         let error = match self.try_send(payload) {
             Ok(()) => {
                 self.datagrams = self.datagrams.wrapping_add(1);
-                self.records = self.records.wrapping_add(records.into());
+                if let Content::Records(records) = content {
+                    self.records = self.records.wrapping_add(records.into());
+                }
                 self.gave_up = false;
                 return Attempt::Done(Outcome::Exported);
             }
@@ -141,7 +197,7 @@ enum Refusal {
     Final(Error),
 }
 
-/// All Collectors of a stream.
+/// All Collectors.
 pub(super) struct CollectorTable {
     all: [Option<Collector>; COLLECTORS_MAX],
     /// How many there have been.
@@ -177,6 +233,11 @@ impl CollectorTable {
             datagrams: 0,
             records: 0,
             errors: 0,
+            unsupported: 0,
+            told: match to.protocol {
+                Protocol::V5 => Told::Yes,
+                Protocol::V9 | Protocol::Ipfix => Told::No,
+            },
             last_error: None,
             gave_up: false,
             number: self.added,
@@ -194,6 +255,17 @@ impl CollectorTable {
         *self.all.iter_mut().find(is_it).ok_or(ENOENT)? = None;
         self.share_send_buffers();
         Ok(())
+    }
+
+    /// Whether any of them is sent a protocol.
+    pub(super) fn have(&self, protocol: Protocol) -> bool {
+        self.iter().any(|c| c.to.protocol == protocol)
+    }
+
+    /// Those that are sent a protocol.
+    fn of(&mut self, protocol: Protocol) -> impl Iterator<Item = &mut Collector> {
+        let all = self.all.iter_mut().flatten();
+        all.filter(move |c| c.to.protocol == protocol)
     }
 
     /// Removes all.
@@ -217,19 +289,16 @@ pub(crate) enum Patience {
     OfAFlush,
 }
 
-/// Sends the datagrams of a stream to its Collectors.
-pub(crate) struct Collectors {
-    state: Arc<SharedState>,
+/// The time that sending may wait, for all Collectors together.
+pub(super) struct Waiting {
     of_the_second: TimeBudget,
     /// Until when a flush waits, if this is one.
     flush: Option<Deadline>,
 }
 
-impl Collectors {
-    /// Those of `state`.
-    pub(super) fn new(state: Arc<SharedState>) -> Self {
+impl Waiting {
+    pub(super) fn new() -> Self {
         Self {
-            state,
             of_the_second: TimeBudget::new(WAIT_PER_SECOND),
             flush: None,
         }
@@ -243,11 +312,55 @@ impl Collectors {
         };
     }
 
+    /// Whether there is time left.
+    fn has_some(&mut self) -> bool {
+        match self.flush {
+            Some(deadline) => !deadline.has_passed(),
+            None => self.of_the_second.has_some(),
+        }
+    }
+}
+
+/// Sends the datagrams of a stream to its Collectors.
+pub(crate) struct Collectors {
+    state: Arc<SharedState>,
+    protocol: Protocol,
+}
+
+impl Collectors {
+    /// Those of `state` that are sent `protocol`.
+    pub(super) fn new(state: Arc<SharedState>, protocol: Protocol) -> Self {
+        Self { state, protocol }
+    }
+
     /// A flow is not sent to any of them, as the format has no record for it.
     pub(super) fn unsupported(&mut self) -> Outcome {
-        match self.state.lock().collectors.iter().next() {
-            Some(_) => Outcome::Unsupported,
-            None => Outcome::NoCollector,
+        let mut outcome = Outcome::NoCollector;
+        for collector in self.state.lock().collectors.of(self.protocol) {
+            collector.unsupported = collector.unsupported.wrapping_add(1);
+            outcome = Outcome::Unsupported;
+        }
+        outcome
+    }
+
+    /// Whether some of them do not know templates.
+    pub(super) fn are_new(&mut self) -> bool {
+        let mut any = false;
+        for collector in self.state.lock().collectors.of(self.protocol) {
+            if collector.told == Told::No {
+                collector.told = Told::Begun;
+            }
+            any |= collector.told == Told::Begun;
+        }
+        any
+    }
+
+    /// Those that [`Self::are_new`] spoke of have been sent templates.
+    pub(super) fn know(&mut self) {
+        for collector in self.state.lock().collectors.of(self.protocol) {
+            if collector.told == Told::Begun {
+                collector.told = Told::Yes;
+            }
         }
     }
 
@@ -257,10 +370,19 @@ impl Collectors {
     /// Collectors may come and go while it waits. The datagram is for those that are there at their
     /// turn.
     pub(super) fn send(&mut self, payload: &[u8], records: u32) -> Outcome {
+        self.send_to_each(payload, Content::Records(records))
+    }
+
+    /// The same with templates or options.
+    pub(super) fn announce(&mut self, payload: &[u8]) -> Outcome {
+        self.send_to_each(payload, Content::Announcement)
+    }
+
+    fn send_to_each(&mut self, payload: &[u8], content: Content) -> Outcome {
         let mut outcome = Outcome::NoCollector;
         for index in 0..COLLECTORS_MAX {
             let mut number = None;
-            while let Some(attempt) = self.attempt(index, number, payload, records) {
+            while let Some(attempt) = self.attempt(index, number, payload, content) {
                 match attempt {
                     Attempt::Done(this) => {
                         outcome = outcome.max(this);
@@ -277,39 +399,45 @@ impl Collectors {
     }
 
     /// Sends a datagram to the Collector at `index`, and at further attempts only to the one that
-    /// is number `number`. `None` if there is none.
+    /// is number `number`. `None` if there is none that it is for.
     fn attempt(
         &mut self,
         index: usize,
         number: Option<u64>,
         payload: &[u8],
-        records: u32,
+        content: Content,
     ) -> Option<Attempt> {
         let mut state = self.state.lock();
         let ExportState {
-            collectors, end, ..
+            collectors,
+            end,
+            waiting,
+            ..
         } = &mut *state;
         let collector = collectors.all.get_mut(index)?.as_mut()?;
-        if number.is_some_and(|number| number != collector.number) {
+        if collector.to.protocol != self.protocol
+            || number.is_some_and(|number| number != collector.number)
+        {
             return None;
+        }
+        match content {
+            Content::Records(_) if collector.told != Told::Yes => return None,
+            Content::Announcement if collector.told == Told::No => return None,
+            _ => {}
         }
         if end.has_come() {
             return Some(Attempt::Done(Outcome::SendFailed));
         }
-        let may_wait = end.count()
-            && match self.flush {
-                Some(deadline) => !deadline.has_passed(),
-                None => self.of_the_second.has_some(),
-            };
-        Some(collector.send(payload, records, may_wait))
+        let may_wait = end.count() && waiting.has_some();
+        Some(collector.send(payload, content, may_wait))
     }
 
     /// Waits before another attempt.
     fn wait(&mut self) {
-        let deadline = self.of_the_second.take();
+        let deadline = self.state.lock().waiting.of_the_second.take();
         fsleep(Delta::from_millis(1));
         if let Some(deadline) = deadline {
-            self.of_the_second.give_back(deadline);
+            self.state.lock().waiting.of_the_second.give_back(deadline);
         }
     }
 }

@@ -14,32 +14,154 @@ use super::{
     },
     clock::Clock,
     collector::{
+        CollectorTable,
         Collectors,
-        Patience, //
+        Patience,
+        Protocol, //
     },
-    format::Format,
-    state::SharedState,
+    format::{
+        ExportTime,
+        Format, //
+    },
+    ipfix,
+    options::Process,
+    state::{
+        Sequences,
+        Settings,
+        SharedState,
+        HEADERS, //
+    },
     stream::Stream,
-    v5,
+    v5, v9,
 };
-use crate::flow::{
-    entry::AnyFlow,
-    expiry::Reason, //
+use crate::{
+    bindings,
+    flow::{
+        entry::AnyFlow,
+        expiry::Reason,
+        ledger::Totals, //
+    },
 };
 
 /// Flows that a batch has room for: they fit in 20 KiB.
 const BATCH_FLOWS: usize = 6 * v5::RECORDS_MAX;
 
+/// Bytes of payload that there is memory for.
+const PAYLOAD_MAX: usize = bindings::NETFLOW_PACKET_SIZE_MAX as usize - HEADERS;
+
 /// Takes flows over from the cache, sends them, and accounts for each.
 pub(crate) struct Exporter {
     clock: Clock,
     batch: Batch<KVVec<Entry>>,
-    stream: Stream<KBox<v5::Datagram>>,
+    streams: Streams,
     state: Arc<SharedState>,
-    /// Flows that are exported together: so many that they fill whole datagrams.
+    /// Flows that are exported together.
     batch_flows: usize,
     /// Whether the round is the last one.
     is_last: bool,
+}
+
+/// The streams, each of one protocol.
+struct Streams {
+    v5: Stream<KBox<v5::Datagram>>,
+    v9: Stream<KBox<v9::Datagram<KVVec<u8>>>>,
+    ipfix: Stream<KBox<ipfix::Datagram<KVVec<u8>>>>,
+}
+
+/// Those of them that flows are exported by.
+#[derive(Clone, Copy)]
+struct InUse {
+    v5: bool,
+    v9: bool,
+    ipfix: bool,
+}
+
+impl InUse {
+    fn by(collectors: &CollectorTable) -> Self {
+        let [v9, ipfix] = [Protocol::V9, Protocol::Ipfix].map(|of| collectors.have(of));
+        Self {
+            // It is what numbers the flows that nobody wants.
+            v5: collectors.have(Protocol::V5) || !(v9 || ipfix),
+            v9,
+            ipfix,
+        }
+    }
+}
+
+impl Streams {
+    fn new(state: &Arc<SharedState>) -> Result<Self> {
+        let buffer = || KVVec::from_elem(0u8, PAYLOAD_MAX, GFP_KERNEL_ACCOUNT);
+        let collectors = |protocol| Collectors::new(state.clone(), protocol);
+        Ok(Self {
+            v5: Stream::new(
+                KBox::new(v5::Datagram::new(), GFP_KERNEL_ACCOUNT)?,
+                collectors(Protocol::V5),
+            ),
+            v9: Stream::new(
+                KBox::new(v9::Datagram::new(buffer()?), GFP_KERNEL_ACCOUNT)?,
+                collectors(Protocol::V9),
+            ),
+            ipfix: Stream::new(
+                KBox::new(ipfix::Datagram::new(buffer()?), GFP_KERNEL_ACCOUNT)?,
+                collectors(Protocol::Ipfix),
+            ),
+        })
+    }
+
+    /// Puts settings in force, in datagrams that are all empty.
+    fn set(&mut self, settings: &Settings, process: Process) {
+        let Self { v5, v9, ipfix } = self;
+        let (kind, id) = settings.engine;
+        v5.format_mut().set_engine(kind, id);
+        v9.format_mut().set_domain(settings.domain_id);
+        ipfix.format_mut().set_domain(settings.domain_id);
+        v9.set_intervals(settings.intervals);
+        ipfix.set_intervals(settings.intervals);
+        v9.set_process(process);
+        ipfix.set_process(process);
+        let payload = settings.max_payload();
+        v5.format_mut().set_max_payload(payload);
+        v9.format_mut().set_max_payload(payload);
+        ipfix.format_mut().set_max_payload(payload);
+    }
+
+    /// Data Records in a full datagram of one that is in use.
+    fn records_max(&self, in_use: InUse) -> usize {
+        match in_use {
+            InUse { v5: true, .. } => self.v5.format().records_max(),
+            InUse { v9: true, .. } => self.v9.format().records_max(),
+            _ => self.ipfix.format().records_max(),
+        }
+    }
+
+    fn announce(&mut self, in_use: InUse, now: impl Fn() -> ExportTime) {
+        if in_use.v9 {
+            self.v9.announce(&now);
+        }
+        if in_use.ipfix {
+            self.ipfix.announce(&now);
+        }
+    }
+
+    fn export(&mut self, in_use: InUse, batch: &mut [Entry], now: impl Fn() -> ExportTime) {
+        if in_use.v5 {
+            self.v5.export(batch, &now);
+        }
+        if in_use.v9 {
+            self.v9.export(batch, &now);
+        }
+        if in_use.ipfix {
+            self.ipfix.export(batch, &now);
+        }
+    }
+
+    fn sequences(&self) -> Sequences {
+        Sequences {
+            v5: self.v5.sequence(),
+            v9: self.v9.sequence(),
+            ipfix: self.ipfix.sequence(),
+        }
+    }
 }
 
 impl Exporter {
@@ -47,35 +169,44 @@ impl Exporter {
     /// is not enough memory.
     pub(crate) fn new(clock: Clock, state: Arc<SharedState>) -> Result<Self> {
         let entries = KVVec::from_elem(Entry::VACANT, BATCH_FLOWS, GFP_KERNEL_ACCOUNT)?;
-        let datagram = KBox::new(v5::Datagram::new(), GFP_KERNEL_ACCOUNT)?;
         Ok(Self {
             clock,
             batch: Batch::new(entries),
-            stream: Stream::new(datagram, Collectors::new(state.clone())),
+            streams: Streams::new(&state)?,
             state,
             batch_flows: BATCH_FLOWS,
             is_last: false,
         })
     }
 
-    /// Bytes at which a flow must leave the cache, for all formats in use to encode them.
-    pub(crate) fn max_bytes(&self) -> u64 {
-        self.stream.format().max_bytes()
-    }
-
-    /// Begins a round of exports. `is_last` is whether none comes after it.
-    pub(crate) fn begin_round(&mut self, patience: Patience, is_last: bool) {
-        self.stream.collectors_mut().set_patience(patience);
+    /// Begins a round of exports. `is_last` is whether none comes after it. `ignored` is what was
+    /// not accounted so far, for Collectors to know.
+    pub(crate) fn begin_round(&mut self, patience: Patience, is_last: bool, ignored: Totals) {
         self.is_last = is_last;
-        let state = self.state.lock();
-        let (kind, id) = state.engine;
-        let payload = state.max_payload;
+        let mut state = self.state.lock();
+        state.begin_round(patience);
+        let settings = state.settings;
+        let in_use = InUse::by(&state.collectors);
+        let (lost, lost_flows) = state.accounts.lost();
         drop(state);
-        let format = self.stream.format_mut();
-        format.set_engine(kind, id);
-        format.set_max_payload(payload);
-        let incomplete = BATCH_FLOWS.checked_rem(format.records_max());
+        let clock = self.clock;
+        let process = Process {
+            ignored_packets: ignored.packets,
+            ignored_bytes: ignored.bytes,
+            not_sent_flows: lost_flows,
+            not_sent_packets: lost.packets,
+            not_sent_bytes: lost.bytes,
+            init_time: clock.init_time(),
+            active_timeout: settings.active_timeout,
+            inactive_timeout: settings.inactive_timeout,
+            ..Process::default()
+        };
+        self.streams.set(&settings, process);
+        // So many flows that they fill whole datagrams, of one stream.
+        let incomplete = BATCH_FLOWS.checked_rem(self.streams.records_max(in_use));
         self.batch_flows = BATCH_FLOWS.saturating_sub(incomplete.unwrap_or(0));
+        self.streams.announce(in_use, || clock.export_time());
+        self.state.lock().sequences = self.streams.sequences();
     }
 
     /// Whether the round had better end, as the namespace or the module goes.
@@ -104,13 +235,14 @@ impl Exporter {
         }
         let mut state = self.state.lock();
         self.batch.take(&mut state.accounts);
+        let in_use = InUse::by(&state.collectors);
         drop(state);
         let clock = self.clock;
         // Read later than the last packet of each flow, which was accounted before it was taken.
-        self.stream
-            .export(self.batch.entries_mut(), || clock.export_time());
+        self.streams
+            .export(in_use, self.batch.entries_mut(), || clock.export_time());
         let mut state = self.state.lock();
         self.batch.settle(&mut state.accounts);
-        state.sequence = self.stream.sequence();
+        state.sequences = self.streams.sequences();
     }
 }

@@ -32,6 +32,12 @@ impl ExportTime {
         let ago = self.uptime.since(past);
         self.milliseconds().saturating_sub(ago.into())
     }
+
+    /// When SysUptime was 0, in milliseconds modulo 2^32. Another only when the clock is set.
+    pub(crate) fn boot(self) -> u32 {
+        // CAST: Modulo 2^32, as SysUptime is.
+        (self.milliseconds() as u32).wrapping_sub(self.uptime.as_millis())
+    }
 }
 
 /// What there is to do after a call of [`Format::append`].
@@ -67,9 +73,6 @@ pub(crate) trait Format {
     /// Whether there is anything to announce: a Collector cannot read flow records unless it was
     /// told their templates.
     const ANNOUNCES: bool;
-
-    /// Bytes of a flow at which it had better leave the cache, before a record cannot hold them.
-    fn max_bytes(&self) -> u64;
 
     /// Sets how many bytes of payload a datagram has at most. Takes an empty datagram, and has no
     /// effect on what does not fit by itself.

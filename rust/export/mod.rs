@@ -21,18 +21,15 @@ pub(crate) mod clock;
 pub(crate) mod collector;
 pub(crate) mod exporter;
 pub(crate) mod field;
-#[expect(dead_code, reason = "no stream of it yet")]
 pub(crate) mod format;
-#[expect(dead_code, reason = "no stream of it yet")]
 pub(crate) mod ipfix;
 pub(crate) mod options;
 pub(crate) mod own;
+pub(crate) mod refresh;
 pub(crate) mod sets;
 pub(crate) mod state;
 pub(crate) mod stream;
-#[expect(dead_code, reason = "no stream of it yet")]
 pub(crate) mod templated;
 pub(crate) mod v5;
-#[expect(dead_code, reason = "no stream of it yet")]
 pub(crate) mod v9;
 pub(crate) mod writer;

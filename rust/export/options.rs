@@ -195,6 +195,14 @@ impl<'a> Interface<'a> {
 }
 
 impl Process {
+    /// A message was sent, with so many records of flows.
+    pub(crate) fn count_message(&mut self, bytes: usize, records: u32) {
+        let bytes = u64::try_from(bytes).unwrap_or(0);
+        self.exported_bytes = self.exported_bytes.wrapping_add(bytes);
+        self.exported_messages = self.exported_messages.wrapping_add(1);
+        self.exported_records = self.exported_records.wrapping_add(records.into());
+    }
+
     fn fields(self) -> [Field<'static>; 11] {
         let seconds = |seconds: u32| u64::from(seconds.min(u16::MAX.into()));
         [

@@ -23,9 +23,14 @@ use super::{
     collector::{
         Collector,
         CollectorTable,
-        Destination, //
+        Destination,
+        Patience,
+        Protocol,
+        Waiting, //
     },
     own::OwnDatagrams,
+    refresh::Intervals,
+    v5,
 };
 use crate::linux::{
     clock::Deadline,
@@ -43,15 +48,60 @@ pub(crate) struct SharedState {
 pub(crate) struct ExportState {
     /// What became of the flows that left the cache.
     pub(crate) accounts: Accounts,
-    /// The sequence number of the next datagram.
-    pub(crate) sequence: u32,
-    /// Engine type and id of v5's header.
-    pub(crate) engine: (u8, u8),
-    /// Bytes of payload that a datagram has at most.
-    pub(super) max_payload: usize,
+    /// The sequence numbers of the next datagrams.
+    pub(super) sequences: Sequences,
+    /// What streams are made by.
+    pub(super) settings: Settings,
+    pub(super) waiting: Waiting,
     pub(super) collectors: CollectorTable,
     pub(super) end: End,
     own_datagrams: Arc<OwnDatagrams>,
+}
+
+/// The sequence number of each stream.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Sequences {
+    pub(super) v5: u32,
+    pub(super) v9: u32,
+    pub(super) ipfix: u32,
+}
+
+/// What streams are made by.
+#[derive(Clone, Copy)]
+pub(crate) struct Settings {
+    /// Engine type and id of v5's header.
+    pub(crate) engine: (u8, u8),
+    /// Observation Domain ID of IPFIX, Source ID of v9.
+    pub(crate) domain_id: u32,
+    /// Bytes that a datagram takes at most, with IP and UDP headers.
+    pub(crate) packet_size: u32,
+    /// How often Collectors are told templates and options.
+    pub(crate) intervals: Intervals,
+    /// What options tell: the timeouts, in seconds.
+    pub(crate) active_timeout: u32,
+    pub(crate) inactive_timeout: u32,
+}
+
+impl Settings {
+    /// Until the exporter is enabled, when nothing is sent.
+    const NONE: Self = Self {
+        engine: (0, 0),
+        domain_id: 0,
+        packet_size: 0,
+        intervals: Intervals {
+            seconds: 0,
+            datagrams: 0,
+        },
+        active_timeout: 0,
+        inactive_timeout: 0,
+    };
+
+    /// Bytes of payload that a datagram has at most.
+    pub(super) fn max_payload(&self) -> usize {
+        usize::try_from(self.packet_size)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(HEADERS)
+    }
 }
 
 /// What may still be sent.
@@ -112,9 +162,9 @@ impl SharedState {
     pub(crate) fn new() -> Result<Arc<Self>> {
         let state = ExportState {
             accounts: Accounts::default(),
-            sequence: 0,
-            engine: (0, 0),
-            max_payload: usize::MAX,
+            sequences: Sequences::default(),
+            settings: Settings::NONE,
+            waiting: Waiting::new(),
             collectors: CollectorTable::new(),
             end: End::Open,
             own_datagrams: Arc::new(OwnDatagrams::new(), GFP_KERNEL_ACCOUNT)?,
@@ -134,14 +184,35 @@ impl SharedState {
 }
 
 /// Bytes of the headers in front of a datagram's payload: IPv4 without options, and UDP.
-const HEADERS: usize = 20 + 8;
+pub(super) const HEADERS: usize = 20 + 8;
 
 impl ExportState {
-    /// Sets how many bytes a datagram takes at most, these headers included.
-    pub(crate) fn set_packet_size(&mut self, bytes: u32) {
-        self.max_payload = usize::try_from(bytes)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(HEADERS);
+    /// Sets what streams are made by; in force from the next sweep on.
+    pub(crate) fn set(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// The sequence number of the next datagram of a protocol.
+    pub(crate) fn sequence(&self, protocol: Protocol) -> u32 {
+        match protocol {
+            Protocol::V5 => self.sequences.v5,
+            Protocol::V9 => self.sequences.v9,
+            Protocol::Ipfix => self.sequences.ipfix,
+        }
+    }
+
+    /// Bytes at which a flow must leave the cache, for all formats in use to encode it.
+    pub(crate) fn max_bytes(&self) -> u64 {
+        match self.collectors.have(Protocol::V5) {
+            true => v5::MAX_BYTES,
+            // A counter has 64 bits.
+            false => u64::MAX,
+        }
+    }
+
+    /// Begins a round of exports.
+    pub(super) fn begin_round(&mut self, patience: Patience) {
+        self.waiting.set_patience(patience);
     }
 
     /// The Collectors.

@@ -4,6 +4,10 @@
 //!
 //! All Collectors of a stream get the same bytes. A datagram that one of them did not get is not
 //! repeated; its records are numbered all the same, so that the Collector sees the gap.
+//!
+//! In a format with templates, a Collector is told these, and options, before it is sent records,
+//! and again from time to time ([`refresh`](super::refresh)). They are in datagrams of their own:
+//! some collectors drop a whole datagram in which one template is not known to them.
 
 #[cfg(test)]
 mod tests;
@@ -17,9 +21,19 @@ use super::{
     },
     collector::Collectors,
     format::{
+        Announcement,
         Appended,
         ExportTime,
         Format, //
+    },
+    options::{
+        Options,
+        Process,
+        Sampling, //
+    },
+    refresh::{
+        Intervals,
+        Refresh, //
     },
 };
 
@@ -28,7 +42,13 @@ pub(crate) struct Stream<D> {
     datagram: D,
     sequence: u32,
     collectors: Collectors,
+    refresh: Refresh,
+    /// What is told of the exporter; what is counted in it of datagrams is this stream's.
+    process: Process,
 }
+
+/// Every packet is accounted.
+const SAMPLING: Sampling = Sampling { interval: 1 };
 
 impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
     /// A stream from sequence number 0, with an empty datagram.
@@ -37,7 +57,27 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
             datagram,
             sequence: 0,
             collectors,
+            refresh: Refresh::new(Intervals {
+                seconds: u32::MAX,
+                datagrams: u32::MAX,
+            }),
+            process: Process::default(),
         }
+    }
+
+    /// Sets how often Collectors are told templates and options.
+    pub(crate) fn set_intervals(&mut self, intervals: Intervals) {
+        self.refresh.set_intervals(intervals);
+    }
+
+    /// Sets what they are told of the exporter, but for what the stream counts.
+    pub(crate) fn set_process(&mut self, process: Process) {
+        self.process = Process {
+            exported_bytes: self.process.exported_bytes,
+            exported_messages: self.process.exported_messages,
+            exported_records: self.process.exported_records,
+            ..process
+        };
     }
 
     /// Its format.
@@ -61,16 +101,14 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
         &self.collectors
     }
 
-    /// Its Collectors, to change how they are sent to.
-    pub(crate) fn collectors_mut(&mut self) -> &mut Collectors {
-        &mut self.collectors
-    }
-
     /// Exports all flows of a batch and notes what became of each. No datagram is left incomplete.
     ///
     /// `now` reads the clock: each datagram has the time at which it is sent. Process context.
     pub(crate) fn export(&mut self, batch: &mut [Entry], now: impl Fn() -> ExportTime) {
-        self.datagram.begin(now());
+        if F::ANNOUNCES {
+            self.announce(&now);
+            self.datagram.begin(now());
+        }
         // The first flow with a record in the datagram.
         let mut first = 0usize;
         for at in 0..batch.len() {
@@ -111,6 +149,51 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
         flows
             .iter_mut()
             .for_each(|flow| flow.note_datagram(outcome));
+        if outcome == Outcome::Exported {
+            self.process.count_message(payload.len(), records);
+        }
+        self.sequence = self.sequence.wrapping_add(self.datagram.sequence_units());
+        self.datagram.clear();
+        self.refresh.count_datagram();
+    }
+
+    /// Tells Collectors templates and options, if that is due. Process context.
+    pub(crate) fn announce(&mut self, now: impl Fn() -> ExportTime) {
+        if !F::ANNOUNCES {
+            return;
+        }
+        if self.collectors.are_new() {
+            self.refresh.restart();
+        }
+        let time = now();
+        if !self.refresh.is_due(time) {
+            return;
+        }
+        self.refresh.told(time);
+        self.tell(Announcement::Templates, &now);
+        self.send_announcement(now());
+        self.tell(Announcement::OptionsTemplates, &now);
+        let process = self.process;
+        for options in [Options::Sampling(SAMPLING), Options::Process(process)] {
+            self.tell(Announcement::Options(options), &now);
+        }
+        self.send_announcement(now());
+        self.collectors.know();
+    }
+
+    /// Appends an announcement, and sends those before it if there is no room.
+    fn tell(&mut self, what: Announcement<'_>, now: impl Fn() -> ExportTime) {
+        if !self.datagram.announce(what) {
+            self.send_announcement(now());
+            self.datagram.announce(what);
+        }
+    }
+
+    fn send_announcement(&mut self, time: ExportTime) {
+        let payload = self.datagram.finish(time, self.sequence);
+        if self.collectors.announce(payload) == Outcome::Exported {
+            self.process.count_message(payload.len(), 0);
+        }
         self.sequence = self.sequence.wrapping_add(self.datagram.sequence_units());
         self.datagram.clear();
     }

@@ -164,11 +164,6 @@ impl<P: Protocol, B: DerefMut<Target = [u8]>> Datagram<P, B> {
 impl<P: Protocol, B: DerefMut<Target = [u8]>> Format for Datagram<P, B> {
     const ANNOUNCES: bool = true;
 
-    /// A counter has 64 bits.
-    fn max_bytes(&self) -> u64 {
-        u64::MAX
-    }
-
     fn set_max_payload(&mut self, bytes: usize) {
         self.sets.set_limit(bytes);
     }

@@ -40,7 +40,7 @@ pub(crate) const RECORDS_MAX: usize = 30;
 /// Bytes at which a flow is to end: one more packet, of 65,535 bytes at most, still fits the
 /// counter. The flow leaves at the next sweep, up to a second later, and may have more by then: it
 /// takes several records, which [`share`] splits it into.
-const MAX_BYTES: u64 = u32::MAX as u64 - 65_535;
+pub(crate) const MAX_BYTES: u64 = u32::MAX as u64 - 65_535;
 
 const VERSION: u16 = 5;
 const NSEC_PER_SEC: u64 = 1_000_000_000;
@@ -164,10 +164,6 @@ impl Datagram {
 impl Format for Datagram {
     /// Records have one layout.
     const ANNOUNCES: bool = false;
-
-    fn max_bytes(&self) -> u64 {
-        MAX_BYTES
-    }
 
     fn set_max_payload(&mut self, bytes: usize) {
         let records = bytes.saturating_sub(size_of::<Header>()) / size_of::<Record>();
@@ -372,7 +368,7 @@ mod tests {
     /// A flow that had less than the limit before its last packet, however large, takes one record.
     #[test]
     fn flows_that_end_in_time_take_one_record() {
-        let bytes = Datagram::new().max_bytes() - 1 + 65_535;
+        let bytes = MAX_BYTES - 1 + 65_535;
         let flow = Flow { bytes, ..flow() };
         assert_eq!(append(&mut Datagram::new(), flow), Appended::Last);
     }

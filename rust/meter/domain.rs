@@ -28,7 +28,8 @@ use crate::{
     },
     flow::ledger::{
         Account,
-        Ledger, //
+        Ledger,
+        Totals, //
     },
 };
 
@@ -43,8 +44,6 @@ pub(crate) struct ObservationDomain {
     pub(crate) clock: Clock,
     /// By what the exporter's own datagrams are recognised.
     pub(crate) own_datagrams: Arc<OwnDatagrams>,
-    /// Bytes at which a flow must leave the cache, for the exporter to tell them.
-    pub(crate) max_bytes: u64,
     /// Collectors, and what became of the flows that left the cache.
     pub(crate) export: Arc<SharedState>,
     /// Locked by whoever takes flows out of the cache, and while they are sent. No request waits
@@ -67,12 +66,20 @@ impl ObservationDomain {
                 statistics,
                 clock,
                 own_datagrams,
-                max_bytes: exporter.max_bytes(),
                 export,
                 exporter <- new_mutex!(exporter, "netflow_exporter"),
             }),
             GFP_KERNEL_ACCOUNT,
         )
+    }
+
+    /// What was not accounted so far.
+    pub(crate) fn ignored(&self) -> Totals {
+        let ignored = [Account::Truncated, Account::Malformed, Account::Own];
+        let totals = ignored.map(|account| self.statistics.entered(account));
+        totals
+            .into_iter()
+            .fold(Totals::default(), |sum, totals| sum + totals)
     }
 
     /// All accounts. `accounts` are those of the locked [`Self::export`], read first: what is taken

@@ -76,7 +76,7 @@ impl Meter {
     pub(crate) fn new(config: &Config, domain: Arc<ObservationDomain>) -> Result<Arc<Self>> {
         let secret = Secret::new(linux::random());
         let budget = SlotBudget::new(config.max_flows, FAMILIES, GFP_RESERVE)?;
-        let policy = config.policy(domain.max_bytes);
+        let policy = config.policy(domain.export.lock().max_bytes());
         let cache = Cache::new(budget, 0, policy, secret, GFP_RESERVE)?;
         let now = domain.clock.millis();
         Arc::pin_init(
@@ -102,10 +102,12 @@ impl Meter {
         self.ipv4.budget()
     }
 
-    /// Puts the part of the configuration in force that the cache is concerned with. The flows in
+    /// Puts the part of the configuration in force that the cache is concerned with, and what the
+    /// Collectors there are want. The flows in
     /// it are judged by that from the next [`Sweep::Recheck`] on.
     pub(crate) fn set(&self, config: &Config) {
-        self.ipv4.set_policy(config.policy(self.domain.max_bytes));
+        let max_bytes = self.domain.export.lock().max_bytes();
+        self.ipv4.set_policy(config.policy(max_bytes));
     }
 
     /// Accounts a packet, which came at `at`. Returns whether the cache is short of slots, so that

@@ -68,7 +68,8 @@ impl Meter {
     /// namespace or the module is about to go, the rest stays in the cache.
     pub(crate) fn sweep(&self, sweep: Sweep) -> u32 {
         let mut exporter = self.domain.exporter.lock();
-        exporter.begin_round(sweep.patience(), sweep == Sweep::Last);
+        let ignored = self.domain.ignored();
+        exporter.begin_round(sweep.patience(), sweep == Sweep::Last, ignored);
         let exported = self.sweep_family(&self.ipv4, sweep, &mut exporter);
         exporter.end_round();
         exported

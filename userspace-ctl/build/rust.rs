@@ -34,6 +34,12 @@ pub fn write(spec: &Spec) -> Result<String, Box<dyn Error>> {
         }
     }
 
+    for (name, items) in spec.enumerations()? {
+        let constant = name.to_uppercase().replace('-', "_");
+        writeln!(out, "/// `{name}`")?;
+        writeln!(out, "pub const {constant}: &[Item] = &{items:?};")?;
+    }
+
     writeln!(out, "/// The operations.\npub mod cmd {{")?;
     for (number, name) in spec.operations() {
         constant(&mut out, name, "u8", number)?;

@@ -165,6 +165,9 @@ fn line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The name of an enumeration, and its items.
+pub type Enumeration<'a> = (&'a str, &'static [Item]);
+
 impl Spec {
     /// Reads a specification.
     pub fn parse(text: &str) -> Result<Self, Box<dyn Error>> {
@@ -175,6 +178,25 @@ impl Spec {
     pub fn operations(&self) -> Vec<(u64, &str)> {
         let list = self.operations.list.iter();
         count(1, list.map(|operation| (&*operation.name, operation.value)))
+    }
+
+    /// The enumerations that are not those of settings.
+    pub fn enumerations(&self) -> Result<Vec<Enumeration<'_>>, Box<dyn Error>> {
+        let settings = self.attribute_sets.iter().find(|set| set.name == SETTINGS);
+        let of_settings = |of: &str| {
+            let mut attributes = settings.iter().flat_map(|set| &set.attributes);
+            attributes.any(|attribute| attribute.r#enum.as_deref() == Some(of))
+        };
+        let names = self.definitions.iter().filter_map(|known| match known {
+            Definition::Enum { name, .. } if !of_settings(name) => Some(&**name),
+            _ => None,
+        });
+        names
+            .map(|name| match self.enumeration(name, false)? {
+                Kind::Enum(items) => Ok((name, items)),
+                _ => Err("not an enumeration".into()),
+            })
+            .collect()
     }
 
     /// The settings.

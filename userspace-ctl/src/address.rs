@@ -7,21 +7,36 @@ use std::net::{
     SocketAddr, //
 };
 
-/// The port that collectors of NetFlow are found at unless one is given.
-pub const DEFAULT_PORT: u16 = 2055;
+/// What names a collector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The host.
+    pub ip: IpAddr,
+    /// The UDP port, if one is given.
+    pub port: Option<u16>,
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            ip: address.ip(),
+            port: Some(address.port()),
+        }
+    }
+}
 
 /// Reads `ADDRESS[:PORT]`: an IPv4 address, an IPv6 address, or either with a port, where that of
 /// IPv6 needs brackets. Host names are not looked up. The error is a sentence without an end.
-pub fn parse(text: &str) -> Result<SocketAddr, String> {
+pub fn parse(text: &str) -> Result<Address, String> {
     let (address, port) = split(text)?;
     if address.contains('%') {
         return Err("a scope (%INTERFACE) is not supported".to_owned());
     }
-    let address: IpAddr = address.parse().map_err(|_| {
+    let ip = address.parse().map_err(|_| {
         format!("\"{address}\" is not an IP address (host names are not looked up)")
     })?;
-    let port = port.map_or(Ok(DEFAULT_PORT), parse_port)?;
-    Ok(SocketAddr::new(address, port))
+    let port = port.map(parse_port).transpose()?;
+    Ok(Address { ip, port })
 }
 
 fn split(text: &str) -> Result<(&str, Option<&str>), String> {
@@ -58,18 +73,23 @@ mod tests {
 
     #[test]
     fn addresses_are_read() {
-        for (text, expected) in [
-            ("10.0.0.1", "10.0.0.1:2055"),
-            ("10.0.0.1:9995", "10.0.0.1:9995"),
-            ("10.0.0.1:1", "10.0.0.1:1"),
-            ("10.0.0.1:65535", "10.0.0.1:65535"),
-            ("2001:db8::1", "[2001:db8::1]:2055"),
-            ("::1", "[::1]:2055"),
-            ("[2001:db8::1]", "[2001:db8::1]:2055"),
-            ("[2001:db8::1]:9995", "[2001:db8::1]:9995"),
-            ("::ffff:10.0.0.1", "[::ffff:10.0.0.1]:2055"),
+        for (text, expected_ip, expected_port) in [
+            ("10.0.0.1", "10.0.0.1", None),
+            ("10.0.0.1:9995", "10.0.0.1", Some(9995)),
+            ("10.0.0.1:1", "10.0.0.1", Some(1)),
+            ("10.0.0.1:65535", "10.0.0.1", Some(65535)),
+            ("2001:db8::1", "2001:db8::1", None),
+            ("::1", "::1", None),
+            ("[2001:db8::1]", "2001:db8::1", None),
+            ("[2001:db8::1]:9995", "2001:db8::1", Some(9995)),
+            ("::ffff:10.0.0.1", "::ffff:10.0.0.1", None),
         ] {
-            assert_eq!(parse(text).unwrap().to_string(), expected, "{text}");
+            let Address { ip, port } = parse(text).unwrap();
+            assert_eq!(
+                (&*ip.to_string(), port),
+                (expected_ip, expected_port),
+                "{text}"
+            );
         }
     }
 

@@ -202,12 +202,15 @@ impl Change {
             Self::Settings { new, .. } => client.set(new),
             Self::Collector { old, new } => {
                 if let Some(old) = old {
-                    client.collector_del(old.socket_addr())?;
+                    client.collector_del(old.socket_addr().into())?;
                 }
                 match new {
-                    Some(new) => {
-                        client.collector_add(new.socket_addr(), new.source, new.device.as_deref())
-                    }
+                    Some(new) => client.collector_add(
+                        new.socket_addr().into(),
+                        new.protocol,
+                        new.source,
+                        new.device.as_deref(),
+                    ),
                     None => Ok(()),
                 }
             }

@@ -3,6 +3,7 @@
 //! The operations of the family `netflow`.
 
 use crate::{
+    address::Address,
     error::Error,
     messages::{
         Flow,
@@ -16,6 +17,7 @@ use crate::{
         Socket,
         Transport, //
     },
+    protocol::Protocol,
     settings::Config,
     uapi::{
         cmd,
@@ -28,10 +30,7 @@ use crate::{
     }, //
 };
 use std::{
-    net::{
-        IpAddr,
-        SocketAddr, //
-    },
+    net::IpAddr,
     thread,
     time::Duration, //
 };
@@ -179,26 +178,32 @@ impl<T: Transport> Client<T> {
         }
     }
 
-    /// Sends flow records to one more address: from `source`, by the routes of `device`.
+    /// Sends flow records to one more address: in `protocol`, from `source`, by the routes of
+    /// `device`.
     pub fn collector_add(
         &mut self,
-        to: SocketAddr,
+        to: Address,
+        protocol: Protocol,
         source: Option<IpAddr>,
         device: Option<&str>,
     ) -> Result<(), Error> {
         let request = request("collector add", cmd::COLLECTOR_ADD);
+        let protocol = (
+            collector::PROTOCOL,
+            protocol.number().to_ne_bytes().to_vec(),
+        );
         let source = source.map(|source| (collector::SOURCE, octets(source)));
         let device = device.map(|name| (collector::DEVICE, [name.as_bytes(), b"\0"].concat()));
         self.request(with_collector(
             request,
             to,
-            source.into_iter().chain(device),
+            source.into_iter().chain(device).chain([protocol]),
         ))?
         .finish()
     }
 
     /// Sends flow records to an address no longer.
-    pub fn collector_del(&mut self, to: SocketAddr) -> Result<(), Error> {
+    pub fn collector_del(&mut self, to: Address) -> Result<(), Error> {
         let request = request("collector del", cmd::COLLECTOR_DEL);
         self.request(with_collector(request, to, []))?.finish()
     }
@@ -233,15 +238,14 @@ fn with_iface(request: Request, name: &str, number: u32) -> Request {
 
 fn with_collector(
     request: Request,
-    to: SocketAddr,
+    to: Address,
     more: impl IntoIterator<Item = (u16, Vec<u8>)>,
 ) -> Request {
-    let port = to.port().to_ne_bytes().to_vec();
-    let name = [
-        (collector::ADDRESS, octets(to.ip())),
-        (collector::PORT, port),
-    ];
-    let attributes = name.into_iter().chain(more);
+    let address = [(collector::ADDRESS, octets(to.ip))];
+    let port = to
+        .port
+        .map(|port| (collector::PORT, port.to_ne_bytes().to_vec()));
+    let attributes = address.into_iter().chain(port).chain(more);
     request.nest(info::COLLECTOR, collector::NAMES, attributes)
 }
 

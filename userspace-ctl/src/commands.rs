@@ -269,8 +269,13 @@ fn collector<T: Transport>(
     out: &mut impl Write,
 ) -> Result<(), Error> {
     match command {
-        Collector::Add { to, source, device } => {
-            client.collector_add(to.address, *source, device.as_deref())?;
+        Collector::Add {
+            to,
+            protocol,
+            source,
+            device,
+        } => {
+            client.collector_add(to.address, *protocol, *source, device.as_deref())?;
         }
         Collector::Del(to) => client.collector_del(to.address)?,
         Collector::List => {}

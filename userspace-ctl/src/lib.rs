@@ -9,6 +9,7 @@
 //! - [`netlink`]: a socket, requests with their replies and errors, attributes. Knows nothing of
 //!   NetFlow.
 //! - [`settings`]: what can be set, and the values; a table made from the specification.
+//! - [`protocol`]: what can be sent to a collector.
 //! - [`messages`]: what the family's other attributes mean: the state of the exporter, a flow.
 //! - [`config_file`]: the state that a file wants; [`apply`]: what has to change for it.
 //! - [`client`]: the operations of the family, as functions.
@@ -31,5 +32,6 @@ pub mod names;
 pub mod netlink;
 pub mod netns;
 pub mod output;
+pub mod protocol;
 pub mod settings;
 pub mod uapi;

@@ -113,7 +113,10 @@ fn other_state() -> State {
     state.config.insert(7, vec![1]);
     state.collectors = [
         ((vec![192, 0, 2, 2], 9995), [(7, b"lo\0".to_vec())].into()),
-        ((vec![192, 0, 2, 3], 2055), [].into()),
+        (
+            (vec![192, 0, 2, 3], 4739),
+            [(9, 2u32.to_ne_bytes().to_vec())].into(),
+        ),
     ]
     .into();
     state.ifaces = [(b"eth0\0".to_vec(), 70_000), (b"ppp0\0".to_vec(), 9)].into();
@@ -130,6 +133,7 @@ observe = ["prerouting", "output"]
 count-own = true
 [[collectors]]
 address = "192.0.2.3"
+protocol = "ipfix"
 [[collectors]]
 address = "192.0.2.2"
 port = 9995
@@ -155,7 +159,7 @@ set count-own on (was off)
 iface del eth1 (was 8)
 iface set eth0 --number 70000 (was 7)
 iface set ppp0 --number 9
-collector add 192.0.2.3:2055
+collector add 192.0.2.3:4739 --protocol ipfix
 collector del 192.0.2.2:9995
 collector add 192.0.2.2:9995 --device lo
 collector del 192.0.2.1:2055
@@ -182,14 +186,18 @@ fn programs_are_told_what_was_and_is() {
         r#"{"change":"iface","ifname":"eth0","old":7,"new":70000}"#,
         r#"{"change":"iface","ifname":"ppp0","old":null,"new":9}"#,
         r#"{"change":"collector","old":null"#,
-        r#""new":{"address":"192.0.2.3","port":2055"#,
+        r#""new":{"address":"192.0.2.3","port":4739"#,
+        r#""protocol":"ipfix""#,
         r#""source":null,"device":null}}"#,
         r#"{"change":"collector","old":{"address":"192.0.2.2","port":9995"#,
+        r#""protocol":"v5""#,
         r#""source":"198.51.100.1","device":"mgmt"},"new":null}"#,
         r#"{"change":"collector","old":null"#,
         r#""new":{"address":"192.0.2.2","port":9995"#,
+        r#""protocol":"v5""#,
         r#""source":null,"device":"lo"}}"#,
         r#"{"change":"collector","old":{"address":"192.0.2.1","port":2055"#,
+        r#""protocol":"v5""#,
         r#""source":null,"device":null},"new":null}"#,
         r#"{"change":"enabled","old":false,"new":true}]"#,
     ];
@@ -253,7 +261,7 @@ fn what_is_refused_leaves_everything_as_it_was() {
             "iface del eth1",
             "iface set eth0 --number 70000",
             "iface set ppp0 --number 9",
-            "collector add 192.0.2.3:2055",
+            "collector add 192.0.2.3:4739 --protocol ipfix",
             "collector del 192.0.2.2:9995",
             "collector add 192.0.2.2:9995 --device lo",
             "collector del 192.0.2.1:2055",
@@ -349,10 +357,12 @@ max-packet-size = 1500
 [[collectors]]
 address = \"192.0.2.1\"
 port = 2055
+protocol = \"v5\"
 
 [[collectors]]
 address = \"192.0.2.2\"
 port = 9995
+protocol = \"v5\"
 source = \"198.51.100.1\"
 device = \"mgmt\"
 
@@ -400,16 +410,18 @@ fn states() -> impl Strategy<Value = State> {
         prop::sample::select(vec![2055u16, 9995]),
         prop::option::of(vec(any::<u8>(), 4)),
         prop::option::of("[a-z][a-z0-9.]{0,13}"),
+        0u32..3,
     );
     let ifaces = btree_map("[a-zA-Z0-9.\"'\\\\=_@-]{3,15}", 1u32.., 0..5);
     (config, vec(collector, 0..=16), ifaces).prop_map(|(config, collectors, ifaces)| {
         let u32 = |value: u32| value.to_ne_bytes().to_vec();
         let (enabled, flows, timeout, expiry, observe, [own, engine, id], size) = config;
         let string = |text: &str| [text.as_bytes(), b"\0"].concat();
-        let more = |source: Option<Vec<u8>>, device: Option<String>| {
+        let more = |source: Option<Vec<u8>>, device: Option<String>, protocol: u32| {
+            let protocol = Some((9, u32(protocol))).filter(|_| protocol != 0);
             let source = source.map(|source| (6, source));
             let device = device.map(|device| (7, string(&device)));
-            source.into_iter().chain(device).collect()
+            source.into_iter().chain(device).chain(protocol).collect()
         };
         State {
             enabled,
@@ -428,7 +440,9 @@ fn states() -> impl Strategy<Value = State> {
             .into(),
             collectors: collectors
                 .into_iter()
-                .map(|(address, port, source, device)| ((address, port), more(source, device)))
+                .map(|(address, port, source, device, protocol)| {
+                    ((address, port), more(source, device, protocol))
+                })
                 .collect(),
             ifaces: ifaces.iter().map(|(name, &n)| (string(name), n)).collect(),
         }

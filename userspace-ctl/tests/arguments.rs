@@ -70,16 +70,39 @@ fn enable_takes_settings() {
 fn collectors_have_a_port() {
     let address = |arguments| match parse(arguments).unwrap().command {
         Command::Collector(Collector::Add { to, .. } | Collector::Del(to)) => {
-            to.address.to_string()
+            (to.address.ip.to_string(), to.address.port)
         }
         other => panic!("{other:?}"),
     };
-    assert_eq!(
-        address("netflowctl collector add 10.0.0.1"),
-        "10.0.0.1:2055"
-    );
-    assert_eq!(address("netflowctl collector del 10.0.0.1:9"), "10.0.0.1:9");
-    assert_eq!(address("netflowctl collector delete ::1"), "[::1]:2055");
+    let is = |ip: &str, port| (ip.to_owned(), port);
+    for (arguments, expected) in [
+        ("netflowctl collector add 10.0.0.1", is("10.0.0.1", None)),
+        (
+            "netflowctl collector del 10.0.0.1:9",
+            is("10.0.0.1", Some(9)),
+        ),
+        ("netflowctl collector delete ::1", is("::1", None)),
+    ] {
+        assert_eq!(address(arguments), expected);
+    }
+}
+
+#[test]
+fn a_collector_has_a_protocol() {
+    let protocol = |arguments: &str| match parse(arguments).unwrap().command {
+        Command::Collector(Collector::Add { protocol, .. }) => protocol,
+        other => panic!("{other:?}"),
+    };
+    for (arguments, expected) in [
+        ("netflowctl collector add 10.0.0.1", 0),
+        ("netflowctl collector add 10.0.0.1 --protocol v5", 0),
+        ("netflowctl collector add 10.0.0.1 --protocol v9", 1),
+        ("netflowctl collector add --protocol ipfix 10.0.0.1:9", 2),
+    ] {
+        assert_eq!(protocol(arguments).number(), expected);
+    }
+    let error = parse("netflowctl collector add 10.0.0.1 --protocol v7").unwrap_err();
+    assert!(error.to_string().contains("v5, v9, ipfix"), "{error}");
 }
 
 #[test]

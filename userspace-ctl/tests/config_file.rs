@@ -14,6 +14,7 @@ use netflowctl::{
         Wanted,
         EXAMPLE, //
     },
+    protocol::Protocol,
     uapi::SETTINGS, //
 };
 use std::{
@@ -55,6 +56,7 @@ fn to(address: &str, source: Option<&str>, device: Option<&str>) -> Destination 
     Destination {
         address: address.ip(),
         port: address.port(),
+        protocol: Protocol::DEFAULT,
         source: source.map(|source| source.parse().unwrap()),
         device: device.map(str::to_owned),
     }
@@ -72,6 +74,13 @@ fn a_file_says_what_is_wanted() {
         port = 9_995
         source = "2001:db8::7"
         device = "mgmt"
+        [[collectors]]
+        address = "192.0.2.11"
+        protocol = "ipfix"
+        [[collectors]]
+        address = "192.0.2.12"
+        port = 9
+        protocol = "v9"
         [interfaces]
         eth0 = 7
         "eth0.100" = 0x1_0000
@@ -82,6 +91,14 @@ fn a_file_says_what_is_wanted() {
         collectors: vec![
             to("192.0.2.10:2055", None, None),
             to("[2001:db8::1]:9995", Some("2001:db8::7"), Some("mgmt")),
+            Destination {
+                protocol: Protocol::from_name("ipfix").unwrap(),
+                ..to("192.0.2.11:4739", None, None)
+            },
+            Destination {
+                protocol: Protocol::from_name("v9").unwrap(),
+                ..to("192.0.2.12:9", None, None)
+            },
         ],
         ifaces: [("eth0".to_owned(), 7), ("eth0.100".to_owned(), 65536)].into(),
     };
@@ -108,7 +125,10 @@ fn the_example_is_right() {
     let all = self::wanted(&all.collect::<Vec<_>>().join("\n"));
     assert_eq!(
         all.collectors[1],
-        to("198.51.100.7:2055", Some("203.0.113.1"), Some("mgmt"))
+        Destination {
+            protocol: Protocol::from_name("ipfix").unwrap(),
+            ..to("198.51.100.7:4739", Some("203.0.113.1"), Some("mgmt"))
+        }
     );
     assert_eq!(
         all.ifaces,
@@ -131,6 +151,7 @@ engine-id = 256
 [[collectors]]
 address = "10.0.0.256"
 port = 65536
+protocol = "netflow"
 [[collectors]]
 adress = "192.0.2.1"
 source = "eth0"
@@ -156,16 +177,17 @@ eth2 = 4294967296
 10:13: engine-id is a number from 0 to 255
 12:11: "10.0.0.256" is neither an IP address nor a host name
 13:8: port is a number from 1 to 65535
-14:1: a collector without address
-15:1: "adress" is unknown, there are: address, port, source, device
-16:10: source is an IP address of this host, as a string
-17:10: "no/name" is not a name of an interface
-20:1: 192.0.2.9:2055 is there twice
-23:1: a name with a dot needs quotes, as in "eth0.100" = 100
-24:8: eth1 is a number from 1 to 4294967295
-25:8: eth2 is a number from 1 to 4294967295
-26:1: "ö 1" is not a name of an interface
-26:9: ö 1 is a number from 1 to 4294967295"#;
+14:12: protocol is one of v5, v9, ipfix, as a string
+15:1: a collector without address
+16:1: "adress" is unknown, there are: address, port, protocol, source, device
+17:10: source is an IP address of this host, as a string
+18:10: "no/name" is not a name of an interface
+21:1: 192.0.2.9:2055 is there twice
+24:1: a name with a dot needs quotes, as in "eth0.100" = 100
+25:8: eth1 is a number from 1 to 4294967295
+26:8: eth2 is a number from 1 to 4294967295
+27:1: "ö 1" is not a name of an interface
+27:9: ö 1 is a number from 1 to 4294967295"#;
     let settings: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
     let expected = expected.replace("SETTINGS", &settings.join(", "));
     assert_eq!(mistakes(text), expected);

@@ -36,7 +36,8 @@ fn every_attribute_of_the_state_has_its_field() {
         "{\"enabled\":true,\"active_timeout\":1800,\"inactive_timeout\":15,\
          \"expiry\":\"strict\",\"observe\":[\"prerouting\",\"output\"],\
          \"icmp_ports\":\"zero\",\"count_own\":true,\"engine_type\":3,\"engine_id\":200,\
-         \"max_packet_size\":1400,\
+         \"max_packet_size\":1400,\"observation_domain_id\":77000001,\
+         \"template_refresh\":300,\"template_refresh_datagrams\":1000,\
          \"flows\":{\"cached\":77,\"max\":65536,\"created\":5000000123},\
          \"packets\":{\"seen\":101,\"ignored\":102,\"cached\":103,\"pending\":104,\
          \"exported\":105,\"lost\":106,\
@@ -51,9 +52,10 @@ fn every_attribute_of_the_state_has_its_field() {
          \"send_failed\":6000000012,\"unsupported\":6000000013}},\
          \"expired\":{\"inactive\":301,\"active\":302,\"finished\":303,\"overflow\":304,\
          \"displaced\":305,\"flushed\":306},\
-         \"collectors\":[{\"address\":\"192.0.2.10\",\"port\":2055,\
+         \"collectors\":[{\"address\":\"192.0.2.10\",\"port\":2055,\"protocol\":\"ipfix\",\
          \"source\":\"198.51.100.1\",\"device\":\"mgmt\",\"datagrams\":41,\
-         \"records\":1230,\"errors\":2,\"last_error\":\"No such device\"}],\
+         \"records\":1230,\"errors\":2,\"unsupported\":6,\
+         \"sequence\":4000000001,\"last_error\":\"No such device\"}],\
          \"ifaces\":[],\
          \"sys_uptime\":123456,\"flow_sequence\":991,\"disabling\":true,\
          \"enabling\":true,\"enable_error\":\"no room: Cannot allocate memory\"}"

@@ -61,17 +61,20 @@ netflow enabled
   flows: 77 cached, 65536 at most, 5000000123 created
   uptime: 123.456 s, next record: 991
 
-SETTING           VALUE
-max-flows         65536
-active-timeout    1800
-inactive-timeout  15
-expiry            strict
-observe           prerouting,output
-icmp-ports        zero
-count-own         on
-engine-type       3
-engine-id         200
-max-packet-size   1400
+SETTING                     VALUE
+max-flows                   65536
+active-timeout              1800
+inactive-timeout            15
+expiry                      strict
+observe                     prerouting,output
+icmp-ports                  zero
+count-own                   on
+engine-type                 3
+engine-id                   200
+max-packet-size             1400
+observation-domain-id       77000001
+template-refresh            300
+template-refresh-datagrams  1000
 
 LEDGER          PACKETS       BYTES
 seen                101  6000000001
@@ -96,8 +99,8 @@ overflow     304
 displaced    305
 flushed      306
 
-COLLECTOR        SOURCE        DEVICE  DATAGRAMS  RECORDS  ERRORS  LAST ERROR
-192.0.2.10:2055  198.51.100.1  mgmt           41     1230       2  No such device
+COLLECTOR        PROTOCOL  SOURCE        DEVICE  DATAGRAMS  RECORDS  ERRORS  LAST ERROR
+192.0.2.10:2055  ipfix     198.51.100.1  mgmt           41     1230       2  No such device
 
 INTERFACE  INDEX  NUMBER
 lo             1   70000
@@ -380,26 +383,27 @@ fn a_change_prints_the_new_state_as_json() {
 fn collectors_are_listed() {
     assert_eq!(
         print("netflowctl collector list", vec![info(FIRST)]),
-        "COLLECTOR        SOURCE        DEVICE  DATAGRAMS  RECORDS  ERRORS  LAST ERROR\n\
-         192.0.2.10:2055  198.51.100.1  mgmt           41     1230       2  No such device\n"
+        "COLLECTOR        PROTOCOL  SOURCE        DEVICE  DATAGRAMS  RECORDS  ERRORS  LAST ERROR\n\
+         192.0.2.10:2055  ipfix     198.51.100.1  mgmt           41     1230       2  No such device\n"
     );
     assert_eq!(
         print("netflowctl collector list --json", vec![info(FIRST)]),
-        "[{\"address\":\"192.0.2.10\",\"port\":2055,\"source\":\"198.51.100.1\",\
+        "[{\"address\":\"192.0.2.10\",\"port\":2055,\"protocol\":\"ipfix\",\"source\":\"198.51.100.1\",\
          \"device\":\"mgmt\",\"datagrams\":41,\"records\":1230,\"errors\":2,\
-         \"last_error\":\"No such device\"}]\n"
+         \"unsupported\":6,\"sequence\":4000000001,\"last_error\":\"No such device\"}]\n"
     );
     let collector = nest(8, &[nla(1, &[192, 0, 2, 7]), nla_u16(2, 9)]);
     let bare = || vec![[reply(0, FIRST, 1, &collector), ack(FIRST)].concat()];
     assert_eq!(
         print("netflowctl collector list", bare()),
-        "COLLECTOR    SOURCE  DEVICE  DATAGRAMS  RECORDS  ERRORS  LAST ERROR\n\
-         192.0.2.7:9  -       -               0        0       0  -\n"
+        "COLLECTOR    PROTOCOL  SOURCE  DEVICE  DATAGRAMS  RECORDS  ERRORS  LAST ERROR\n\
+         192.0.2.7:9  v5        -       -               0        0       0  -\n"
     );
     assert_eq!(
         print("netflowctl collector list --json", bare()),
-        "[{\"address\":\"192.0.2.7\",\"port\":9,\"source\":null,\"device\":null,\
-         \"datagrams\":0,\"records\":0,\"errors\":0,\"last_error\":null}]\n"
+        "[{\"address\":\"192.0.2.7\",\"port\":9,\"protocol\":\"v5\",\"source\":null,\"device\":null,\
+         \"datagrams\":0,\"records\":0,\"errors\":0,\"unsupported\":0,\"sequence\":0,\
+         \"last_error\":null}]\n"
     );
 }
 

@@ -179,23 +179,31 @@ fn every_value_has_its_metric() {
         ("active_timeout_seconds", 1800.0),
         ("inactive_timeout_seconds", 15.0),
         ("max_packet_size", 1400.0),
+        ("template_refresh_seconds", 300.0),
+        ("template_refresh_datagrams", 1000.0),
         (
             "settings_info{expiry=\"strict\",observe=\"prerouting,output\",icmp_ports=\"zero\",\
-             count_own=\"on\",engine_type=\"3\",engine_id=\"200\"}",
+             count_own=\"on\",engine_type=\"3\",engine_id=\"200\",\
+             observation_domain_id=\"77000001\"}",
             1.0,
         ),
         (
-            "collector_datagrams_total{collector=\"192.0.2.10:2055\",\
+            "collector_datagrams_total{collector=\"192.0.2.10:2055\",protocol=\"ipfix\",\
              source=\"198.51.100.1\",device=\"mgmt\"}",
             41.0,
         ),
         (
-            "collector_records_total{collector=\"192.0.2.10:2055\",\
+            "collector_records_total{collector=\"192.0.2.10:2055\",protocol=\"ipfix\",\
              source=\"198.51.100.1\",device=\"mgmt\"}",
             1230.0,
         ),
         (
-            "collector_errors_total{collector=\"192.0.2.10:2055\",\
+            "collector_unsupported_flows_total{collector=\"192.0.2.10:2055\",\
+             protocol=\"ipfix\",source=\"198.51.100.1\",device=\"mgmt\"}",
+            6.0,
+        ),
+        (
+            "collector_errors_total{collector=\"192.0.2.10:2055\",protocol=\"ipfix\",\
              source=\"198.51.100.1\",device=\"mgmt\"}",
             2.0,
         ),
@@ -236,8 +244,8 @@ fn every_value_has_its_metric() {
         let series = format!("expired_flows_total{{reason=\"{reason}\"}}");
         assert_eq!(value(&series), f64::from(number), "{series}");
     }
-    // 13 above, 11 for packets and as many for bytes, 6 reasons.
-    assert_eq!(samples.len(), 13 + 22 + 6);
+    // 16 above, 11 for packets and as many for bytes, 6 reasons.
+    assert_eq!(samples.len(), 16 + 22 + 6);
 }
 
 #[test]

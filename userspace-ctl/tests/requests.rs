@@ -7,7 +7,11 @@
 
 mod support;
 
-use netflowctl::client::Client;
+use netflowctl::{
+    address,
+    client::Client,
+    protocol::Protocol, //
+};
 use support::*;
 
 fn client(kernel: &Kernel) -> Client<Kernel> {
@@ -28,14 +32,20 @@ fn requests_are_those_of_the_specification() {
     client.disable().unwrap();
     assert_eq!(client.flush().unwrap(), 9);
     client
-        .collector_add("192.0.2.10:2055".parse().unwrap(), None, None)
+        .collector_add(
+            address::parse("192.0.2.10").unwrap(),
+            Protocol::from_number(2),
+            None,
+            None,
+        )
         .unwrap();
     client
-        .collector_del("[2001:db8::1]:9995".parse().unwrap())
+        .collector_del(address::parse("[2001:db8::1]:9995").unwrap())
         .unwrap();
     client
         .collector_add(
-            "192.0.2.10:2056".parse().unwrap(),
+            address::parse("192.0.2.10:2056").unwrap(),
+            Protocol::DEFAULT,
             Some("198.51.100.1".parse().unwrap()),
             Some("mgmt"),
         )
@@ -59,7 +69,7 @@ fn requests_are_those_of_the_specification() {
             40, 0, 0, 0, 0x1f, 0, 5, 0, 6, 0, 0, 0, 0, 0, 0, 0, 8, 1, 0, 0,
             20, 0, 8, 0x80,
             8, 0, 1, 0, 192, 0, 2, 10,
-            6, 0, 2, 0, 0x07, 0x08, 0, 0,
+            8, 0, 9, 0, 2, 0, 0, 0,
         ],
         &[
             52, 0, 0, 0, 0x1f, 0, 5, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9, 1, 0, 0,
@@ -68,12 +78,13 @@ fn requests_are_those_of_the_specification() {
             6, 0, 2, 0, 0x0b, 0x27, 0, 0,
         ],
         &[
-            60, 0, 0, 0, 0x1f, 0, 5, 0, 8, 0, 0, 0, 0, 0, 0, 0, 8, 1, 0, 0,
-            40, 0, 8, 0x80,
+            68, 0, 0, 0, 0x1f, 0, 5, 0, 8, 0, 0, 0, 0, 0, 0, 0, 8, 1, 0, 0,
+            48, 0, 8, 0x80,
             8, 0, 1, 0, 192, 0, 2, 10,
             6, 0, 2, 0, 0x08, 0x08, 0, 0,
             8, 0, 6, 0, 198, 51, 100, 1,
             9, 0, 7, 0, b'm', b'g', b'm', b't', 0, 0, 0, 0,
+            8, 0, 9, 0, 0, 0, 0, 0,
         ],
     ];
     assert_eq!(kernel.requests(), expected);

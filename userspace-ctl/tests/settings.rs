@@ -171,17 +171,20 @@ fn all_settings_are_shown_as_they_can_be_given() {
     assert_eq!(
         text,
         "\
-SETTING           VALUE
-max-flows         65536
-active-timeout    1800
-inactive-timeout  15
-expiry            strict
-observe           prerouting,output
-icmp-ports        zero
-count-own         on
-engine-type       3
-engine-id         200
-max-packet-size   1400
+SETTING                     VALUE
+max-flows                   65536
+active-timeout              1800
+inactive-timeout            15
+expiry                      strict
+observe                     prerouting,output
+icmp-ports                  zero
+count-own                   on
+engine-type                 3
+engine-id                   200
+max-packet-size             1400
+observation-domain-id       77000001
+template-refresh            300
+template-refresh-datagrams  1000
 
 INTERFACE  INDEX  NUMBER
 lo             1   70000
@@ -201,6 +204,9 @@ lo             1   70000
         ("engine-type", 3),
         ("engine-id", 200),
         ("max-packet-size", 1400),
+        ("observation-domain-id", 77_000_001),
+        ("template-refresh", 300),
+        ("template-refresh-datagrams", 1000),
     ];
     assert_eq!(given, config(&expected));
 }
@@ -209,7 +215,8 @@ lo             1   70000
 const CONFIG: &str = "{\"max_flows\":65536,\"active_timeout\":1800,\"inactive_timeout\":15,\
      \"expiry\":\"strict\",\"observe\":[\"prerouting\",\"output\"],\"icmp_ports\":\"zero\",\
      \"count_own\":true,\"engine_type\":3,\"engine_id\":200,\"max_packet_size\":1400,\
-     \"ifaces\":[{\"ifindex\":1,\"ifname\":\"lo\",\"number\":70000}]}\n";
+     \"observation_domain_id\":77000001,\"template_refresh\":300,\
+     \"template_refresh_datagrams\":1000,\"ifaces\":[{\"ifindex\":1,\"ifname\":\"lo\",\"number\":70000}]}\n";
 
 #[test]
 fn a_change_of_settings_tells_programs_all_of_them() {

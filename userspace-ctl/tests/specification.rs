@@ -322,6 +322,11 @@ fn a_further_setting_has_an_option_and_a_name() {
     );
 }
 
+/// The number of a setting of the trial: they come behind all that there are.
+fn trial_number(index: u16) -> u16 {
+    u16::try_from(SETTINGS.len()).unwrap() + 1 + index
+}
+
 #[test]
 fn a_further_setting_is_in_requests_and_replies() {
     let kernel = Kernel::with_family([ack(FIRST)]);
@@ -331,12 +336,12 @@ fn a_further_setting_is_in_requests_and_replies() {
         .enable(&config)
         .unwrap();
     let attributes = [
-        nla_u32(11, 100),
-        nla_u16(12, 600),
-        nla(13, &5_000_000_000u64.to_ne_bytes()),
-        nla_u8(14, 1),
-        nla_u32(15, 10),
-        nla(16, &0b101u64.to_ne_bytes()),
+        nla_u32(trial_number(0), 100),
+        nla_u16(trial_number(1), 600),
+        nla(trial_number(2), &5_000_000_000u64.to_ne_bytes()),
+        nla_u8(trial_number(3), 1),
+        nla_u32(trial_number(4), 10),
+        nla(trial_number(5), &0b101u64.to_ne_bytes()),
     ];
     assert_eq!(kernel.requests()[0][20..], nest(2, &attributes));
     let decoded = Config::decode(extended_table(), &attributes.concat()).unwrap();
@@ -389,11 +394,14 @@ fn a_further_setting_is_shown() {
 #[test]
 fn a_further_setting_is_in_the_source_that_the_build_writes() {
     let source = rust::write(&extended()).unwrap();
+    let (interval, refresh) = (trial_number(0), trial_number(1));
     for line in [
-        "pub const TRIAL_REFRESH: u16 = 12;",
-        "Setting { number: 11, name: \"trial-interval\", \
-         doc: \"One of how many packets is sampled.\", width: Width::U32, \
-         kind: Kind::Number(Some((2, 604800))) },",
+        &*format!("pub const TRIAL_REFRESH: u16 = {refresh};"),
+        &*format!(
+            "Setting {{ number: {interval}, name: \"trial-interval\", \
+             doc: \"One of how many packets is sampled.\", width: Width::U32, \
+             kind: Kind::Number(Some((2, 604800))) }},"
+        ),
         "width: Width::U8, kind: Kind::Switch },",
         "kind: Kind::Enum(&[Item { value: 5, name: \"v5\", doc: \"\" }, \
          Item { value: 9, name: \"v9\", doc: \"Version 9.\" }, \

@@ -213,10 +213,6 @@ struct Bytes {
 impl Format for Bytes {
     const ANNOUNCES: bool = false;
 
-    fn max_bytes(&self) -> u64 {
-        u64::MAX
-    }
-
     /// Its limit is given when it is made.
     fn set_max_payload(&mut self, _bytes: usize) {}
 
@@ -371,4 +367,73 @@ fn the_best_stream_counts() {
         assert_eq!(accounts.send_failed, is(Outcome::SendFailed));
         assert_eq!(accounts.exported, is(Outcome::Exported));
     }
+}
+
+/// The version and the sequence number of an IPFIX message.
+fn announcement(payload: &[u8]) -> (u64, u64) {
+    (number(payload, 0..2), number(payload, 8..12))
+}
+
+/// Templates and options come before any record, in two datagrams; again where someone is new,
+/// after so many datagrams, and not in between. Data Records of options count in the sequence.
+#[test]
+fn collectors_are_told_before_they_are_sent_records() {
+    let collectors = Collectors::new(vec![vec![true]]);
+    let datagram = ipfix::Datagram::new(vec![0; 548]);
+    let mut stream = Stream::new(Box::new(datagram), collectors);
+    stream.set_intervals(Intervals {
+        seconds: 60,
+        datagrams: 4,
+    });
+    let of = |packets| Totals { packets, bytes: 1 };
+    // Seven records of 67 bytes in each datagram.
+    let batch_of_datagrams = |stream: &mut Stream<_>, datagrams: usize| {
+        export(stream, 7 * datagrams, &vec![of(1); 7 * datagrams]);
+    };
+    batch_of_datagrams(&mut stream, 1);
+    let told = |stream: &Stream<Box<ipfix::Datagram<Vec<u8>>>>| -> Vec<usize> {
+        let all = stream.collectors.announced.iter();
+        all.map(|(before, _)| *before).collect()
+    };
+    assert_eq!(told(&stream), [0, 0]);
+    let [(_, templates), (_, options)] = &stream.collectors.announced[..] else {
+        panic!();
+    };
+    // Templates are Set 2, those of options Set 3; records have numbers from 2 on, as those of
+    // sampling and of statistics were before.
+    assert_eq!(
+        (announcement(templates), number(templates, 16..18)),
+        ((10, 0), 2)
+    );
+    assert_eq!(
+        (announcement(options), number(options, 16..18)),
+        ((10, 0), 3)
+    );
+    assert_eq!(announcement(&stream.collectors.sent[0].payload), (10, 2));
+    assert_eq!(stream.sequence(), 2 + 7);
+
+    batch_of_datagrams(&mut stream, 2);
+    assert_eq!(told(&stream), [0, 0]);
+    batch_of_datagrams(&mut stream, 1);
+    assert_eq!(told(&stream), [0, 0, 4, 4]);
+    stream.collectors.new = true;
+    stream.announce(|| TIME);
+    stream.announce(|| TIME);
+    assert_eq!(told(&stream), [0, 0, 4, 4, 4, 4]);
+    assert_eq!(stream.sequence(), 3 * 2 + 4 * 7);
+    let sent: usize = stream
+        .collectors
+        .sent
+        .iter()
+        .map(|sent| sent.payload.len())
+        .sum();
+    let announced: usize = stream
+        .collectors
+        .announced
+        .iter()
+        .map(|(_, bytes)| bytes.len())
+        .sum();
+    assert_eq!(stream.process.exported_bytes, (sent + announced) as u64);
+    assert_eq!(stream.process.exported_messages, 4 + 6);
+    assert_eq!(stream.process.exported_records, 4 * 7);
 }

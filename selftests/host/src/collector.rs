@@ -19,6 +19,10 @@ pub(crate) struct Sent {
 pub(crate) struct Collectors {
     schedules: Vec<Schedule>,
     pub(crate) sent: Vec<Sent>,
+    /// Announcements, each with the number of those in `sent` that were sent before it.
+    pub(crate) announced: Vec<(usize, Vec<u8>)>,
+    /// Whether one of them has been told nothing.
+    pub(crate) new: bool,
 }
 
 impl Collectors {
@@ -27,7 +31,22 @@ impl Collectors {
         Self {
             schedules,
             sent: Vec::new(),
+            announced: Vec::new(),
+            new: true,
         }
+    }
+
+    pub(crate) fn are_new(&self) -> bool {
+        self.new
+    }
+
+    pub(crate) fn know(&mut self) {
+        self.new = false;
+    }
+
+    pub(crate) fn announce(&mut self, payload: &[u8]) -> Outcome {
+        self.announced.push((self.sent.len(), payload.to_vec()));
+        Outcome::Exported
     }
 
     pub(crate) fn unsupported(&mut self) -> Outcome {

@@ -16,6 +16,7 @@ mod export {
     pub(crate) mod format;
     pub(crate) mod ipfix;
     pub(crate) mod options;
+    pub(crate) mod refresh;
     pub(crate) mod sets;
     pub(crate) mod stream;
     pub(crate) mod templated;

@@ -9,21 +9,27 @@ use super::{
 use crate::{
     address::{
         self,
-        DEFAULT_PORT, //
+        Address, //
     },
-    uapi::MAX_IFACES, //
+    protocol::Protocol,
+    uapi::{
+        MAX_IFACES,
+        PROTOCOL, //
+    }, //
 };
 use clap::{
+    builder::{
+        PossibleValue,
+        PossibleValuesParser,
+        TypedValueParser, //
+    },
     Args,
     Subcommand,
     ValueHint, //
 };
 use clap_complete::Shell;
 use std::{
-    net::{
-        IpAddr,
-        SocketAddr, //
-    },
+    net::IpAddr,
     path::PathBuf, //
 };
 
@@ -146,6 +152,14 @@ pub enum Collector {
         /// Where to
         #[command(flatten)]
         to: CollectorAddress,
+        /// What to send
+        #[arg(
+            long,
+            value_name = "PROTOCOL",
+            default_value = Protocol::DEFAULT.name(),
+            value_parser = protocol(),
+        )]
+        protocol: Protocol,
         /// Send from this address of the host
         ///
         /// Unless given, the route to the collector chooses one, which changes with the route.
@@ -172,11 +186,22 @@ pub struct CollectorAddress {
         value_name = "ADDRESS[:PORT]",
         value_parser = address::parse,
         help = format!(
-            "IP address and UDP port, {DEFAULT_PORT} unless given; \
-             an IPv6 address with a port needs brackets, as in [2001:db8::1]:{DEFAULT_PORT}"
+            "IP address and UDP port, {netflow} unless given, and {ipfix} to add one of IPFIX; an \
+             IPv6 address with a port needs brackets, as in [2001:db8::1]:{netflow}",
+            netflow = Protocol::PORT_NETFLOW,
+            ipfix = Protocol::PORT_IPFIX,
         ),
     )]
-    pub address: SocketAddr,
+    pub address: Address,
+}
+
+/// Reads the name of a protocol.
+fn protocol() -> impl TypedValueParser<Value = Protocol> {
+    let names = PROTOCOL
+        .iter()
+        .map(|item| PossibleValue::new(item.name).help(item.doc));
+    PossibleValuesParser::new(names)
+        .map(|name| Protocol::from_name(&name).unwrap_or(Protocol::DEFAULT))
 }
 
 /// Commands of `iface`.

@@ -10,8 +10,8 @@ use super::{
     Destination, //
 };
 use crate::{
-    address::DEFAULT_PORT,
-    error::reason, //
+    error::reason,
+    protocol::Protocol, //
 };
 use std::{
     io,
@@ -31,7 +31,8 @@ pub(super) fn read(
     lookup: &Lookup<'_>,
 ) -> Option<Destination> {
     let table = reader.table(value, "a collector")?;
-    let (mut host, mut port) = (None, Some(DEFAULT_PORT));
+    let (mut host, mut port) = (None, None);
+    let mut protocol = Protocol::DEFAULT;
     let (mut source, mut device) = (None, None);
     // Whether all but the address, which is asked for last, is right.
     let mut is_right = true;
@@ -44,6 +45,10 @@ pub(super) fn read(
                 port = number.and_then(|number| number.try_into().ok());
                 is_right &= port.is_some();
             }
+            "protocol" => match reader.protocol(value) {
+                Some(value) => protocol = value,
+                None => is_right = false,
+            },
             "source" => {
                 let what = "source is an IP address of this host, as a string";
                 let text = reader.string(value, what);
@@ -60,7 +65,7 @@ pub(super) fn read(
             }
             other => {
                 let at = key.span().start;
-                reader.unknown(at, other, "address, port, source, device");
+                reader.unknown(at, other, "address, port, protocol, source, device");
             }
         }
     }
@@ -69,10 +74,14 @@ pub(super) fn read(
         return None;
     };
     let addresses = addresses(reader, host, lookup)?;
-    let port = port.filter(|_| is_right)?;
+    if !is_right {
+        return None;
+    }
+    let port = port.unwrap_or(protocol.port());
     let destination = |address| Destination {
         address,
         port,
+        protocol,
         source,
         device: device.clone(),
     };

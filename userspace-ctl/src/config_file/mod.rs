@@ -30,6 +30,7 @@ use crate::{
         Collector,
         Info, //
     },
+    protocol::Protocol,
     settings::Config, //
 };
 use serde::Serialize;
@@ -65,6 +66,8 @@ pub struct Destination {
     pub address: IpAddr,
     /// Its UDP port.
     pub port: u16,
+    /// What it is sent.
+    pub protocol: Protocol,
     /// The address that datagrams are sent from.
     pub source: Option<IpAddr>,
     /// The interface or VRF by which they are sent.
@@ -82,6 +85,9 @@ impl Destination {
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.socket_addr())?;
+        if self.protocol != Protocol::DEFAULT {
+            write!(f, " --protocol {}", self.protocol.name())?;
+        }
         if let Some(source) = self.source {
             write!(f, " --source {source}")?;
         }
@@ -97,6 +103,7 @@ impl From<&Collector> for Destination {
         Self {
             address: collector.address,
             port: collector.port,
+            protocol: collector.protocol,
             source: collector.source,
             device: collector.device.clone(),
         }

@@ -12,6 +12,7 @@ use super::{
     Wanted, //
 };
 use crate::{
+    protocol::Protocol,
     settings::{
         Config,
         Item,
@@ -23,6 +24,7 @@ use crate::{
         DEVICE_NAME_MAX,
         MAX_COLLECTORS,
         MAX_IFACES,
+        PROTOCOL,
         SETTINGS, //
     }, //
 };
@@ -170,6 +172,13 @@ impl Reader<'_> {
             DeValue::String(text) => Some(text),
             _ => self.wrong(value.span().start, what),
         }
+    }
+
+    pub(super) fn protocol(&mut self, value: &At<'_>) -> Option<Protocol> {
+        let names: Vec<_> = PROTOCOL.iter().map(|item| item.name).collect();
+        let what = format!("protocol is one of {}, as a string", names.join(", "));
+        let protocol = Protocol::from_name(self.string(value, &what)?);
+        protocol.or_else(|| self.wrong(value.span().start, what))
     }
 
     fn settings(&mut self, value: &At<'_>) -> Config {

@@ -16,6 +16,7 @@ use crate::{
         attributes,
         KernelError, //
     },
+    protocol::Protocol,
     settings::Config,
     uapi::{
         collector,
@@ -96,6 +97,8 @@ pub struct Collector {
     pub address: IpAddr,
     /// Its UDP port.
     pub port: u16,
+    /// What is sent to it.
+    pub protocol: Protocol,
     /// The address that datagrams are sent from, if one was asked for.
     pub source: Option<IpAddr>,
     /// The interface or VRF by which they are sent, if one was asked for.
@@ -106,6 +109,10 @@ pub struct Collector {
     pub records: u64,
     /// Datagrams that could not be sent.
     pub errors: u64,
+    /// Flows that were not, as the protocol has no record for them.
+    pub unsupported: u64,
+    /// The sequence number of the next datagram of its protocol, modulo 2^32.
+    pub sequence: u32,
     /// Why the last of them could not.
     pub last_error: Option<String>,
 }
@@ -176,6 +183,7 @@ impl Collector {
         let (mut address, mut port) = (None, None);
         let (mut source, mut device, mut last_error) = (None, None, None);
         let (mut datagrams, mut records, mut errors) = (0, 0, 0);
+        let (mut protocol, mut sequence, mut unsupported) = (0, 0, 0);
         for attribute in attributes(nest) {
             let attribute = attribute?;
             match attribute.kind {
@@ -186,6 +194,9 @@ impl Collector {
                 collector::ERRORS => errors = attribute.uint()?,
                 collector::SOURCE => source = Some(attribute.address()?),
                 collector::DEVICE => device = attribute.text(),
+                collector::PROTOCOL => protocol = attribute.u32()?,
+                collector::SEQUENCE => sequence = attribute.u32()?,
+                collector::UNSUPPORTED => unsupported = attribute.uint()?,
                 collector::LAST_ERROR => last_error = Some(errno(attribute.u32()?)),
                 _ => {}
             }
@@ -193,11 +204,14 @@ impl Collector {
         Ok(Self {
             address: required(address, "address")?,
             port: required(port, "port")?,
+            protocol: Protocol::from_number(protocol),
             source,
             device,
             datagrams,
             records,
             errors,
+            unsupported,
+            sequence,
             last_error,
         })
     }

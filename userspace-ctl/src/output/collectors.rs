@@ -22,6 +22,7 @@ const NONE: &str = "-";
 pub fn print(out: &mut impl Write, collectors: &[Collector]) -> io::Result<()> {
     let columns = [
         ("COLLECTOR", Left),
+        ("PROTOCOL", Left),
         ("SOURCE", Left),
         ("DEVICE", Left),
         ("DATAGRAMS", Right),
@@ -32,7 +33,8 @@ pub fn print(out: &mut impl Write, collectors: &[Collector]) -> io::Result<()> {
     let mut table = Table::new(out, &columns);
     for collector in collectors {
         table.row(|row| {
-            row.cell(collector.socket_addr());
+            row.cell(collector.socket_addr())
+                .word(collector.protocol.name());
             match collector.source {
                 Some(source) => row.cell(source),
                 None => row.word(NONE),

@@ -161,7 +161,7 @@ fn expired(page: &mut Page<'_, impl Write>) -> io::Result<()> {
 
 fn collectors(page: &mut Page<'_, impl Write>) -> io::Result<()> {
     type Count = fn(&Collector) -> u64;
-    let families: [(&str, &str, Count); 3] = [
+    let families: [(&str, &str, Count); 4] = [
         (
             "collector_datagrams_total",
             "Datagrams that were sent to a collector.",
@@ -176,6 +176,11 @@ fn collectors(page: &mut Page<'_, impl Write>) -> io::Result<()> {
             "collector_errors_total",
             "Datagrams that could not be sent.",
             |collector| collector.errors,
+        ),
+        (
+            "collector_unsupported_flows_total",
+            "Flows that a collector was not sent, as its protocol has no record for them.",
+            |collector| collector.unsupported,
         ),
     ];
     for (name, help, count) in families {
@@ -192,7 +197,10 @@ fn collectors(page: &mut Page<'_, impl Write>) -> io::Result<()> {
 /// What tells a collector from others.
 fn labels(collector: &Collector) -> Vec<(String, String)> {
     let address = collector.socket_addr().to_string();
-    let mut labels = vec![("collector".to_owned(), address)];
+    let mut labels = vec![
+        ("collector".to_owned(), address),
+        ("protocol".to_owned(), collector.protocol.name().to_owned()),
+    ];
     let source = collector.source.map(|source| source.to_string());
     labels.extend(source.map(|source| ("source".to_owned(), source)));
     labels.extend(

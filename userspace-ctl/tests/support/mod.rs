@@ -262,6 +262,9 @@ pub fn info_attributes() -> Vec<u8> {
         nla_u8(8, 3),
         nla_u8(9, 200),
         nla_u32(10, 1400),
+        nla_u32(11, 77_000_001),
+        nla_u32(12, 300),
+        nla_u32(13, 1000),
     ];
     let expired: Vec<_> = (1..=6).map(|n| nla_uint(n, 300 + u64::from(n))).collect();
     let collector = [
@@ -273,6 +276,9 @@ pub fn info_attributes() -> Vec<u8> {
         nla(6, &[198, 51, 100, 1]),
         nla(7, b"mgmt\0"),
         nla_u32(8, 19),
+        nla_u32(9, 2),
+        nla_u32(10, 4_000_000_001),
+        nla_uint(11, 6),
     ];
     [
         nla_u8(1, 1),

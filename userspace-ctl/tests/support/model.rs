@@ -64,6 +64,7 @@ const ENODATA: i32 = 61;
 const EALREADY: i32 = 114;
 
 const MAX_FLOWS: u16 = 1;
+const PROTOCOL: u16 = 9;
 
 impl Model {
     pub fn new(state: State) -> Self {
@@ -160,6 +161,8 @@ impl State {
                 let mut collector = attributes(&given[&8]);
                 let address = collector.remove(&1).unwrap();
                 let port = collector.remove(&2).unwrap();
+                // NetFlow v5 is also what is meant if nothing is said.
+                collector.retain(|&number, value| (number, &**value) != (PROTOCOL, &[0; 4]));
                 let key = (address, u16::from_ne_bytes(*port.first_chunk().unwrap()));
                 match command {
                     8 if self.collectors.contains_key(&key) => return Err(EEXIST),
