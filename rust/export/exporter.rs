@@ -23,6 +23,7 @@ use super::{
         ExportTime,
         Format, //
     },
+    interfaces::Interfaces,
     ipfix,
     options::Process,
     state::{
@@ -41,6 +42,7 @@ use crate::{
         expiry::Reason,
         ledger::Totals, //
     },
+    linux::netns::Netns,
 };
 
 /// Flows that a batch has room for: they fit in 20 KiB.
@@ -54,6 +56,7 @@ pub(crate) struct Exporter {
     clock: Clock,
     batch: Batch<KVVec<Entry>>,
     streams: Streams,
+    interfaces: Interfaces,
     state: Arc<SharedState>,
     /// Flows that are exported together.
     batch_flows: usize,
@@ -143,6 +146,33 @@ impl Streams {
         }
     }
 
+    /// Tells Collectors of interfaces: of all if that is due, else of those that have changed.
+    fn tell_interfaces(
+        &mut self,
+        in_use: InUse,
+        interfaces: &mut Interfaces,
+        netns: &Netns,
+        number_of: impl Fn(u32) -> u32,
+        now: impl Fn() -> ExportTime,
+    ) {
+        if !in_use.v9 && !in_use.ipfix {
+            return;
+        }
+        let Self { v9, ipfix, .. } = self;
+        let all_to_v9 = in_use.v9 && v9.take_interfaces_due();
+        let all_to_ipfix = in_use.ipfix && ipfix.take_interfaces_due();
+        interfaces.for_each(netns, number_of, |interface, has_changed| {
+            if all_to_v9 || (in_use.v9 && has_changed) {
+                v9.tell_interface(interface, &now);
+            }
+            if all_to_ipfix || (in_use.ipfix && has_changed) {
+                ipfix.tell_interface(interface, &now);
+            }
+        });
+        v9.end_interfaces(&now);
+        ipfix.end_interfaces(&now);
+    }
+
     fn export(&mut self, in_use: InUse, batch: &mut [Entry], now: impl Fn() -> ExportTime) {
         if in_use.v5 {
             self.v5.export(batch, &now);
@@ -173,15 +203,24 @@ impl Exporter {
             clock,
             batch: Batch::new(entries),
             streams: Streams::new(&state)?,
+            interfaces: Interfaces::new(),
             state,
             batch_flows: BATCH_FLOWS,
             is_last: false,
         })
     }
 
-    /// Begins a round of exports. `is_last` is whether none comes after it. `ignored` is what was
-    /// not accounted so far, for Collectors to know.
-    pub(crate) fn begin_round(&mut self, patience: Patience, is_last: bool, ignored: Totals) {
+    /// Begins a round of exports. `is_last` is whether none comes after it. For Collectors to know:
+    /// `ignored` is what was not accounted so far, and `number_of` the number by which an interface
+    /// of `netns` is reported that has an index.
+    pub(crate) fn begin_round(
+        &mut self,
+        patience: Patience,
+        is_last: bool,
+        ignored: Totals,
+        netns: &Netns,
+        number_of: impl Fn(u32) -> u32,
+    ) {
         self.is_last = is_last;
         let mut state = self.state.lock();
         state.begin_round(patience);
@@ -205,7 +244,12 @@ impl Exporter {
         // So many flows that they fill whole datagrams, of one stream.
         let incomplete = BATCH_FLOWS.checked_rem(self.streams.records_max(in_use));
         self.batch_flows = BATCH_FLOWS.saturating_sub(incomplete.unwrap_or(0));
-        self.streams.announce(in_use, || clock.export_time());
+        let now = || clock.export_time();
+        self.streams.announce(in_use, now);
+        if !is_last {
+            self.streams
+                .tell_interfaces(in_use, &mut self.interfaces, netns, number_of, now);
+        }
         self.state.lock().sequences = self.streams.sequences();
     }
 

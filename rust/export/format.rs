@@ -95,6 +95,9 @@ pub(crate) trait Format {
     /// Data Records of flows in it.
     fn records(&self) -> u32;
 
+    /// Whether nothing has been appended.
+    fn is_empty(&self) -> bool;
+
     /// By how much it moves the sequence number on.
     fn sequence_units(&self) -> u32;
 

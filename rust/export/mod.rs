@@ -22,6 +22,7 @@ pub(crate) mod collector;
 pub(crate) mod exporter;
 pub(crate) mod field;
 pub(crate) mod format;
+mod interfaces;
 pub(crate) mod ipfix;
 pub(crate) mod options;
 pub(crate) mod own;

@@ -27,6 +27,7 @@ use super::{
         Format, //
     },
     options::{
+        Interface,
         Options,
         Process,
         Sampling, //
@@ -43,6 +44,8 @@ pub(crate) struct Stream<D> {
     sequence: u32,
     collectors: Collectors,
     refresh: Refresh,
+    /// Whether Collectors are to be told of all interfaces.
+    interfaces_due: bool,
     /// What is told of the exporter; what is counted in it of datagrams is this stream's.
     process: Process,
 }
@@ -61,6 +64,7 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
                 seconds: u32::MAX,
                 datagrams: u32::MAX,
             }),
+            interfaces_due: false,
             process: Process::default(),
         }
     }
@@ -179,6 +183,28 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
         }
         self.send_announcement(now());
         self.collectors.know();
+        self.interfaces_due = true;
+    }
+
+    /// Whether Collectors are to be told of all interfaces, from the next round on of others only.
+    pub(crate) fn take_interfaces_due(&mut self) -> bool {
+        core::mem::take(&mut self.interfaces_due)
+    }
+
+    /// Tells Collectors of an interface, in a datagram that takes further ones.
+    pub(crate) fn tell_interface(
+        &mut self,
+        interface: Interface<'_>,
+        now: impl Fn() -> ExportTime,
+    ) {
+        self.tell(Announcement::Options(Options::Interface(interface)), now);
+    }
+
+    /// Sends the datagram with the last of these, if there is any.
+    pub(crate) fn end_interfaces(&mut self, now: impl Fn() -> ExportTime) {
+        if !self.datagram.is_empty() {
+            self.send_announcement(now());
+        }
     }
 
     /// Appends an announcement, and sends those before it if there is no room.

@@ -201,6 +201,15 @@ impl<P: Protocol, B: DerefMut<Target = [u8]>> Format for Datagram<P, B> {
         self.counts.flows
     }
 
+    fn is_empty(&self) -> bool {
+        let Counts {
+            templates,
+            flows,
+            options,
+        } = self.counts;
+        templates == 0 && flows == 0 && options == 0
+    }
+
     fn sequence_units(&self) -> u32 {
         P::sequence_units(self.counts)
     }

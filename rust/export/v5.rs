@@ -227,6 +227,10 @@ impl Format for Datagram {
         self.count().into()
     }
 
+    fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
     /// The sequence number counts records: a header has that of its first one.
     fn sequence_units(&self) -> u32 {
         self.count().into()

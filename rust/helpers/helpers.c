@@ -498,6 +498,27 @@ u32 netflow_notified_dev(void *info, char *name)
 	return dev->reg_state == NETREG_UNREGISTERED ? 0 : dev->ifindex;
 }
 
+/*
+ * Index of the device with the least one above `after`, 0 if there is none. Its name and its alias
+ * are copied, the latter as far as there is room. A name that is being changed may be mixed.
+ */
+u32 netflow_next_dev(struct net *net, u32 after, char *name, char *alias, size_t alias_len)
+{
+	unsigned long index = (unsigned long)after + 1;
+	const struct dev_ifalias *from;
+	const struct net_device *dev;
+
+	rcu_read_lock();
+	dev = xa_find(&net->dev_by_index, &index, S32_MAX, XA_PRESENT);
+	if (dev) {
+		memcpy(name, dev->name, IFNAMSIZ);
+		from = rcu_dereference(dev->ifalias);
+		strscpy(alias, from ? from->ifalias : "", alias_len);
+	}
+	rcu_read_unlock();
+	return dev ? index : 0;
+}
+
 /* Whether this host has the address, in the VRF that the packet is in. */
 bool netflow_is_host_address(const struct nf_hook_state *state, __be32 address)
 {

@@ -134,6 +134,7 @@ bool netflow_sock_neigh_is_valid(struct socket *sock, __be32 daddr, __be16 dport
 
 u32 netflow_dev_index(struct net *net, const char *name);
 u32 netflow_notified_dev(void *info, char *name);
+u32 netflow_next_dev(struct net *net, u32 after, char *name, char *alias, size_t alias_len);
 bool netflow_is_host_address(const struct nf_hook_state *state, __be32 address);
 void netflow_xa_init(struct xarray *xa);
 int netflow_xa_store_u32(struct xarray *xa, u32 index, u32 value);

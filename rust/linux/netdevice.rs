@@ -60,6 +60,57 @@ impl DeviceName {
     }
 }
 
+/// Bytes of an alias that are looked at, and a NUL.
+const ALIAS: usize = 80;
+
+/// A device, as people know it.
+pub(crate) struct Device {
+    /// Its index.
+    pub(crate) index: u32,
+    name: [u8; LEN],
+    alias: [u8; ALIAS],
+}
+
+impl Device {
+    /// The device of a namespace with the least index above `after`. Process context or softirq.
+    ///
+    /// While it is being renamed, its name may be mixed of the old and the new one.
+    pub(crate) fn next(netns: &Netns, after: u32) -> Option<Self> {
+        let mut device = Self {
+            index: 0,
+            name: [0; LEN],
+            alias: [0; ALIAS],
+        };
+        // SAFETY: The namespace is valid by the invariant of `Netns`. A name fits, and of the alias
+        // there are as many bytes as stated.
+        device.index = unsafe {
+            bindings::netflow_next_dev(
+                netns.as_ptr(),
+                after,
+                device.name.as_mut_ptr().cast(),
+                device.alias.as_mut_ptr().cast(),
+                ALIAS,
+            )
+        };
+        (device.index != 0).then_some(device)
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &[u8] {
+        text(&self.name)
+    }
+
+    /// Its alias (`ip link set alias`); empty if it has none.
+    pub(crate) fn alias(&self) -> &[u8] {
+        text(&self.alias)
+    }
+}
+
+/// What is in front of the first NUL.
+fn text(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
 /// Who is told of the devices of a namespace. All of this in process context, under RTNL, one after
 /// the other.
 pub(crate) trait DeviceEvents: Send + Sync + 'static {

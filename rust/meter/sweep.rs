@@ -67,9 +67,20 @@ impl Meter {
     /// Exports flows, and returns how many. Process context; on return they are sent. If the
     /// namespace or the module is about to go, the rest stays in the cache.
     pub(crate) fn sweep(&self, sweep: Sweep) -> u32 {
+        let Some(netns) = self.netns.as_ref() else {
+            // No packet has come.
+            return 0;
+        };
         let mut exporter = self.domain.exporter.lock();
         let ignored = self.domain.ignored();
-        exporter.begin_round(sweep.patience(), sweep == Sweep::Last, ignored);
+        let path_config = &self.domain.path_config;
+        exporter.begin_round(
+            sweep.patience(),
+            sweep == Sweep::Last,
+            ignored,
+            netns,
+            |index| path_config.iface(path_config.flags(), index),
+        );
         let exported = self.sweep_family(&self.ipv4, sweep, &mut exporter);
         exporter.end_round();
         exported

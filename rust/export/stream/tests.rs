@@ -240,6 +240,10 @@ impl Format for Bytes {
         self.records
     }
 
+    fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
     fn sequence_units(&self) -> u32 {
         1
     }
@@ -421,6 +425,29 @@ fn collectors_are_told_before_they_are_sent_records() {
     stream.announce(|| TIME);
     assert_eq!(told(&stream), [0, 0, 4, 4, 4, 4]);
     assert_eq!(stream.sequence(), 3 * 2 + 4 * 7);
+
+    assert!(stream.take_interfaces_due());
+    assert!(!stream.take_interfaces_due());
+    stream.end_interfaces(|| TIME);
+    assert_eq!(told(&stream).len(), 6);
+    // Six records of 88 bytes fit in 548 bytes, and fill them.
+    for number in 1..=7 {
+        let interface = Interface {
+            number,
+            name: b"eth",
+            description: b"",
+        };
+        stream.tell_interface(interface, || TIME);
+    }
+    stream.end_interfaces(|| TIME);
+    assert_eq!(told(&stream).len(), 8);
+    let [.., (_, six), (_, one)] = &stream.collectors.announced[..] else {
+        panic!();
+    };
+    let set = |records: u64| (301 << 16) | (4 + records * 88);
+    assert_eq!((number(six, 16..20), six.len()), (set(6), 548));
+    assert_eq!((number(one, 16..20), one.len()), (set(1), 16 + 4 + 88));
+    assert_eq!(stream.sequence(), 3 * 2 + 4 * 7 + 7);
     let sent: usize = stream
         .collectors
         .sent
@@ -434,6 +461,6 @@ fn collectors_are_told_before_they_are_sent_records() {
         .map(|(_, bytes)| bytes.len())
         .sum();
     assert_eq!(stream.process.exported_bytes, (sent + announced) as u64);
-    assert_eq!(stream.process.exported_messages, 4 + 6);
+    assert_eq!(stream.process.exported_messages, 4 + 8);
     assert_eq!(stream.process.exported_records, 4 * 7);
 }
