@@ -151,15 +151,23 @@ def iface_set_changes_a_number(control):
 
 
 def collectors_are_added_and_removed(control):
-    given = [{"address": HOST}, {"address": HOST, "port": 9995}]
+    given = [
+        {"address": HOST},
+        {"address": HOST, "port": 9995, "protocol": "v9"},
+        {"address": HOST, "protocol": "ipfix"},
+    ]
     for collector in given:
         control.collector_add({"collector": collector})
-    counters = {"datagrams": 0, "records": 0, "errors": 0}
-    wanted = [{"address": HOST, "port": port, **counters} for port in (2055, 9995)]
+    counters = {"datagrams": 0, "records": 0, "errors": 0, "unsupported": 0, "sequence": 0}
+    wanted = [
+        {"address": HOST, "port": port, "protocol": protocol, **counters}
+        for port, protocol in ((2055, "v5"), (9995, "v9"), (4739, "ipfix"))
+    ]
     ksft_eq(control.info_get({})["collector"], wanted)
-    for collector in given:
-        control.collector_del({"collector": collector})
-    ksft_true("collector" not in control.info_get({}), "both are gone")
+    for collector in wanted:
+        named = {attribute: collector[attribute] for attribute in ("address", "port")}
+        control.collector_del({"collector": named})
+    ksft_true("collector" not in control.info_get({}), "all are gone")
 
 
 def flow_is_complete(control):

@@ -209,7 +209,8 @@ stop_nfacctd() {
 	wait "$nfacctd_pid"
 	# SRC_IP,DST_IP,SRC_PORT,DST_PORT,PROTOCOL,TOS,PACKETS,BYTES
 	local from to sport dport protocol rest
-	sed -E '1d; s/,udp,/,17,/; s/,tcp,/,6,/; s/,/ /g' "$TMP/nfacctd.csv" |
+	sed -E '1d; s/,udp,/,17,/; s/,tcp,/,6,/; s/,icmp,/,1,/; s/,gre,/,47,/; s/,/ /g' \
+		"$TMP/nfacctd.csv" |
 		while read -r from to sport dport protocol rest; do
 			echo "$from $to $protocol $sport $dport $rest"
 		done | sum_flows >"$TMP/by_nfacctd"

@@ -1,0 +1,190 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# One cache feeds collectors of v5, NetFlow v9 and IPFIX: each gets every flow, with the same
+# counters, times and routes, and no decoder misses a template or a datagram.
+#
+#    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
+#                               netflow  | 10.3.0.1 ----- collector 10.3.0.2:
+#                                                         nfcapd: v5 2055, v9 2056, IPFIX 4739,
+#                                                         and 4740 later
+#                                                         nfacctd 2058, tcpdump
+
+# shellcheck source=selftests/lib/netflow.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
+begin nfcapd nfdump nfacctd tcpdump tshark nft
+
+declare -A PORT=([v5]=2055 [v9]=2056 [ipfix]=4739 [late]=4740)
+declare -A PID=()
+
+start_all() {
+	local protocol
+	for protocol in v5 v9 ipfix late; do
+		start_nfcapd "nfcapd.$protocol" "${PORT[$protocol]}" || return
+		PID[$protocol]=$nfcapd_pid
+	done
+}
+
+stop_all() {
+	local protocol
+	for protocol in v5 v9 ipfix late; do
+		nfcapd_pid=${PID[$protocol]} nfcapd_port=${PORT[$protocol]}
+		stop_nfcapd || return
+	done
+}
+
+# Over the boundaries of several seconds, and more than two datagrams of each protocol at once.
+talk() {
+	inject <<-'END' || return
+		udp 10.1.0.2:1-200 10.9.0.1:53 count=2 len=100
+		icmp 10.1.0.2 10.9.0.5
+		icmp 10.1.0.2 10.9.0.5 type=3 code=4 count=3
+		47 10.1.0.2 10.9.0.7 count=3 len=1500
+		udp 10.1.0.2:4001-4100 10.9.0.2:53 count=2 gap=0.012
+		tcp 10.1.0.2:5000 10.9.0.3:80 flags=S
+		tcp 10.1.0.2:5000 10.9.0.3:80 flags=FA len=1000 tos=0x10
+	END
+	nf flush
+}
+
+# collected_by PROTOCOL: the flows that nftables saw.
+collected_by() {
+	nft_flows router >"$TMP/expected"
+	collected "nfcapd.$1" | without_tos >"$TMP/collected"
+	same "$TMP/expected" "$TMP/collected"
+}
+
+# records_of PROTOCOL: everything that v5 has a field for, but for masks: of v5 nfdump shows none.
+records_of() {
+	show_exported_flows "nfcapd.$1" '*' protocol source source-port \
+		destination destination-port tos input output next-hop flags packets bytes \
+		first last
+}
+
+same_records() {
+	records_of v5 >"$TMP/records.v5"
+	records_of "$1" >"$TMP/records.$1"
+	test -s "$TMP/records.v5" && same "$TMP/records.v5" "$TMP/records.$1"
+}
+
+# masks_of PROTOCOL: in all records.
+masks_of() { show_exported_flows "nfcapd.$1" '*' masks | sort -u | xargs; }
+
+by_nfacctd() {
+	collected nfcapd.v9 >"$TMP/by_nfcapd"
+	same "$TMP/by_nfcapd" "$TMP/by_nfacctd"
+}
+
+# As tshark tells its protocols: v5 and v9 are not at their ports.
+decode() {
+	tshark -n -r "$TMP/link.pcap" -d udp.port==2055-2058,cflow -d udp.port==4739,cflow \
+		-d udp.port==4740,cflow "$@" 2>"$TMP/tshark.log"
+}
+
+# understood PORT: all that went there.
+understood() {
+	decode -Y "udp.dstport == $1" -V >"$TMP/decoded.$1" || return
+	grep -q 'Cisco NetFlow/IPFIX' "$TMP/decoded.$1" || return
+	without 'No template found|[Mm]alformed|Bad length' "$TMP/decoded.$1" || return
+	decode -Y "udp.dstport == $1 && cflow.sequence_analysis.expected_sn" >"$TMP/missed" &&
+		without . "$TMP/missed"
+}
+
+# names PORT: number, name and description of each interface that was told there.
+names() {
+	decode -Y "udp.dstport == $1 && cflow.if_name" -T pdml | sed -nE '
+		s/.*name="cflow\.(inputint|if_name|if_descr)".*show="([^"]*)".*/\1 \2/p' |
+		awk '$1 == "inputint" { number = $2 } $1 == "if_name" { name = $2 }
+			$1 == "if_descr" { sub("if_descr ", ""); print number, name, $0 }'
+}
+
+# named PORT INTERFACE DESCRIPTION
+named() {
+	names "$1" >"$TMP/names"
+	grep -qxF "$(index_of router "$2") $2 $3" "$TMP/names" && return
+	cat "$TMP/names"
+	return 1
+}
+
+# first_sets PORT: the ids of the first Sets of the first datagrams that went to a port.
+first_sets() {
+	local header=$((2 * $2))
+	decode -Y "udp.dstport == $1" -T fields -e udp.payload | head -n 3 |
+		cut -c "$((header + 1))-$((header + 4))" | xargs
+}
+
+# sequence_errors PROTOCOL: as nfcapd has counted them, if all datagrams were understood.
+sequence_errors() {
+	sed -nE 's/.*Sequence Errors: ([0-9]+), Bad Packets: 0.*/\1/p' "$TMP/nfcapd.$1.log" |
+		tail -n 1
+}
+
+# nfcapd does not count the records of options in IPFIX's sequence.
+errors_of_options() {
+	local messages errors
+	messages=$(decode -Y 'udp.dstport == 4739' -T fields -e udp.payload | cut -c 33-36 |
+		grep -cE "0003|012d")
+	errors=$(sequence_errors ipfix)
+	echo "$errors errors, $messages messages with options"
+	[ "$errors" -le "$messages" ]
+}
+
+need two_hosts
+need load
+need count_by_nft
+need start_injector left l0 02:00:00:00:01:01
+need start_all
+need start_nfacctd 2058
+need start_capture "$TMP/link.pcap" collector -i c0 udp
+check "a collector of v5" nf collector add 10.3.0.2
+check "one of NetFlow v9" nf collector add 10.3.0.2:2056 --protocol v9
+check "one of IPFIX, at its port" nf collector add 10.3.0.2 --protocol ipfix
+check "nfacctd gets NetFlow v9 too" nf collector add 10.3.0.2:2058 --protocol v9
+check "all are listed with their protocols" equal "protocols" "v5 v9 ipfix v9" \
+	"$(nf --json collector list | jq -r 'map(.protocol) | join(" ")')"
+need ip -n router link set to-left alias "to the left"
+need nf enable --inactive-timeout 600
+check "traffic passes" talk
+check "a collector of IPFIX is added" nf collector add 10.3.0.2:4740 --protocol ipfix
+check "traffic passes again" talk
+need ip -n router link add later type dummy
+need ip -n router link set to-right alias "to the right"
+sleep 2.5
+check "the ledger is exact" ledger_holds
+check "nothing was lost" nothing_lost
+need stop_all
+need stop_nfacctd
+need stop_capture "$TMP/link.pcap"
+
+for protocol in v5 v9 ipfix; do
+	check "$protocol: nfcapd has the flows that nftables saw" collected_by "$protocol"
+done
+for protocol in v9 ipfix; do
+	check "$protocol: counters, times and routes are those of v5" same_records "$protocol"
+	check "$protocol: prefix lengths are those of the routing table" \
+		equal "masks" 24/16 "$(masks_of "$protocol")"
+done
+check "nfacctd has the same flows of NetFlow v9" by_nfacctd
+check "nfacctd missed nothing" \
+	without "expecting flow|discarding|unknown template|WARN|ERROR" "$TMP/nfacctd.log"
+check "v5: nfcapd missed nothing" equal "sequence errors" 0 "$(sequence_errors v5)"
+check "v9: nfcapd missed nothing" equal "sequence errors" 0 "$(sequence_errors v9)"
+check "ipfix: nfcapd missed nothing but records of options" errors_of_options
+for port in 2056 4739 4740; do
+	check "tshark knows all templates and misses no datagram to port $port" understood "$port"
+done
+check "v9: first comes a template, then its options" \
+	equal "FlowSets" "0000 0001" "$(first_sets 2056 20 | cut -d ' ' -f 1,2)"
+check "ipfix: first comes a template, then its options" \
+	equal "Sets" "0002 0003" "$(first_sets 4739 16 | cut -d ' ' -f 1,2)"
+check "a collector that is added later gets them first, too" \
+	equal "Sets" "0002 0003" "$(first_sets 4740 16 | cut -d ' ' -f 1,2)"
+for port in 2056 4739 4740; do
+	check "port $port is told the alias of an interface" named "$port" to-left "to the left"
+	check "port $port is told the name of one without an alias" named "$port" lo lo
+	check "port $port is told of an alias that is set later" \
+		named "$port" to-right "to the right"
+	check "port $port is told of an interface that is made later" named "$port" later later
+done
+check "the module can be unloaded" unload
+done_testing
