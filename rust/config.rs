@@ -127,6 +127,12 @@ settings! {
         range: NETFLOW_REFRESH_MIN to NETFLOW_REFRESH_DATAGRAMS_MAX " datagrams",
         default: 500,
     }
+    /// Of which transport protocols flows have ports.
+    transport_ports: TransportPorts {
+        name: "transport-ports",
+        attribute: NETFLOW_A_CONFIG_TRANSPORT_PORTS,
+        default: TransportPorts::All,
+    }
 }
 
 /// Checks the load parameters. The error says what to change.
@@ -262,5 +268,15 @@ enumeration! {
         TypeCode = netflow_icmp_ports_NETFLOW_ICMP_PORTS_TYPE_CODE,
         /// Nothing: messages of all types belong to one flow.
         Zero = netflow_icmp_ports_NETFLOW_ICMP_PORTS_ZERO,
+    }
+}
+
+enumeration! {
+    /// Of which transport protocols flows have ports.
+    TransportPorts {
+        /// TCP, UDP, SCTP, DCCP and UDP-Lite.
+        All = netflow_transport_ports_NETFLOW_TRANSPORT_PORTS_ALL,
+        /// Those of the first exporters.
+        TcpUdp = netflow_transport_ports_NETFLOW_TRANSPORT_PORTS_TCP_UDP,
     }
 }

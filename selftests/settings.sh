@@ -14,7 +14,7 @@ begin nfcapd nfdump tcpdump tshark nft
 config() {
 	nf --json show config | jq -c '[.max_flows, .active_timeout, .inactive_timeout, .expiry,
 		(.observe | join(",")), .engine_type, .engine_id, .icmp_ports, .count_own,
-		.observation_domain_id, .template_refresh, .template_refresh_datagrams]'
+		.observation_domain_id, .template_refresh, .template_refresh_datagrams, .transport_ports]'
 }
 
 config_is() { equal "settings" "$1" "$(config)"; }
@@ -72,14 +72,14 @@ need start_injector left l0 02:00:00:00:01:01
 need start_nfcapd nfcapd
 need start_capture "$TMP/link.pcap" collector -i c0 udp
 
-DEFAULTS='[65536,1800,15,"lazy","prerouting",0,0,"type-code",false,0,60,500]'
+DEFAULTS='[65536,1800,15,"lazy","prerouting",0,0,"type-code",false,0,60,500,"all"]'
 ALL='[4096,600,30,"strict","prerouting,input,forward,output,postrouting",255,7,"zero",true'
-ALL+=',4294967295,86400,1000000]'
+ALL+=',4294967295,86400,1000000,"tcp-udp"]'
 check "the settings at first" config_is "$DEFAULTS"
 check "all can be set at once, before the exporter is enabled" \
 	nf set max-flows 4096 active-timeout 600 inactive-timeout 30 expiry strict \
 	observe postrouting,output,forward,input,prerouting engine-type 255 engine-id 7 \
-	icmp-ports zero count-own on observation-domain-id 4294967295 \
+	icmp-ports zero count-own on transport-ports tcp-udp observation-domain-id 4294967295 \
 	template-refresh 86400 template-refresh-datagrams 1000000
 check "all settings are shown" config_is "$ALL"
 check "the exporter can be enabled with them" nf enable
@@ -101,6 +101,7 @@ observe observe prerouting,nowhere
 engine engine-type 256
 -1 engine-id -1
 icmp icmp-ports all
+transport.ports transport-ports udp
 own count-own perhaps
 template.refresh template-refresh 0
 template.refresh template-refresh 86401
@@ -118,9 +119,9 @@ check "settings outlast the exporter" config_is "$ALL"
 check "options of enable are settings" nf enable --max-flows 65536 --active-timeout 600 \
 	--inactive-timeout 300 --expiry lazy --observe prerouting --engine-type 0 --engine-id 0 \
 	--icmp-ports type-code --count-own off --observation-domain-id 1 --template-refresh 1 \
-	--template-refresh-datagrams 1
+	--template-refresh-datagrams 1 --transport-ports all
 check "options of enable are shown as settings" \
-	config_is '[65536,600,300,"lazy","prerouting",0,0,"type-code",false,1,1,1]'
+	config_is '[65536,600,300,"lazy","prerouting",0,0,"type-code",false,1,1,1,"all"]'
 need nf collector add 10.3.0.2
 
 need send 1004 4
@@ -160,6 +161,32 @@ need send_icmp
 check "with zero, messages of all types are one flow" flow_is 'icmp * *:0' packets=4
 check "flows of before keep their ports" flow_count_is icmp 4
 need nf flush
+
+inject <<'END'
+	132 10.1.0.2:5000 10.9.0.6:3868 count=2
+	33 10.1.0.2:5001 10.9.0.6:5002
+	136 10.1.0.2:5003 10.9.0.6:5004
+	47 10.1.0.2:5005 10.9.0.6:5006
+END
+check "SCTP, DCCP and UDP-Lite have ports, others have none" flows_are '* * 10.9.0.6' <<'END'
+	132 10.1.0.2:5000 10.9.0.6:3868 packets=2
+	33 10.1.0.2:5001 10.9.0.6:5002 packets=1
+	136 10.1.0.2:5003 10.9.0.6:5004 packets=1
+	47 10.1.0.2:0 10.9.0.6:0 packets=1
+END
+need nf flush
+need nf set transport-ports tcp-udp
+inject <<'END'
+	132 10.1.0.2:5000 10.9.0.6:3868
+	132 10.1.0.2:5001 10.9.0.6:3868
+	udp 10.1.0.2:5003 10.9.0.6:5004
+END
+check "with tcp-udp, SCTP has none" flows_are '* * 10.9.0.6' <<'END'
+	132 10.1.0.2:0 10.9.0.6:0 packets=2
+	udp 10.1.0.2:5003 10.9.0.6:5004 packets=1
+END
+need nf flush
+need nf set transport-ports all
 
 counted=$(info "packets | .seen - .ignored")
 check "settings can change while packets pass" under_traffic change_all

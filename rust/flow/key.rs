@@ -60,10 +60,11 @@ impl Address for Ipv6Addr {
 
     #[inline(always)]
     fn pair(src: Self, dst: Self) -> [u32; 8] {
+        // As they stand in a packet, so that nothing has to be swapped.
         let words = |address: Self| {
-            let bits = address.to_bits();
+            let bits = u128::from_ne_bytes(Self::octets(&address));
             // CAST: The four quarters.
-            [96, 64, 32, 0].map(|shift| (bits >> shift) as u32)
+            [0, 32, 64, 96].map(|shift| (bits >> shift) as u32)
         };
         let ([a, b, c, d], [e, f, g, h]) = (words(src), words(dst));
         [a, b, c, d, e, f, g, h]
@@ -73,8 +74,9 @@ impl Address for Ipv6Addr {
         let address = |words: [u32; 4]| {
             let bits = words
                 .iter()
+                .rev()
                 .fold(0, |bits, word| (bits << 32) | u128::from(*word));
-            Self::from_bits(bits)
+            Self::from(bits.to_ne_bytes())
         };
         (address([a, b, c, d]), address([e, f, g, h]))
     }

@@ -45,6 +45,7 @@ use crate::{
             Traversal, //
         },
         parse::{
+            has_later_ports,
             Unaccountable,
             IPPROTO_ICMP,
             IPPROTO_UDP, //
@@ -146,7 +147,9 @@ impl<A: Family> Datapath<A> {
         if !flags.counts_own() && self.is_own(packet, &key, is_local) {
             return statistics.enter(Account::Own, counts.packets, counts.bytes);
         }
-        if key.proto() == IPPROTO_ICMP && flags.icmp_zero() {
+        let has_no_ports = (key.proto() == IPPROTO_ICMP && flags.icmp_zero())
+            || (has_later_ports(key.proto()) && flags.tcp_udp_ports());
+        if has_no_ports {
             key.clear_ports();
         }
         let may_wait = packet.hook() == hooks::hook(ObservationPoint::Prerouting);

@@ -32,13 +32,10 @@ use crate::{
         },
         parse::{
             self,
+            ipv4,
             Frame,
             Gso,
-            Unaccountable,
-            HEADERS_MAX,
-            IPPROTO_TCP,
-            IPPROTO_UDP,
-            QUOTE_MAX, //
+            Unaccountable, //
         },
     },
     linux::{
@@ -104,13 +101,13 @@ impl Family for Ipv4Addr {
 
     #[inline(always)]
     fn parse_plain(packet: &Packet<'_>, input: u32) -> Option<(Key<Self>, Counts)> {
-        parse::plain(packet.prefix()?, packet.len(), input)
+        ipv4::plain(packet.prefix()?, packet.len(), input)
     }
 
     fn parse(packet: &Packet<'_>, input: u32) -> Result<(Key<Self>, Counts), Unaccountable> {
         let mut buffer = MaybeUninit::uninit();
-        parse::ipv4(&Frame {
-            headers: packet.headers::<HEADERS_MAX>(&mut buffer),
+        ipv4::parse(&Frame {
+            headers: packet.headers::<{ ipv4::HEADERS_MAX }>(&mut buffer),
             len: packet.len(),
             input,
             gso: gso(packet),
@@ -128,9 +125,9 @@ impl Family for Ipv4Addr {
         query: &RouteQuery,
         l3mdev_of: u32,
     ) -> FibRoutes<Self> {
-        let (sport, dport) = match key.proto() {
-            IPPROTO_TCP | IPPROTO_UDP => (key.src_port().to_be(), key.dst_port().to_be()),
-            _ => (0, 0),
+        let (sport, dport) = match parse::has_ports(key.proto()) {
+            true => (key.src_port().to_be(), key.dst_port().to_be()),
+            false => (0, 0),
         };
         let (saddr, daddr) = (fib::to_be32(key.src()), fib::to_be32(key.dst()));
         let reverse = fib::Query {
@@ -185,7 +182,7 @@ impl Family for Ipv4Addr {
 
     fn answers_own(own: &OwnDatagrams, packet: &Packet<'_>, key: &Key<Self>) -> bool {
         let mut buffer = MaybeUninit::uninit();
-        let quoted = parse::quoted_datagram(packet.headers::<QUOTE_MAX>(&mut buffer));
+        let quoted = ipv4::quoted_datagram(packet.headers::<{ ipv4::QUOTE_MAX }>(&mut buffer));
         quoted.is_some_and(|(to, source_port)| own.contains(to, source_port))
             && packet.is_host_address4(key.dst())
     }

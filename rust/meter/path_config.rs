@@ -14,7 +14,8 @@ use super::interfaces::InterfaceNumbers;
 use crate::{
     config::{
         Config,
-        IcmpPorts, //
+        IcmpPorts,
+        TransportPorts, //
     },
     flow::observe::ObservationPoints,
     linux::{
@@ -28,6 +29,7 @@ use crate::{
 const ICMP_ZERO: u32 = 1 << 8;
 const COUNT_OWN: u32 = 1 << 9;
 const IFACES: u32 = 1 << 10;
+const TCP_UDP_PORTS: u32 = 1 << 11;
 
 /// The flags.
 #[derive(Clone, Copy)]
@@ -44,6 +46,12 @@ impl ConfigFlags {
     #[inline]
     pub(crate) fn icmp_zero(self) -> bool {
         self.0 & ICMP_ZERO != 0
+    }
+
+    /// Whether only flows of TCP and UDP have ports.
+    #[inline]
+    pub(crate) fn tcp_udp_ports(self) -> bool {
+        self.0 & TCP_UDP_PORTS != 0
     }
 
     /// Whether the exporter's own datagrams are accounted.
@@ -85,6 +93,9 @@ impl PathConfig {
         let mut flags = config.observe.bits() | (self.flags.read() & IFACES);
         if config.icmp_ports == IcmpPorts::Zero {
             flags |= ICMP_ZERO;
+        }
+        if config.transport_ports == TransportPorts::TcpUdp {
+            flags |= TCP_UDP_PORTS;
         }
         if config.count_own {
             flags |= COUNT_OWN;

@@ -66,6 +66,9 @@ def transport(protocol, source_port, destination_port, options):
         )
     if protocol == 17:
         return struct.pack("!HHHH", source_port, destination_port, 0, 0)
+    if protocol not in PROTOCOLS.values():
+        # Where a transport protocol has its ports, if that is one.
+        return struct.pack("!HH", source_port, destination_port)
     if protocol == 1:
         return struct.pack(
             "!BBHHH", int(options.get("type", 8)), int(options.get("code", 0)), 0, 0, 0

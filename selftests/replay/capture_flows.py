@@ -22,12 +22,13 @@ import threading
 
 FIELDS = """frame.encap_type frame.protocols frame.len ip.version ip.hdr_len ip.len
     ip.checksum.status ip.frag_offset ip.proto ip.src ip.dst ip.cur_rt ip.dsfield
-    tcp.srcport tcp.dstport tcp.flags udp.srcport udp.dstport icmp.type icmp.code
+    tcp.srcport tcp.dstport tcp.flags udp.srcport udp.dstport
+    sctp.srcport sctp.dstport dccp.srcport dccp.dstport icmp.type icmp.code
     frame.time_epoch""".split()
 
 # Only what is needed to find these is dissected: no tunnels, no applications.
 DISSECTORS = """frame eth ethertype vlan ieee8021ad pppoes ppp chdlc fr llc sll raw null
-    ip tcp udp icmp""".split()
+    ip tcp udp udplite sctp dccp icmp""".split()
 PREFERENCES = """ip.defragment:FALSE ip.check_checksum:TRUE ip.tso_support:FALSE
     tcp.desegment_tcp_streams:FALSE tcp.analyze_sequence_numbers:FALSE""".split()
 
@@ -36,7 +37,9 @@ LINKS = {"eth:ethertype:ip": 14, "sll:ethertype:ip": 16, "null:ip": 4, "raw:ip":
 ENCAP_SLL2, SLL2_HEADER = "210", 20
 
 CHECKSUM_GOOD = "1"
-ICMP, TCP, UDP = "1", "6", "17"
+ICMP, TCP = "1", "6"
+# What tshark calls the ports of each protocol that has some.
+PORTS = {"6": "tcp", "17": "udp", "33": "dccp", "132": "sctp", "136": "udp"}
 
 TSHARK_CUT_SHORT = 2  # its exit status at the end of a file that is cut short or damaged
 SECONDS_MAX = 3600 * int(os.environ.get("TIMEOUT_FACTOR") or 1)
@@ -110,10 +113,9 @@ def flow(frame):
     protocol = frame["ip.proto"]
     source_port, destination_port = "0", "0"
     if frame["ip.frag_offset"] == "0":
-        if protocol == TCP:
-            source_port, destination_port = frame["tcp.srcport"], frame["tcp.dstport"]
-        elif protocol == UDP:
-            source_port, destination_port = frame["udp.srcport"], frame["udp.dstport"]
+        if protocol in PORTS:
+            name = PORTS[protocol]
+            source_port, destination_port = frame[f"{name}.srcport"], frame[f"{name}.dstport"]
         elif protocol == ICMP and frame["icmp.type"] and frame["icmp.code"]:
             destination_port = int(frame["icmp.type"]) * 256 + int(frame["icmp.code"])
     # Where a source route has still to go, tshark calls that the destination, and not

@@ -157,15 +157,11 @@ def fill_up(packet, header, length):
 def ports_unknown(told, captured):
     """Whether the packet has ports, or ICMP's type and code, that tshark does not tell, because the
     rest of the header is missing."""
-    if (
-        told["ip.frag_offset"] != "0"
-        or told["tcp.srcport"]
-        or told["udp.srcport"]
-        or told["icmp.type"]
-    ):
+    names = [f"{name}.srcport" for name in set(capture_flows.PORTS.values())]
+    if told["ip.frag_offset"] != "0" or any(told[name] for name in [*names, "icmp.type"]):
         return False
     length = min(captured, int(told["ip.len"])) - int(told["ip.hdr_len"])
-    return length >= {capture_flows.ICMP: 2, capture_flows.TCP: 4, capture_flows.UDP: 4}.get(
+    return length >= {capture_flows.ICMP: 2, **dict.fromkeys(capture_flows.PORTS, 4)}.get(
         told["ip.proto"], length + 1
     )
 

@@ -248,6 +248,11 @@ fn extended_table() -> &'static [Setting] {
     extended().settings().unwrap().leak()
 }
 
+/// The attribute of the first of them.
+fn first_trial() -> u16 {
+    u16::try_from(SETTINGS.len()).unwrap() + 1
+}
+
 /// As `enable` reads them.
 fn as_options(arguments: &str) -> Config {
     let command = Command::new("enable").args(settings::options(extended_table()));
@@ -322,11 +327,6 @@ fn a_further_setting_has_an_option_and_a_name() {
     );
 }
 
-/// The number of a setting of the trial: they come behind all that there are.
-fn trial_number(index: u16) -> u16 {
-    u16::try_from(SETTINGS.len()).unwrap() + 1 + index
-}
-
 #[test]
 fn a_further_setting_is_in_requests_and_replies() {
     let kernel = Kernel::with_family([ack(FIRST)]);
@@ -335,13 +335,14 @@ fn a_further_setting_is_in_requests_and_replies() {
         .unwrap()
         .enable(&config)
         .unwrap();
+    let first = first_trial();
     let attributes = [
-        nla_u32(trial_number(0), 100),
-        nla_u16(trial_number(1), 600),
-        nla(trial_number(2), &5_000_000_000u64.to_ne_bytes()),
-        nla_u8(trial_number(3), 1),
-        nla_u32(trial_number(4), 10),
-        nla(trial_number(5), &0b101u64.to_ne_bytes()),
+        nla_u32(first, 100),
+        nla_u16(first + 1, 600),
+        nla(first + 2, &5_000_000_000u64.to_ne_bytes()),
+        nla_u8(first + 3, 1),
+        nla_u32(first + 4, 10),
+        nla(first + 5, &0b101u64.to_ne_bytes()),
     ];
     assert_eq!(kernel.requests()[0][20..], nest(2, &attributes));
     let decoded = Config::decode(extended_table(), &attributes.concat()).unwrap();
@@ -394,7 +395,7 @@ fn a_further_setting_is_shown() {
 #[test]
 fn a_further_setting_is_in_the_source_that_the_build_writes() {
     let source = rust::write(&extended()).unwrap();
-    let (interval, refresh) = (trial_number(0), trial_number(1));
+    let (interval, refresh) = (first, trial_number(1));
     for line in [
         &*format!("pub const TRIAL_REFRESH: u16 = {refresh};"),
         &*format!(

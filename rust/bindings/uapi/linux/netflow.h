@@ -59,6 +59,18 @@ enum netflow_icmp_ports {
 };
 
 /**
+ * enum netflow_transport_ports - Of which transport protocols flows have
+ *   ports.
+ * @NETFLOW_TRANSPORT_PORTS_ALL: TCP, UDP, SCTP, DCCP and UDP-Lite.
+ * @NETFLOW_TRANSPORT_PORTS_TCP_UDP: Those of the first exporters; flows of the
+ *   others have ports of 0.
+ */
+enum netflow_transport_ports {
+	NETFLOW_TRANSPORT_PORTS_ALL,
+	NETFLOW_TRANSPORT_PORTS_TCP_UDP,
+};
+
+/**
  * enum netflow_observe - The observation points, as netfilter names them. A
  *   packet that passes several of those chosen is counted at the first.
  * @NETFLOW_OBSERVE_PREROUTING: Everything that comes in, before
@@ -90,6 +102,7 @@ enum {
 	NETFLOW_A_CONFIG_OBSERVATION_DOMAIN_ID,
 	NETFLOW_A_CONFIG_TEMPLATE_REFRESH,
 	NETFLOW_A_CONFIG_TEMPLATE_REFRESH_DATAGRAMS,
+	NETFLOW_A_CONFIG_TRANSPORT_PORTS,
 
 	__NETFLOW_A_CONFIG_MAX,
 	NETFLOW_A_CONFIG_MAX = (__NETFLOW_A_CONFIG_MAX - 1)

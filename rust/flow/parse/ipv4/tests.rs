@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-use super::*;
+use super::{
+    super::Gso,
+    *, //
+};
 use proptest::prelude::*;
 
 /// A 20-byte IPv4 header of the given fields, then `payload`.
@@ -32,7 +35,7 @@ const TCP_SYN_ACK: [u8; 20] = [
 #[test]
 fn tcp() {
     let bytes = packet(6, 0x4000, &TCP_SYN_ACK);
-    let (key, counts) = ipv4(&frame(&bytes)).unwrap();
+    let (key, counts) = parse(&frame(&bytes)).unwrap();
     assert_eq!(key.src(), Ipv4Addr::new(10, 1, 2, 3));
     assert_eq!(key.dst(), Ipv4Addr::new(192, 168, 0, 9));
     assert_eq!((key.src_port(), key.dst_port()), (443, 51000));
@@ -45,7 +48,7 @@ fn tcp() {
 fn udp_with_link_layer_padding() {
     let mut bytes = packet(17, 0, &[0, 53, 0x80, 1, 0, 9, 0, 0, 0xff]);
     bytes.resize(46, 0);
-    let (key, counts) = ipv4(&frame(&bytes)).unwrap();
+    let (key, counts) = parse(&frame(&bytes)).unwrap();
     assert_eq!((key.src_port(), key.dst_port()), (53, 0x8001));
     assert_eq!((counts.bytes, counts.tcp_flags), (29, 0));
 }
@@ -54,30 +57,41 @@ fn udp_with_link_layer_padding() {
 fn ports_in_the_padding_do_not_count() {
     let mut bytes = packet(17, 0, &[]);
     bytes.resize(46, 0xff);
-    let (key, counts) = ipv4(&frame(&bytes)).unwrap();
+    let (key, counts) = parse(&frame(&bytes)).unwrap();
     assert_eq!((key.src_port(), key.dst_port(), counts.bytes), (0, 0, 20));
 }
 
 #[test]
 fn icmp_type_and_code_are_the_destination_port() {
-    let (key, _) = ipv4(&frame(&packet(1, 0, &[3, 13, 0, 0, 0, 0, 0, 0]))).unwrap();
+    let (key, _) = parse(&frame(&packet(1, 0, &[3, 13, 0, 0, 0, 0, 0, 0]))).unwrap();
     assert_eq!((key.src_port(), key.dst_port()), (0, 3 * 256 + 13));
 }
 
 #[test]
-fn other_protocols_have_no_ports() {
-    let (key, _) = ipv4(&frame(&packet(132, 0, &TCP_SYN_ACK))).unwrap();
-    assert_eq!((key.src_port(), key.dst_port(), key.proto()), (0, 0, 132));
+fn protocols_with_and_without_ports() {
+    // DCCP, SCTP and UDP-Lite begin with ports like TCP (RFC 4340, 9260 and 3828).
+    for (proto, ports) in [
+        (33, (443, 51000)),
+        (132, (443, 51000)),
+        (136, (443, 51000)),
+        (47, (0, 0)),
+        (50, (0, 0)),
+        (58, (0, 0)),
+    ] {
+        let (key, counts) = parse(&frame(&packet(proto, 0, &TCP_SYN_ACK))).unwrap();
+        assert_eq!((key.src_port(), key.dst_port()), ports, "{proto}");
+        assert_eq!((key.proto(), counts.tcp_flags), (proto, 0));
+    }
 }
 
 #[test]
 fn only_the_first_fragment_has_ports() {
     let first = packet(6, 0x2000, &TCP_SYN_ACK);
-    let (key, counts) = ipv4(&frame(&first)).unwrap();
+    let (key, counts) = parse(&frame(&first)).unwrap();
     assert_eq!((key.dst_port(), counts.tcp_flags), (51000, 0x12));
 
     let second = packet(6, 0x0003, &TCP_SYN_ACK);
-    let (key, counts) = ipv4(&frame(&second)).unwrap();
+    let (key, counts) = parse(&frame(&second)).unwrap();
     assert_eq!((key.src_port(), key.dst_port(), key.proto()), (0, 0, 6));
     assert_eq!((counts.tcp_flags, counts.bytes), (0, 40));
 }
@@ -89,16 +103,16 @@ fn options_move_the_ports() {
     bytes[3] = 32;
     bytes.extend([7, 4, 0, 0]);
     bytes.extend([0x11, 0x11, 0x22, 0x22, 0, 8, 0, 0]);
-    let (key, _) = ipv4(&frame(&bytes)).unwrap();
+    let (key, _) = parse(&frame(&bytes)).unwrap();
     assert_eq!((key.src_port(), key.dst_port()), (0x1111, 0x2222));
 }
 
 #[test]
 fn a_tcp_header_cut_off_keeps_what_is_there() {
-    let (key, counts) = ipv4(&frame(&packet(6, 0, &TCP_SYN_ACK[..13]))).unwrap();
+    let (key, counts) = parse(&frame(&packet(6, 0, &TCP_SYN_ACK[..13]))).unwrap();
     assert_eq!((key.src_port(), key.dst_port()), (443, 51000));
     assert_eq!((counts.packets, counts.tcp_flags), (1, 0));
-    let (key, counts) = ipv4(&frame(&packet(6, 0, &TCP_SYN_ACK[..3]))).unwrap();
+    let (key, counts) = parse(&frame(&packet(6, 0, &TCP_SYN_ACK[..3]))).unwrap();
     assert_eq!((key.src_port(), key.dst_port()), (0, 0));
     assert_eq!(counts.packets, 1);
 }
@@ -109,7 +123,7 @@ fn headers_that_lie() {
     let refused = |change: fn(&mut Vec<u8>)| {
         let mut bytes = good.clone();
         change(&mut bytes);
-        ipv4(&frame(&bytes)).unwrap_err()
+        parse(&frame(&bytes)).unwrap_err()
     };
     assert_eq!(refused(|b| b.truncate(19)), Unaccountable::Truncated);
     assert_eq!(refused(|b| b.clear()), Unaccountable::Truncated);
@@ -141,7 +155,7 @@ fn an_aggregate_counts_as_what_was_on_the_wire() {
                 headers: 0,
             }),
         };
-        let (_, counts) = ipv4(&frame).unwrap();
+        let (_, counts) = parse(&frame).unwrap();
         (counts.packets, counts.bytes)
     };
     assert_eq!(counted(3), (3, 3 * 52 + 3000));
@@ -165,7 +179,7 @@ fn an_aggregate_in_a_tunnel_repeats_all_headers() {
             headers: 60,
         }),
     };
-    let (_, counts) = ipv4(&frame).unwrap();
+    let (_, counts) = parse(&frame).unwrap();
     assert_eq!((counts.packets, counts.bytes), (3, 3 * 1460));
 }
 
@@ -187,7 +201,7 @@ fn an_aggregate_of_sctp_repeats_the_common_header() {
             headers: 0,
         }),
     };
-    let (_, counts) = ipv4(&frame).unwrap();
+    let (_, counts) = parse(&frame).unwrap();
     assert_eq!((counts.packets, counts.bytes), (3, 3 * (20 + 12) + 2960));
 }
 
@@ -205,7 +219,7 @@ fn an_aggregate_too_long_for_its_length_field() {
             headers: 0,
         }),
     };
-    let (_, counts) = ipv4(&frame).unwrap();
+    let (_, counts) = parse(&frame).unwrap();
     assert_eq!((counts.packets, counts.bytes), (100, 100 * 1440));
 }
 
@@ -291,7 +305,7 @@ proptest! {
             input: 1,
             gso: gso.map(|(size, segs, headers)| Gso { size, segs, headers }),
         };
-        if let Ok((key, counts)) = ipv4(&frame) {
+        if let Ok((key, counts)) = parse(&frame) {
             prop_assert!(bytes.len() >= 20 && bytes[0] >> 4 == 4);
             prop_assert_eq!(key.proto(), bytes[9]);
             prop_assert!(counts.packets >= 1 && counts.bytes >= 20);
@@ -314,7 +328,7 @@ proptest! {
         let frame = frame(&bytes);
         let headers = frame.headers.first_chunk();
         if let Some(short) = headers.and_then(|headers| plain(headers, frame.len, frame.input)) {
-            prop_assert_eq!(Ok(short), ipv4(&frame));
+            prop_assert_eq!(Ok(short), parse(&frame));
         }
     }
 
@@ -322,9 +336,9 @@ proptest! {
     #[test]
     fn cut_off_headers(keep in 0usize..40) {
         let bytes = packet(6, 0, &TCP_SYN_ACK);
-        let whole = ipv4(&frame(&bytes)).unwrap();
+        let whole = parse(&frame(&bytes)).unwrap();
         let cut = Frame { headers: &bytes[..keep], ..frame(&bytes) };
-        match ipv4(&cut) {
+        match parse(&cut) {
             Err(reason) => prop_assert!(keep < 20 && reason == Unaccountable::Truncated),
             Ok((key, counts)) => {
                 let wanted = (whole.0.src(), whole.0.dst(), 6);
