@@ -30,7 +30,8 @@ use crate::{
             Policy,
             LINGER, //
         },
-        observe::ObservationPoints,
+        families::AddressFamilies,
+        observe::ObservationPoints, //
     },
     linux::netlink::{
         text::text,
@@ -133,6 +134,12 @@ settings! {
         attribute: NETFLOW_A_CONFIG_TRANSPORT_PORTS,
         default: TransportPorts::All,
     }
+    /// Of which address families packets are counted.
+    families: AddressFamilies {
+        name: "families",
+        attribute: NETFLOW_A_CONFIG_FAMILIES,
+        default: AddressFamilies::ALL,
+    }
 }
 
 /// Checks the load parameters. The error says what to change.
@@ -213,6 +220,12 @@ impl Config {
                 c"inactive-timeout must not be greater than active-timeout",
             ));
         }
+        if self.families.is_empty() {
+            return Err(ExtAck::new(
+                EINVAL,
+                c"families must name an address family: disable the exporter to count nothing",
+            ));
+        }
         if self.observe.is_empty() {
             return Err(ExtAck::new(
                 EINVAL,
@@ -229,6 +242,13 @@ impl Config {
             return Err(ExtAck::new(
                 EBUSY,
                 c"max-flows can change only while the exporter is disabled: disable it first",
+            ));
+        }
+        // Each has a cache of its own, reserved if it is to be used.
+        if self.families != current.families {
+            return Err(ExtAck::new(
+                EBUSY,
+                c"families can change only while the exporter is disabled: disable it first",
             ));
         }
         Ok(())

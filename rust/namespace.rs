@@ -20,10 +20,7 @@
 mod reserve;
 mod work;
 
-use core::net::{
-    Ipv4Addr,
-    SocketAddrV4, //
-};
+use core::net::SocketAddrV4;
 
 use kernel::{
     new_mutex,
@@ -53,7 +50,10 @@ use crate::{
             Settings, //
         },
     },
-    flow::ledger::Ledger,
+    flow::{
+        families::PerFamily,
+        ledger::Ledger, //
+    },
     linux::{
         netdevice::{
             DeviceName,
@@ -78,7 +78,7 @@ use crate::{
     },
     meter::{
         domain::ObservationDomain,
-        hooks::Observation,
+        hooks::Observations,
         interfaces::InterfaceNumbers,
         Meter, //
     },
@@ -169,7 +169,7 @@ enum Exporting {
 /// An enabled exporter. The order of the fields, and of those in them, is the order in which things
 /// stop:
 ///
-/// 1. the hook functions: on return no CPU is in one ([`Observation`]);
+/// 1. the hook functions: on return no CPU is in one ([`Observations`]);
 /// 2. the instance of CPU hotplug: `cpu_dead` does not run any more;
 /// 3. the timers of the batches (`Datapath`), then the batches, which are drained;
 /// 4. the work: neither a regular nor a kicked sweep runs any more.
@@ -177,11 +177,11 @@ enum Exporting {
 /// Before that the flags say that nothing is observed ([`Inner::disable`]); after it a flush
 /// exports what is in the cache (`Shared::finish`).
 ///
-/// Step 3 happens when the last `Arc<Datapath>` is dropped. That is the one in `Observation`, as
+/// Step 3 happens when the last `Arc<Datapath>` is dropped. That is the one in `Observations`, as
 /// hooks and hotplug have dropped theirs; whoever else keeps one, lets packets into the cache after
 /// the flush.
 struct Running {
-    ipv4: Observation<Ipv4Addr>,
+    observations: Observations,
     _work: Started<Meter>,
     meter: Arc<Meter>,
 }
@@ -203,9 +203,9 @@ pub(crate) struct Report<'a> {
     /// Flows in the cache.
     pub(crate) cached: u32,
     /// Flows created so far.
-    pub(crate) created: u64,
+    pub(crate) created: PerFamily<u64>,
     /// All accounts.
-    pub(crate) ledger: Ledger,
+    pub(crate) ledgers: PerFamily<Ledger>,
     /// The clock of flows and datagrams.
     pub(crate) clock: Clock,
     /// Collectors, record numbers, and why flows expired; `None` if it was never used.
@@ -311,14 +311,18 @@ fn apply(config: &Config, domain: &ObservationDomain) {
 impl Shared {
     /// Begins to account packets. On an error the work may have something to stop.
     fn start(&self, inner: &mut Inner, config: &Config, reserved: Reserved) -> ExtResult {
-        let Reserved { meter, work, ipv4 } = reserved;
-        let ipv4 = Observation::new(self.netns.clone(), ipv4)?;
+        let Reserved {
+            meter,
+            work,
+            datapaths,
+        } = reserved;
+        let observations = Observations::new(&self.netns, &meter, datapaths)?;
         let mut running = Running {
-            ipv4,
+            observations,
             _work: Started::new(work),
             meter,
         };
-        if let Err(error) = running.ipv4.add(config.observe) {
+        if let Err(error) = running.observations.add(config.observe) {
             inner.disable(running);
             return Err(error.into());
         }
@@ -406,7 +410,7 @@ impl Namespace {
             // that is between two points meanwhile may be counted at both, or at none. An old one
             // stays: whenever a hook goes, all packets are dropped that wait in an NFQUEUE of the
             // namespace (nf_queue_nf_hook_drop()).
-            running.ipv4.add(config.observe)?;
+            running.observations.add(config.observe)?;
             apply(&config, domain);
             running.meter.set(&config);
             inner.recheck = true;
@@ -483,10 +487,10 @@ impl Namespace {
     pub(crate) fn wait_until_drained(&self) {
         let inner = self.shared.inner.lock();
         let running = inner.exporting.enabled();
-        let pending = running.map(|running| running.ipv4.pending());
+        let pending = running.map(|running| running.observations.pending());
         // Nobody else is to wait for it.
         drop(inner);
-        if let Some(pending) = pending {
+        for pending in pending.into_iter().flatten().flatten() {
             pending.wait_until_drained();
         }
     }
@@ -557,8 +561,8 @@ impl Namespace {
                 flushes: inner.flushes,
                 config: inner.config,
                 cached: 0,
-                created: 0,
-                ledger: Ledger::default(),
+                created: PerFamily::default(),
+                ledgers: PerFamily::default(),
                 clock: clock(),
                 export: None,
             });
@@ -573,8 +577,11 @@ impl Namespace {
             flushes: inner.flushes,
             config: inner.config,
             cached: meter.map_or(0, |meter| meter.budget().used()),
-            created: domain.statistics.created(),
-            ledger: domain.ledger(&export.accounts, meter.map(|meter| &meter.ipv4)),
+            created: PerFamily {
+                ipv4: domain.statistics.ipv4.created(),
+                ipv6: domain.statistics.ipv6.created(),
+            },
+            ledgers: domain.ledgers(&export.accounts, meter),
             clock: domain.clock,
             export: Some(&export),
         })

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!   softirq           hook function            meter::datapath   Datapath::inspect
-//!                     Flow Key and counts      flow::parse       ipv4, plain
+//!                     Flow Key and counts      flow::parse       plain, parse
 //!                     batch of the CPU         meter::batch      CpuBatch::push, drain
 //!                     cache entry              cache::update     Cache::update
 //!   each second       sweep                    meter::sweep      Meter::sweep
@@ -65,7 +65,10 @@
 //! - [`linux`] wraps what the kernel offers, and knows nothing of flows. All `unsafe` code is there
 //!   and in [`bindings`], but for [`flow::slab`] and what makes slabs, in [`cache`].
 
-use core::net::Ipv4Addr;
+use core::net::{
+    Ipv4Addr,
+    Ipv6Addr, //
+};
 
 use kernel::prelude::*;
 
@@ -122,6 +125,7 @@ module! {
 struct Netflow {
     _family: linux::netlink::Registration<namespace::Namespace>,
     _cpuhp_ipv4: linux::cpuhp::Registration<meter::datapath::Datapath<Ipv4Addr>>,
+    _cpuhp_ipv6: linux::cpuhp::Registration<meter::datapath::Datapath<Ipv6Addr>>,
     _workqueues: [linux::workqueue::Created; 3],
 }
 
@@ -139,6 +143,9 @@ impl kernel::Module for Netflow {
         let cpuhp_ipv4 = Ipv4Addr::cpuhp_state()
             .register()
             .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
+        let cpuhp_ipv6 = Ipv6Addr::cpuhp_state()
+            .register()
+            .inspect_err(|error| pr_err!("cannot load: {:?}\n", error))?;
         let family = namespace::NAMESPACES
             .register()
             .and_then(|states| control::FAMILY.register(states))
@@ -146,6 +153,7 @@ impl kernel::Module for Netflow {
         Ok(Self {
             _family: family,
             _cpuhp_ipv4: cpuhp_ipv4,
+            _cpuhp_ipv6: cpuhp_ipv6,
             _workqueues: workqueues,
         })
     }

@@ -17,7 +17,7 @@ state() {
 	info=$(nf --json info) && config=$(nf --json show config) || return
 	jq -nS --argjson info "$info" --argjson config "$config" '{
 		enabled: $info.enabled, settings: ($config | del(.ifaces)),
-		collectors: ($info.collectors | map({address, port, source, device}) | sort),
+		collectors: ($info.collectors | map({address, port, protocol, source, device}) | sort),
 		ifaces: ($info.ifaces | map({key: .ifname, value: .number}) | from_entries)}'
 }
 
@@ -120,8 +120,9 @@ check "and is what the file says" jq -e '.enabled and .ifaces == {"to-left": 700
 		[.max_flows, .inactive_timeout, .expiry, .observe, .engine_id, .active_timeout] ==
 		[4096, 300, "strict", ["prerouting", "forward"], 7, 1800])
 	and .collectors == [
-		{address: "10.3.0.2", port: 2055, source: null, device: null},
-		{address: "10.3.0.2", port: 9995, source: "10.2.0.1", device: "to-collector"}
+		{address: "10.3.0.2", port: 2055, protocol: "v5", source: null, device: null},
+		{address: "10.3.0.2", port: 9995, protocol: "v5", source: "10.2.0.1",
+			device: "to-collector"}
 	]' "$TMP/router"
 need send 1000
 need nf flush

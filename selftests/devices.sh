@@ -147,10 +147,6 @@ carried() {
 
 need two_hosts
 need ip -n left route add blackhole 10.64.0.0/10
-# No packets of IPv6's neighbour discovery and the like.
-for ns in left router; do
-	need on $ns sysctl -qw net.ipv6.conf.default.disable_ipv6=1
-done
 need load
 need nf enable --inactive-timeout 3600 --active-timeout 3600
 K=20

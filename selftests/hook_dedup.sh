@@ -299,9 +299,6 @@ reports_seen_twice() {
 }
 
 need two_hosts
-for ns in left router right; do
-	need on $ns sysctl -qw net.ipv6.conf.default.disable_ipv6=1
-done
 need load
 need nf enable --inactive-timeout 3600 --active-timeout 3600
 for name in vrf copies bridge; do

@@ -331,9 +331,6 @@ need_kind() {
 }
 
 need two_hosts
-for ns in left router right; do
-	need on $ns sysctl -qw net.ipv6.conf.default.disable_ipv6=1
-done
 for kind in loopback vrf mpls policy xfrm_interface vti gre copies ipvs queue; do
 	need_kind $kind
 done

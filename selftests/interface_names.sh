@@ -79,9 +79,9 @@ number_many() {
 	END
 }
 
-need ip netns add router
-need ip netns add peer
-need ip netns add away
+need add_netns router
+need add_netns peer
+need add_netns away
 need ip -n router link set lo up
 need add x0 500
 need add w0 501

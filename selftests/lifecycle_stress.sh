@@ -56,7 +56,7 @@ disable_while_busy() {
 
 # With few processes: this is done often.
 make_router() {
-	ip netns add router && link left l0 02:00:00:00:01:02 to-left 02:00:00:00:01:01 &&
+	add_netns router && link left l0 02:00:00:00:01:02 to-left 02:00:00:00:01:01 &&
 		link collector c0 02:00:00:00:03:02 to-collector 02:00:00:00:03:01 || return
 	ip -n router -batch - <<-'END' || return
 		link set to-left up

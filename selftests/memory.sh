@@ -65,7 +65,7 @@ nearly_all_is_available() { [ "$(available)" -gt $((LEAVE * 3 / 4)) ]; }
 # happens while memory is reclaimed: with 0, no inode is evicted for want of memory.
 pressure=$(sysctl -n vm.vfs_cache_pressure)
 need sysctl -q vm.vfs_cache_pressure=0
-need ip netns add router
+need add_netns router
 need load
 need use_memory 300 bystander
 need fill

@@ -34,7 +34,7 @@ one_by_one() {
 }
 
 for netns in red blue plain; do
-	need ip netns add $netns
+	need add_netns $netns
 done
 need load
 for netns in red blue; do

@@ -14,7 +14,7 @@
 begin nfcapd nfdump nft
 
 set_up_far() {
-	ip netns add far &&
+	add_netns far &&
 		ip link add c1 netns collector mtu 1400 type veth peer name f0 netns far mtu 1400 &&
 		ip -n collector addr add 10.4.0.1/24 dev c1 && ip -n collector link set c1 up &&
 		ip -n far addr add 10.4.0.2/24 dev f0 && ip -n far link set f0 up &&

@@ -102,7 +102,7 @@ group_has_at_least() { ! group_has_less_than "$1" || says "less than $1 bytes"; 
 # other_namespaces_end: one that ends now is gone soon.
 other_namespaces_end() {
 	local begin
-	ip netns add other && ip link add there type veth peer name here netns other || return
+	add_netns other && ip link add there type veth peer name here netns other || return
 	begin=$(now)
 	ip netns del other && eventually 30 not_there && at_most "its end" $((1000 * FACTOR)) \
 		"$(milliseconds "$begin")"
@@ -119,7 +119,7 @@ answered_soon() {
 }
 
 stuck_router() {
-	ip netns add router && ip -n router -batch - <<-END &&
+	add_netns router && ip -n router -batch - <<-END &&
 		link set lo up
 		link add stuck type dummy
 		addr add 192.0.2.1/24 dev stuck

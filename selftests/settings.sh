@@ -14,7 +14,8 @@ begin nfcapd nfdump tcpdump tshark nft
 config() {
 	nf --json show config | jq -c '[.max_flows, .active_timeout, .inactive_timeout, .expiry,
 		(.observe | join(",")), .engine_type, .engine_id, .icmp_ports, .count_own,
-		.observation_domain_id, .template_refresh, .template_refresh_datagrams, .transport_ports]'
+		.observation_domain_id, .template_refresh, .template_refresh_datagrams,
+		.transport_ports, (.families | join(","))]'
 }
 
 config_is() { equal "settings" "$1" "$(config)"; }
@@ -72,15 +73,15 @@ need start_injector left l0 02:00:00:00:01:01
 need start_nfcapd nfcapd
 need start_capture "$TMP/link.pcap" collector -i c0 udp
 
-DEFAULTS='[65536,1800,15,"lazy","prerouting",0,0,"type-code",false,0,60,500,"all"]'
+DEFAULTS='[65536,1800,15,"lazy","prerouting",0,0,"type-code",false,0,60,500,"all","ipv4,ipv6"]'
 ALL='[4096,600,30,"strict","prerouting,input,forward,output,postrouting",255,7,"zero",true'
-ALL+=',4294967295,86400,1000000,"tcp-udp"]'
+ALL+=',4294967295,86400,1000000,"tcp-udp","ipv4"]'
 check "the settings at first" config_is "$DEFAULTS"
 check "all can be set at once, before the exporter is enabled" \
 	nf set max-flows 4096 active-timeout 600 inactive-timeout 30 expiry strict \
 	observe postrouting,output,forward,input,prerouting engine-type 255 engine-id 7 \
-	icmp-ports zero count-own on transport-ports tcp-udp observation-domain-id 4294967295 \
-	template-refresh 86400 template-refresh-datagrams 1000000
+	icmp-ports zero count-own on transport-ports tcp-udp families ipv4 \
+	observation-domain-id 4294967295 template-refresh 86400 template-refresh-datagrams 1000000
 check "all settings are shown" config_is "$ALL"
 check "the exporter can be enabled with them" nf enable
 check "enable without options leaves them as they are" config_is "$ALL"
@@ -102,6 +103,8 @@ engine engine-type 256
 -1 engine-id -1
 icmp icmp-ports all
 transport.ports transport-ports udp
+families families ipv6
+families families ipv4,ipx
 own count-own perhaps
 template.refresh template-refresh 0
 template.refresh template-refresh 86401
@@ -110,6 +113,7 @@ template.refresh.datagrams template-refresh-datagrams 1000001
 domain observation-domain-id 4294967296
 colour colour blue
 END
+check "an empty families is refused" refused "value|families" nf set families ""
 check "an empty observe is refused" refused "value|observe" nf set observe ""
 check "a name without a value is refused" refused "a value is required for .expiry" nf set expiry
 check "set without a setting is refused" refused "required arguments.*name value" nf set
@@ -119,9 +123,9 @@ check "settings outlast the exporter" config_is "$ALL"
 check "options of enable are settings" nf enable --max-flows 65536 --active-timeout 600 \
 	--inactive-timeout 300 --expiry lazy --observe prerouting --engine-type 0 --engine-id 0 \
 	--icmp-ports type-code --count-own off --observation-domain-id 1 --template-refresh 1 \
-	--template-refresh-datagrams 1 --transport-ports all
-check "options of enable are shown as settings" \
-	config_is '[65536,600,300,"lazy","prerouting",0,0,"type-code",false,1,1,1,"all"]'
+	--template-refresh-datagrams 1 --transport-ports all --families ipv4,ipv6
+CHANGED='[65536,600,300,"lazy","prerouting",0,0,"type-code",false,1,1,1,"all","ipv4,ipv6"]'
+check "options of enable are shown as settings" config_is "$CHANGED"
 need nf collector add 10.3.0.2
 
 need send 1004 4

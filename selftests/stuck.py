@@ -53,6 +53,8 @@ def send_flows(first, last, times=1):
 
 def stuck_exporter():
     """In this thread's namespace, with flows in its cache."""
+    # MLD and neighbour discovery are packets like others.
+    pathlib.Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
     subprocess.run(["ip", "-batch", "-"], input=TOPOLOGY, text=True, check=True)
     # A byte each second. netem would not do: it takes packets off the socket's send buffer.
     shape = "tc qdisc add dev stuck root tbf rate 8bit burst 2000 limit 100000000"

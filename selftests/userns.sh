@@ -34,7 +34,7 @@ check "so is a timeout above the other" refused "invalid" load inactive_timeout=
 check "the log names both as they are typed there" \
 	log_has "cannot load: inactive_timeout must not be greater than active_timeout"
 
-need ip netns add router
+need add_netns router
 need load
 check "65536 flows are what a user may have" \
 	of_a_user 'netflowctl enable --max-flows 65536; netflowctl disable'

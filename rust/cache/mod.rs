@@ -53,6 +53,7 @@ use crate::{
             HashBits,
             PRIMARY_SLOTS, //
         },
+        entry::Flow,
         expiry::{
             Policy,
             LINGER, //
@@ -129,6 +130,9 @@ impl LivePolicy {
     }
 }
 
+/// Bytes of a cache line.
+const CACHE_LINE: usize = 64;
+
 /// A key, its bucket, and where in the bucket its flow may be.
 #[derive(Clone, Copy)]
 pub(crate) struct HashedKey<A: Address> {
@@ -167,16 +171,16 @@ pub(crate) struct Cache<A: Address> {
 }
 
 impl<A: Address> Cache<A> {
-    /// Reserves a cache, number `number` of those that share the budget, for all the flows that
-    /// there may be. Process context. `ENOMEM` if there is not enough memory.
+    /// Reserves a cache for `max` flows, number `number` of those that share the budget. One for no
+    /// flows has nothing in it, and is not to be used. Process context. `ENOMEM` if there is not
+    /// enough memory.
     pub(crate) fn new(
-        budget: Arc<SlotBudget>,
-        number: usize,
+        (budget, number): (Arc<SlotBudget>, usize),
+        max: u32,
         policy: Policy,
         secret: Secret,
         flags: Flags,
     ) -> Result<impl PinInit<Self, Error>> {
-        let max = budget.max();
         let buckets = (max as usize).div_ceil(PRIMARY_SLOTS);
         // SAFETY: All of it becomes part of this cache, which passes a handle to no other.
         let reserved = unsafe { memory::reserve(max, buckets, flags)? };
@@ -229,7 +233,12 @@ impl<A: Address> Cache<A> {
         prefetch_for_write(self.buckets.as_ptr().wrapping_add(position));
         // In vain for a flow for which no slot is free, and the lock would wait for it.
         if !self.budget().is_exhausted() {
-            prefetch_for_write(self.memory.primary_slot(position, bits));
+            let slot = self.memory.primary_slot(position, bits);
+            prefetch_for_write(slot);
+            // A flow that is longer than a cache line lies in two.
+            if size_of::<Flow<A>>() > CACHE_LINE {
+                prefetch_for_write(slot.cast::<u8>().wrapping_add(size_of::<Flow<A>>() - 1));
+            }
         }
         HashedKey {
             key,

@@ -140,7 +140,7 @@ impl SlotBudget {
                     .checked_div(count_u32)
                     .unwrap_or(0);
                 // Any cache may come to have all flows, and all of them may have finished.
-                let finished = (max as usize).div_ceil(shards_per_cache);
+                let finished = (max as usize).div_ceil(shards_per_cache.max(1));
                 let shard = Shard::new(free, finished, flags);
                 try_pin_init!(CacheAligned {
                     data <- new_spinlock_bh!(shard?, "netflow_slots"),

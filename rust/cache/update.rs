@@ -14,8 +14,6 @@ use crate::{
             Counts,
             Flow,
             Route,
-            TCP_FIN,
-            TCP_RST,
             TCP_SYN, //
         },
         key::Address,
@@ -34,6 +32,7 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(crate) struct HashedPacket<A: Address> {
     pub(crate) counts: Counts,
+    pub(crate) label: A::Label,
     pub(crate) key: HashedKey<A>,
 }
 
@@ -122,7 +121,7 @@ impl<A: Address> Cache<A> {
         enter: impl FnOnce(Updated),
     ) -> Updated {
         let Update { packet, at } = update;
-        let HashedPacket { key, counts } = packet;
+        let HashedPacket { key, counts, label } = packet;
         let mut has_slot = reservation.take();
         if !has_slot && self.slots.has_finished() {
             // The flow that is evicted may be in any bucket, and two are not to be locked at a
@@ -151,7 +150,7 @@ impl<A: Address> Cache<A> {
             enter(Updated::Full);
             return Updated::Full;
         };
-        let new = Flow::new(key.key, route(), *counts, at);
+        let new = Flow::new(key.key, route(), *counts, at).with_label(*label);
         let deadline = self.policy.load().deadline(&new);
         self.memory
             .put(&mut bucket, vacancy, key.bits, new, deadline);
@@ -170,13 +169,12 @@ impl<A: Address> Cache<A> {
         update: Update<'_, A>,
         bh: BhDisabled<'_>,
     ) -> bool {
-        let HashedPacket { key, counts } = update.packet;
+        let HashedPacket { key, counts, .. } = update.packet;
         let Some(flow) = self.memory.find(bucket, key.bits, &key.key) else {
             return false;
         };
-        let flags = flow.tcp_flags | counts.tcp_flags;
         let bytes = flow.bytes.wrapping_add(counts.bytes.into());
-        if flags & (TCP_FIN | TCP_RST) != 0 || bytes >= self.policy.max_bytes.read() {
+        if flow.is_finished_with(counts.tcp_flags) || bytes >= self.policy.max_bytes.read() {
             return self.update_ending(bucket, update, bh);
         }
         if flow.add(*counts, update.at) {
@@ -195,7 +193,7 @@ impl<A: Address> Cache<A> {
         bh: BhDisabled<'_>,
     ) -> bool {
         let Update { packet, at } = update;
-        let HashedPacket { key, counts } = packet;
+        let HashedPacket { key, counts, .. } = packet;
         let Some(flow) = self.memory.find(bucket, key.bits, &key.key) else {
             return false;
         };

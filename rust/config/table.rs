@@ -5,7 +5,10 @@
 use kernel::prelude::*;
 
 use crate::{
-    flow::observe::ObservationPoints,
+    flow::{
+        families::AddressFamilies,
+        observe::ObservationPoints, //
+    },
     linux::netlink::{
         Attribute,
         Message, //
@@ -61,6 +64,18 @@ impl Value for ObservationPoints {
     fn read(attribute: &Attribute<'_>) -> Option<Self> {
         let bits = attribute.u32()?;
         Some(Self::from_bits(bits)).filter(|points| points.bits() == bits)
+    }
+
+    fn put(self, kind: u32, message: &mut Message<'_>) -> Result {
+        message.put_u32(kind, self.bits())
+    }
+}
+
+/// The bits of `enum netflow_families`.
+impl Value for AddressFamilies {
+    fn read(attribute: &Attribute<'_>) -> Option<Self> {
+        let bits = attribute.u32()?;
+        Some(Self::from_bits(bits)).filter(|families| families.bits() == bits)
     }
 
     fn put(self, kind: u32, message: &mut Message<'_>) -> Result {

@@ -7,9 +7,11 @@ use kernel::prelude::*;
 use super::Dump;
 use crate::{
     bindings as uapi,
+    cache::Cache,
     flow::{
         bucket::SLOTS,
         entry::Flow,
+        families::AddressFamily,
         key::Address, //
     },
     linux::netlink::{
@@ -18,7 +20,8 @@ use crate::{
     },
 };
 
-/// Appends the flows of as many buckets as fit. The cursor is the next bucket.
+/// Appends the flows of as many buckets as fit. The cursor is the next bucket, where the table of
+/// IPv6 follows that of IPv4.
 ///
 /// The flows of a bucket are in one part of the dump, so none that stays in the cache is missed or
 /// repeated while others come and go.
@@ -32,9 +35,15 @@ pub(super) fn dump(dump: &mut Dump<'_>) -> ExtResult {
     let Some(meter) = meter else {
         return Ok(());
     };
-    let cache = &meter.ipv4;
+    dump_table(dump, &meter.ipv4, 0)?;
+    dump_table(dump, &meter.ipv6, meter.ipv4.buckets())
+}
+
+/// Appends the flows of a table whose first bucket is `first` to the cursor.
+#[inline(never)]
+fn dump_table<A: Address>(dump: &mut Dump<'_>, cache: &Cache<A>, first: usize) -> ExtResult {
     let mut flows = [const { None }; SLOTS];
-    for bucket in dump.cursor()..cache.buckets() {
+    for bucket in dump.cursor().saturating_sub(first)..cache.buckets() {
         cache.snapshot(bucket, &mut flows);
         let appended = dump.all_or_none(|dump| {
             flows
@@ -44,7 +53,7 @@ pub(super) fn dump(dump: &mut Dump<'_>) -> ExtResult {
         });
         // `EMSGSIZE` ends this part, and the rest goes into the next one.
         appended?;
-        dump.set_cursor(bucket + 1);
+        dump.set_cursor(first.saturating_add(bucket).saturating_add(1));
     }
     Ok(())
 }
@@ -65,10 +74,15 @@ fn put<A: Address>(message: &mut Message<'_>, flow: &Flow<A>) -> Result {
     message.put_u32(uapi::NETFLOW_A_FLOW_LAST, flow.last.as_millis())?;
     message.put_u16(uapi::NETFLOW_A_FLOW_SRC_PORT, key.src_port())?;
     message.put_u16(uapi::NETFLOW_A_FLOW_DST_PORT, key.dst_port())?;
-    // CAST: Eight bits.
-    message.put_u8(uapi::NETFLOW_A_FLOW_TCP_FLAGS, flow.tcp_flags as u8)?;
+    message.put_u8(uapi::NETFLOW_A_FLOW_TCP_FLAGS, flow.tcp_flags())?;
     message.put_u8(uapi::NETFLOW_A_FLOW_PROTO, key.proto())?;
     message.put_u8(uapi::NETFLOW_A_FLOW_TOS, key.tos())?;
     message.put_u8(uapi::NETFLOW_A_FLOW_SRC_MASK, route.src_mask)?;
-    message.put_u8(uapi::NETFLOW_A_FLOW_DST_MASK, route.dst_mask)
+    message.put_u8(uapi::NETFLOW_A_FLOW_DST_MASK, route.dst_mask)?;
+    match A::FAMILY {
+        AddressFamily::Ipv4 => Ok(()),
+        AddressFamily::Ipv6 => {
+            message.put_u32(uapi::NETFLOW_A_FLOW_FLOW_LABEL, flow.label().bits())
+        }
+    }
 }

@@ -19,6 +19,7 @@ use crate::{
     },
     flow::{
         expiry::Reason,
+        families::AddressFamily,
         ledger::{
             Ledger,
             Totals, //
@@ -45,12 +46,16 @@ fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
     message.put_nest(uapi::NETFLOW_A_INFO_CONFIG, |nest| report.config.put(nest))?;
     message.put_u8(uapi::NETFLOW_A_INFO_ENABLED, report.enabled.into())?;
     message.put_u32(uapi::NETFLOW_A_INFO_FLOWS_CACHED, report.cached)?;
-    message.put_uint(uapi::NETFLOW_A_INFO_FLOWS_CREATED, report.created)?;
+    message.put_uint(
+        uapi::NETFLOW_A_INFO_FLOWS_CREATED,
+        report.created.ipv4.wrapping_add(report.created.ipv6),
+    )?;
+    let ledger = report.ledgers.sum();
     message.put_nest(uapi::NETFLOW_A_INFO_PACKETS, |nest| {
-        put_ledger(nest, &report.ledger, |totals| totals.packets)
+        put_ledger(nest, &ledger, |totals| totals.packets)
     })?;
     message.put_nest(uapi::NETFLOW_A_INFO_BYTES, |nest| {
-        put_ledger(nest, &report.ledger, |totals| totals.bytes)
+        put_ledger(nest, &ledger, |totals| totals.bytes)
     })?;
     message.put_nest(uapi::NETFLOW_A_INFO_EXPIRED, |nest| {
         put_expired(nest, report.export)
@@ -75,10 +80,15 @@ fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
     )?;
     message.put_uint(uapi::NETFLOW_A_INFO_FLUSHES_DONE, report.flushes.done)?;
     message.put_u8(uapi::NETFLOW_A_INFO_ENABLING, report.enabling.into())?;
-    match report.enable_error {
-        Some(extack) => put_enable_error(message, &explain(*extack)),
-        None => Ok(()),
+    if let Some(extack) = report.enable_error {
+        put_enable_error(message, &explain(*extack))?;
     }
+    message.put_nest(uapi::NETFLOW_A_INFO_IPV4, |nest| {
+        put_family(nest, report, AddressFamily::Ipv4)
+    })?;
+    message.put_nest(uapi::NETFLOW_A_INFO_IPV6, |nest| {
+        put_family(nest, report, AddressFamily::Ipv6)
+    })
 }
 
 /// Why an exporter could not be enabled, as a refusal would have told it.
@@ -89,6 +99,20 @@ fn put_enable_error(message: &mut Message<'_>, extack: &ExtAck) -> Result {
         uapi::NETFLOW_A_INFO_ENABLE_ERROR_TEXT,
         extack.text().to_bytes_with_nul(),
     )
+}
+
+fn put_family(nest: &mut Message<'_>, report: &Report<'_>, family: AddressFamily) -> Result {
+    let ledger = report.ledgers.of(family);
+    nest.put_uint(
+        uapi::NETFLOW_A_FAMILY_FLOWS_CREATED,
+        *report.created.of(family),
+    )?;
+    nest.put_nest(uapi::NETFLOW_A_FAMILY_PACKETS, |nest| {
+        put_ledger(nest, ledger, |totals| totals.packets)
+    })?;
+    nest.put_nest(uapi::NETFLOW_A_FAMILY_BYTES, |nest| {
+        put_ledger(nest, ledger, |totals| totals.bytes)
+    })
 }
 
 fn put_ledger(nest: &mut Message<'_>, ledger: &Ledger, of: fn(&Totals) -> u64) -> Result {

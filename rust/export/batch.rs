@@ -20,6 +20,7 @@ use crate::flow::{
         Flow, //
     },
     expiry::Reason,
+    families::PerFamily,
     ledger::Totals,
 };
 
@@ -36,9 +37,18 @@ pub(crate) enum Outcome {
     Exported,
 }
 
-/// What became of the flows that left the cache, and of their packets.
+/// What became of the flows that left the caches, and of their packets.
 #[derive(Default)]
 pub(crate) struct Accounts {
+    /// The packets, by the family of the flows.
+    pub(crate) of: PerFamily<FamilyAccounts>,
+    /// Flows by the reason why they left.
+    expired: [u64; Reason::COUNT],
+}
+
+/// What became of the flows of a family that left its cache.
+#[derive(Default)]
+pub(crate) struct FamilyAccounts {
     /// Taken out of the cache.
     pub(crate) taken: Totals,
     /// In flows all of whose records were in datagrams that a Collector's socket accepted.
@@ -51,8 +61,6 @@ pub(crate) struct Accounts {
     pub(crate) send_failed: Totals,
     /// Flows that were lost in any of these ways.
     lost_flows: u64,
-    /// Flows by the reason why they left.
-    expired: [u64; Reason::COUNT],
 }
 
 impl Accounts {
@@ -63,6 +71,37 @@ impl Accounts {
 
     /// In flows that no Collector was sent, and how many of these there were.
     pub(crate) fn lost(&self) -> (Totals, u64) {
+        let ((ipv4, ipv4_flows), (ipv6, ipv6_flows)) = (self.of.ipv4.lost(), self.of.ipv6.lost());
+        (ipv4 + ipv6, ipv4_flows.wrapping_add(ipv6_flows))
+    }
+
+    /// A flow has left the cache.
+    fn take(&mut self, flow: &AnyFlow, reason: Reason) {
+        self.of.of_mut(flow.family()).taken += flow.totals();
+        if let Some(count) = self.expired.get_mut(reason as usize) {
+            *count = count.wrapping_add(1);
+        }
+    }
+
+    /// A flow has ended in `outcome`.
+    fn settle(&mut self, flow: &AnyFlow, outcome: Outcome) {
+        let accounts = self.of.of_mut(flow.family());
+        let account = match outcome {
+            Outcome::NoCollector => &mut accounts.no_collector,
+            Outcome::Unsupported => &mut accounts.unsupported,
+            Outcome::SendFailed => &mut accounts.send_failed,
+            Outcome::Exported => &mut accounts.exported,
+        };
+        *account += flow.totals();
+        if outcome != Outcome::Exported {
+            accounts.lost_flows = accounts.lost_flows.wrapping_add(1);
+        }
+    }
+}
+
+impl FamilyAccounts {
+    /// In flows that no Collector was sent, and how many of these there were.
+    fn lost(&self) -> (Totals, u64) {
         (
             self.no_collector + self.unsupported + self.send_failed,
             self.lost_flows,
@@ -72,28 +111,6 @@ impl Accounts {
     /// In flows that left the cache and are not settled yet.
     pub(crate) fn pending(&self) -> Totals {
         self.taken - self.exported - self.no_collector - self.unsupported - self.send_failed
-    }
-
-    /// A flow has left the cache.
-    fn take(&mut self, flow: &AnyFlow, reason: Reason) {
-        self.taken += flow.totals();
-        if let Some(count) = self.expired.get_mut(reason as usize) {
-            *count = count.wrapping_add(1);
-        }
-    }
-
-    /// A flow has ended in `outcome`.
-    fn settle(&mut self, totals: Totals, outcome: Outcome) {
-        let account = match outcome {
-            Outcome::NoCollector => &mut self.no_collector,
-            Outcome::Unsupported => &mut self.unsupported,
-            Outcome::SendFailed => &mut self.send_failed,
-            Outcome::Exported => &mut self.exported,
-        };
-        *account += totals;
-        if outcome != Outcome::Exported {
-            self.lost_flows = self.lost_flows.wrapping_add(1);
-        }
     }
 }
 
@@ -190,7 +207,7 @@ impl<S: DerefMut<Target = [Entry]>> Batch<S> {
     /// Enters each flow into its account, when all streams have exported it. Empties the batch.
     pub(crate) fn settle(&mut self, accounts: &mut Accounts) {
         for entry in self.entries() {
-            accounts.settle(entry.flow.totals(), entry.best);
+            accounts.settle(&entry.flow, entry.best);
         }
         self.len = 0;
     }

@@ -21,11 +21,8 @@ use crate::flow::{
         Flow, //
     },
     expiry::Reason,
-    key::Address,
-    parse::IPPROTO_ICMP,
+    key::Address, //
 };
-
-const IPPROTO_ICMPV6: u8 = 58;
 
 /// What a field of a flow record holds.
 #[derive(Clone, Copy)]
@@ -215,7 +212,7 @@ impl Template {
                 Value::IcmpTypeCode => 0,
                 Value::SrcPort => flow.key.src_port().into(),
                 Value::DstPort => flow.key.dst_port().into(),
-                Value::TcpFlags => flow.tcp_flags.into(),
+                Value::TcpFlags => flow.tcp_flags().into(),
                 Value::Protocol => flow.key.proto().into(),
                 Value::Tos => flow.key.tos().into(),
                 Value::SrcMask => flow.route.src_mask.into(),
@@ -223,7 +220,7 @@ impl Template {
                 Value::Direction => direction(flow).into(),
                 Value::EndReason => end_reason(reason).into(),
                 Value::IpVersion => A::VERSION.into(),
-                Value::FlowLabel => A::flow_label(flow).into(),
+                Value::FlowLabel => flow.label().bits().into(),
             };
             to.number(number, field.len);
         }
@@ -286,41 +283,24 @@ impl Templates {
 trait Version: Address {
     /// Its number.
     const VERSION: u8;
-    /// The protocol number of its ICMP.
-    const ICMP: u8;
 
     /// Writes an address.
     fn write(self, to: &mut Writer<'_>);
-
-    /// The flow label of the first packet.
-    fn flow_label(flow: &Flow<Self>) -> u32;
 }
 
 impl Version for Ipv4Addr {
     const VERSION: u8 = 4;
-    const ICMP: u8 = IPPROTO_ICMP;
 
     fn write(self, to: &mut Writer<'_>) {
         to.put(Self::octets(&self));
-    }
-
-    /// There is none, and no field for it.
-    fn flow_label(_flow: &Flow<Self>) -> u32 {
-        0
     }
 }
 
 impl Version for Ipv6Addr {
     const VERSION: u8 = 6;
-    const ICMP: u8 = IPPROTO_ICMPV6;
 
     fn write(self, to: &mut Writer<'_>) {
         to.put(Self::octets(&self));
-    }
-
-    /// Not known: 0 is what a packet without one has.
-    fn flow_label(_flow: &Flow<Self>) -> u32 {
-        0
     }
 }
 

@@ -203,8 +203,7 @@ impl Format for Datagram {
             last: U32::new(flow.last.as_millis()),
             src_port: U16::new(flow.key.src_port()),
             dst_port: U16::new(flow.key.dst_port()),
-            // CAST: Eight bits.
-            tcp_flags: flow.tcp_flags as u8,
+            tcp_flags: flow.tcp_flags(),
             proto: flow.key.proto(),
             tos: flow.key.tos(),
             src_mask: flow.route.src_mask,

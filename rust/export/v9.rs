@@ -131,7 +131,7 @@ mod tests {
             0x80, 0, 0, 0, 0x80, 0, // ICMP, ports
             0, 58, 0x20, 64, 48, 1, 2,
             6, // flags, protocol, class, masks, direction, reason, version
-            0, 0, 0, // flow label
+            1, 0xa2, 0xb3, // flow label
         ];
         let header = [
             0, 9, 0, 3, 1, 2, 0x05, 0xf2, 0x60, 0, 0, 1, 0x0a, 0x0b, 0x0c, 0x0d, 7, 8, 9, 0x0a,

@@ -24,8 +24,10 @@ use core::net::{
 };
 
 use super::{
+    families::AddressFamily,
     key::{
         Address,
+        FlowLabel,
         Key, //
     },
     ledger::Totals,
@@ -113,8 +115,9 @@ pub(crate) struct Flow<A: Address> {
     pub(crate) first: Uptime,
     /// When the last one did.
     pub(crate) last: Uptime,
-    /// All TCP flags seen.
-    pub(crate) tcp_flags: u32,
+    /// All TCP flags seen; above the lower eight bits, the flow label of the first packet. So a
+    /// flow of IPv6 takes one and a half cache lines, and four of them no part of one.
+    pub(crate) flags_label: u32,
 }
 
 impl<A: Address> Flow<A> {
@@ -126,7 +129,7 @@ impl<A: Address> Flow<A> {
         bytes: 0,
         first: Uptime::from_millis(0),
         last: Uptime::from_millis(0),
-        tcp_flags: 0,
+        flags_label: 0,
     };
 
     /// A new flow of its first packets. Every field is set: nothing of a former use of the memory
@@ -140,7 +143,17 @@ impl<A: Address> Flow<A> {
             bytes: u64::from(counts.bytes),
             first: now,
             last: now,
-            tcp_flags: counts.tcp_flags,
+            flags_label: counts.tcp_flags,
+        }
+    }
+
+    /// The same flow with the label of its first packet, instead of none.
+    #[inline]
+    pub(crate) fn with_label(self, label: A::Label) -> Self {
+        let label: FlowLabel = label.into();
+        Self {
+            flags_label: self.flags_label | (label.bits() << 8),
+            ..self
         }
     }
 
@@ -151,7 +164,7 @@ impl<A: Address> Flow<A> {
     pub(crate) fn add(&mut self, counts: Counts, now: Uptime) -> bool {
         self.packets = self.packets.wrapping_add(u64::from(counts.packets));
         self.bytes = self.bytes.wrapping_add(u64::from(counts.bytes));
-        self.tcp_flags |= counts.tcp_flags;
+        self.flags_label |= counts.tcp_flags;
         if self.last.is_before(now) {
             self.last = now;
             return false;
@@ -172,10 +185,28 @@ impl<A: Address> Flow<A> {
         }
     }
 
+    /// All TCP flags seen.
+    #[inline(always)]
+    pub(crate) const fn tcp_flags(&self) -> u8 {
+        // CAST: The lower eight bits.
+        self.flags_label as u8
+    }
+
+    /// The flow label of its first packet, 0 if it had none.
+    pub(crate) const fn label(&self) -> FlowLabel {
+        FlowLabel::from_bits(self.flags_label >> 8)
+    }
+
+    /// Whether a FIN or RST was seen, or is among further `flags`.
+    #[inline(always)]
+    pub(crate) const fn is_finished_with(&self, flags: u32) -> bool {
+        (self.flags_label | flags) & (TCP_FIN | TCP_RST) != 0
+    }
+
     /// Whether a FIN or RST was seen.
     #[inline]
     pub(crate) const fn is_finished(&self) -> bool {
-        self.tcp_flags & (TCP_FIN | TCP_RST) != 0
+        self.is_finished_with(0)
     }
 }
 
@@ -195,6 +226,14 @@ impl AnyFlow {
         match self {
             Self::V4(flow) => flow.totals(),
             Self::V6(flow) => flow.totals(),
+        }
+    }
+
+    /// Its address family.
+    pub(crate) const fn family(&self) -> AddressFamily {
+        match self {
+            Self::V4(_) => AddressFamily::Ipv4,
+            Self::V6(_) => AddressFamily::Ipv6,
         }
     }
 }
@@ -238,7 +277,7 @@ mod tests {
         assert!(!flow.add(counts(45, 66_000, 0x10), at(1500)));
         assert!(!flow.add(counts(1, 40, 0x08), at(1499)));
         assert_eq!((flow.packets, flow.bytes), (47, 66_080));
-        assert_eq!(flow.tcp_flags, 0x1a);
+        assert_eq!(flow.tcp_flags(), 0x1a);
         assert_eq!((flow.first, flow.last), (at(1000), at(1500)));
         assert!(flow.add(counts(1, 40, 0), at(998)));
         assert_eq!((flow.first, flow.last), (at(998), at(1500)));
@@ -283,7 +322,27 @@ mod tests {
     }
 
     #[test]
+    fn a_label_is_that_of_the_first_packet() {
+        let counts = |tcp_flags| Counts {
+            packets: 1,
+            bytes: 60,
+            tcp_flags,
+        };
+        let (src, dst) = (Ipv6Addr::LOCALHOST, Ipv6Addr::UNSPECIFIED);
+        let key = Key::new(src, dst, [0; 4], 1, 6, 0);
+        let label = FlowLabel::from_bits(0xabc_def01);
+        let new = Flow::new(key, Route::NONE, counts(TCP_SYN), Uptime::from_millis(1));
+        let mut flow = new.with_label(label);
+        assert_eq!((flow.tcp_flags(), flow.label().bits()), (0x02, 0xdef01));
+        assert!(!flow.is_finished() && flow.is_finished_with(TCP_RST));
+        let _ = flow.add(counts(0xff), Uptime::from_millis(2));
+        assert_eq!((flow.tcp_flags(), flow.label()), (0xff, label));
+    }
+
+    /// And four flows of IPv6, as many as lie together, fit whole ones.
+    #[test]
     fn an_ipv4_flow_fits_a_cache_line() {
         assert_eq!(size_of::<Flow<Ipv4Addr>>(), 64);
+        assert_eq!(size_of::<[Flow<Ipv6Addr>; 4]>(), 6 * 64);
     }
 }

@@ -10,10 +10,22 @@ use core::{
     },
 };
 
+use super::families::AddressFamily;
+
 /// An IP address: what differs between the flows of the two IP versions.
 pub(crate) trait Address: Copy + Debug + Eq + Send + Sync + Unpin + 'static {
     /// Source and destination, as 32-bit words.
     type Pair: AsRef<[u32]> + Copy + Debug + Eq + Send + Sync + Unpin;
+
+    /// What a flow keeps of its first packet beside the key: the flow label (RFC 6437) of IPv6. It
+    /// is no part of the key, as Linux changes that of a connection when packets get lost.
+    type Label: Copy + Debug + Default + Eq + Into<FlowLabel> + Send + Sync + Unpin;
+
+    /// Its family.
+    const FAMILY: AddressFamily;
+
+    /// The protocol number of its ICMP.
+    const ICMP: u8;
 
     /// All zero.
     const UNSPECIFIED: Self;
@@ -31,8 +43,38 @@ pub(crate) trait Address: Copy + Debug + Eq + Send + Sync + Unpin + 'static {
     fn octets(&self) -> impl AsRef<[u8]>;
 }
 
+/// A flow label of 20 bits, 0 if there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FlowLabel(u32);
+
+impl FlowLabel {
+    /// The lower 20 bits.
+    #[inline(always)]
+    pub(crate) const fn from_bits(bits: u32) -> Self {
+        Self(bits & 0xf_ffff)
+    }
+
+    /// As a number.
+    #[inline(always)]
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+/// IPv4 has none.
+impl From<()> for FlowLabel {
+    #[inline(always)]
+    fn from((): ()) -> Self {
+        Self(0)
+    }
+}
+
 impl Address for Ipv4Addr {
     type Pair = [u32; 2];
+    type Label = ();
+
+    const FAMILY: AddressFamily = AddressFamily::Ipv4;
+    const ICMP: u8 = 1;
 
     const UNSPECIFIED: Self = Self::UNSPECIFIED;
     const NO_PAIR: [u32; 2] = [0; 2];
@@ -54,6 +96,10 @@ impl Address for Ipv4Addr {
 
 impl Address for Ipv6Addr {
     type Pair = [u32; 8];
+    type Label = FlowLabel;
+
+    const FAMILY: AddressFamily = AddressFamily::Ipv6;
+    const ICMP: u8 = 58;
 
     const UNSPECIFIED: Self = Self::UNSPECIFIED;
     const NO_PAIR: [u32; 8] = [0; 8];
@@ -64,7 +110,7 @@ impl Address for Ipv6Addr {
         let words = |address: Self| {
             let bits = u128::from_ne_bytes(Self::octets(&address));
             // CAST: The four quarters.
-            [0, 32, 64, 96].map(|shift| (bits >> shift) as u32)
+            [0, 32, 64, 96].map(|shift| bits.wrapping_shr(shift) as u32)
         };
         let ([a, b, c, d], [e, f, g, h]) = (words(src), words(dst));
         [a, b, c, d, e, f, g, h]

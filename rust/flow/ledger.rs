@@ -69,9 +69,9 @@ impl SubAssign for Totals {
 pub(crate) enum Account {
     /// In a flow of the cache.
     Cached,
-    /// Ignored: it ends before its IPv4 header, or its own total length, does.
+    /// Ignored: it ends before its IP header, or the length that this states, does.
     Truncated,
-    /// Ignored: its IPv4 header contradicts itself.
+    /// Ignored: its IP header contradicts itself.
     Malformed,
     /// Ignored: a datagram of the exporter itself.
     Own,
@@ -89,9 +89,9 @@ impl Account {
 pub(crate) struct Ledger {
     /// All that has entered an account, each packet once.
     pub(crate) seen: Totals,
-    /// Ignored: they end before their IPv4 header, or their own total length, does.
+    /// Ignored: they end before their IP header, or the length that this states, does.
     pub(crate) truncated: Totals,
-    /// Ignored: the IPv4 header contradicts itself.
+    /// Ignored: the IP header contradicts itself.
     pub(crate) malformed: Totals,
     /// Ignored: datagrams of the exporter itself.
     pub(crate) own: Totals,
@@ -109,6 +109,27 @@ pub(crate) struct Ledger {
     pub(crate) send_failed: Totals,
     /// Lost: no Collector gets a format that has a record for the flow.
     pub(crate) unsupported: Totals,
+}
+
+/// The ledger of both together.
+impl Add for Ledger {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            seen: self.seen + other.seen,
+            truncated: self.truncated + other.truncated,
+            malformed: self.malformed + other.malformed,
+            own: self.own + other.own,
+            cached: self.cached + other.cached,
+            pending: self.pending + other.pending,
+            exported: self.exported + other.exported,
+            cache_full: self.cache_full + other.cache_full,
+            no_collector: self.no_collector + other.no_collector,
+            send_failed: self.send_failed + other.send_failed,
+            unsupported: self.unsupported + other.unsupported,
+        }
+    }
 }
 
 impl Ledger {

@@ -8,6 +8,7 @@
 pub(crate) mod bucket;
 pub(crate) mod entry;
 pub(crate) mod expiry;
+pub(crate) mod families;
 pub(crate) mod key;
 pub(crate) mod ledger;
 pub(crate) mod observe;

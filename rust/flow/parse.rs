@@ -5,7 +5,6 @@
 //! Here is what the two IP versions share: aggregates and transport headers.
 
 pub(crate) mod ipv4;
-#[expect(dead_code, reason = "until its packets are observed")]
 pub(crate) mod ipv6;
 
 use core::num::NonZeroU32;

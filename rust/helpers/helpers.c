@@ -2,11 +2,9 @@
 /* See helpers.h. */
 
 #include <linux/cpuhotplug.h>
-#include <linux/etherdevice.h>
 #include <linux/memcontrol.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter_bridge.h>
 #include <linux/percpu.h>
 #include <linux/prefetch.h>
 #include <linux/sched.h>
@@ -30,6 +28,7 @@
 #include <net/sock.h>
 
 #include "helpers.h"
+#include "packet.h"
 
 /* Counters of 64 bits are read while others write them. */
 #ifndef CONFIG_64BIT
@@ -67,15 +66,6 @@ void netflow_spin_unlock_bh(struct spinlock *lock)
 int netflow_spin_trylock_bh(struct spinlock *lock)
 {
 	return spin_trylock_bh(lock);
-}
-
-static bool is_bridged(const struct sk_buff *skb)
-{
-#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
-	return nf_bridge_info_exists(skb);
-#else
-	return false;
-#endif
 }
 
 /*
@@ -233,22 +223,7 @@ static bool is_through_vrf(const struct sk_buff *skb, const struct nf_hook_state
 	const struct net_device *dev = state->in ?: skb->dev;
 
 	return skb->skb_iif && !IPCB(skb)->flags && dev && netif_is_l3_master(dev) &&
-	       skb_mac_header_was_set(skb) &&
-	       skb_mac_offset(skb) + ETH_HLEN == skb_network_offset(skb) &&
-	       ether_addr_equal(eth_hdr(skb)->h_dest, dev->dev_addr);
-}
-
-/*
- * ip_rcv() sets the transport header behind that of IP. In what other protocols have
- * received it is where the packet began, before the labels of MPLS, unless who sent it
- * has set it: by a veth, or a virtual machine that leaves checksums to the host.
- * __netif_receive_skb() sets it at the latest: where it is not, a program has sent the
- * packet by the device (packet(7)), with a header that tells no transport protocol.
- */
-static bool is_past_ip_rcv(const struct sk_buff *skb)
-{
-	return !skb_transport_header_was_set(skb) ||
-	       skb_transport_offset(skb) > skb_network_offset(skb);
+	       has_header_of_vrf(skb, dev);
 }
 
 /*
@@ -261,14 +236,6 @@ static bool is_through_xfrm_device(const struct sk_buff *skb, const struct nf_ho
 {
 	return state->hook == NF_INET_POST_ROUTING && state->in && state->in == state->out &&
 	       !(IPCB(skb)->flags & IPSKB_FORWARDED) && skb_dst(skb) && dst_xfrm(skb_dst(skb));
-}
-
-/* br_netfilter runs the hook, not IP. It tells POST_ROUTING no `in`. */
-static bool is_in_bridge(const struct sk_buff *skb, const struct nf_hook_state *state)
-{
-	if (!is_bridged(skb))
-		return false;
-	return state->hook == NF_INET_POST_ROUTING ? !state->in : nf_bridge_in_prerouting(skb);
 }
 
 void netflow_packet_facts(const struct sk_buff *skb, const struct nf_hook_state *state,

@@ -11,6 +11,8 @@
 
 struct fib_route;
 struct fib_query;
+struct fib6_query;
+struct fib6_route;
 struct genl_info;
 struct hlist_node;
 struct mem_cgroup;
@@ -36,7 +38,7 @@ struct packet_view {
 	u32 len;		/* bytes from the network header to the end */
 	u32 input;		/* index of the device that received it, 0 if there is none */
 	u32 mark;
-	u32 ipcb_flags;		/* IPSKB_* */
+	u32 ipcb_flags;		/* IPSKB_*, of IPv6 too */
 	u32 gso_size;
 	/* The rest is 0 if not, and anything else if so. */
 	u32 output_route;	/* its route was found in order to send it */
@@ -78,6 +80,27 @@ struct fib_route {
 	u8 type;		/* RTN_* */
 };
 
+/* The same for IPv6, see struct flowi6; with addresses as bytes. */
+struct fib6_query {
+	u8 saddr[16];
+	u8 daddr[16];
+	u32 iif;
+	u32 oif;		/* the device whose routes are preferred; no others if link-local */
+	u32 mark;
+	u32 flowinfo;		/* traffic class and flow label, in host byte order */
+	u8 proto;
+	__be16 sport;
+	__be16 dport;
+};
+
+/* The fields of a struct fib6_result; all 0 if there is no route. */
+struct fib6_route {
+	u8 gateway[16];		/* 0 if there is none */
+	u32 oif;
+	u8 prefixlen;
+	u8 type;		/* RTN_* */
+};
+
 void netflow_spin_lock(struct spinlock *lock);
 void netflow_spin_unlock(struct spinlock *lock);
 void netflow_spin_lock_bh(struct spinlock *lock);
@@ -97,6 +120,15 @@ void netflow_packet_facts(const struct sk_buff *skb, const struct nf_hook_state 
 			  struct packet_facts *facts);
 void netflow_fib_lookup(struct net *net, u32 l3mdev_of, const struct fib_query *queries,
 			struct fib_route *routes, u32 n);
+
+void netflow_packet6_view(const struct sk_buff *skb, const struct nf_hook_state *state,
+			  struct packet_view *view);
+void netflow_packet6_facts(const struct sk_buff *skb, const struct nf_hook_state *state,
+			   struct packet_facts *facts);
+void netflow_skb_gateway6(const struct sk_buff *skb, u8 *gateway);
+void netflow_fib6_lookup(struct net *net, u32 l3mdev_of, const struct fib6_query *queries,
+			 struct fib6_route *routes, u32 n);
+bool netflow_is_host_address6(const struct nf_hook_state *state, const u8 *address);
 
 void *netflow_alloc_percpu(size_t size, size_t align);
 void netflow_free_percpu(void *each);

@@ -10,6 +10,7 @@ pub(crate) mod bh_lock;
 pub(crate) mod clock;
 pub(crate) mod cpuhp;
 pub(crate) mod fib;
+pub(crate) mod fib6;
 mod grace_period;
 pub(crate) mod memcg;
 pub(crate) mod netdevice;

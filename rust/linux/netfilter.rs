@@ -59,6 +59,7 @@ const _: () = assert!(
 pub(crate) enum Protocol {
     // CAST: Fits.
     Ipv4 = bindings::NFPROTO_IPV4 as u8,
+    Ipv6 = bindings::NFPROTO_IPV6 as u8,
 }
 
 /// Where a hook function stands among those of the same hook: the lower, the earlier.
@@ -194,6 +195,7 @@ unsafe extern "C" fn hook_fn<T: Inspect, const HOOK: usize>(
             NonNull::new_unchecked(skb),
             NonNull::new_unchecked(state.cast_mut()),
             const { Hook::ALL[HOOK] },
+            T::PROTOCOL,
         )
     };
     T::inspect(target, &packet);

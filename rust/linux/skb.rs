@@ -8,14 +8,20 @@ use core::{
     hint::assert_unchecked,
     marker::PhantomData,
     mem::MaybeUninit,
-    net::Ipv4Addr,
+    net::{
+        Ipv4Addr,
+        Ipv6Addr, //
+    },
     ptr::NonNull,
     slice, //
 };
 
 use super::{
     bh_lock::BhGuard,
-    netfilter::Hook, //
+    netfilter::{
+        Hook,
+        Protocol, //
+    },
 };
 use crate::bindings;
 
@@ -27,12 +33,14 @@ pub(crate) use bindings::packet_facts as PacketFacts;
 ///
 /// # Invariants
 ///
-/// `skb` and `state` are what netfilter handed over at `hook`, valid for `'a`. `view` was taken
-/// from them, and the packet does not change during `'a`. The RCU read lock is held for `'a`.
+/// `skb` and `state` are what netfilter handed over at `hook` of `protocol`, valid for `'a`. `view`
+/// was taken from them, and the packet does not change during `'a`. The RCU read lock is held for
+/// `'a`.
 pub(crate) struct Packet<'a> {
     skb: NonNull<bindings::sk_buff>,
     state: NonNull<bindings::nf_hook_state>,
     hook: Hook,
+    protocol: Protocol,
     view: bindings::packet_view,
     _lifetime: PhantomData<&'a bindings::sk_buff>,
 }
@@ -42,25 +50,29 @@ impl<'a> Packet<'a> {
     ///
     /// # Safety
     ///
-    /// Both must be what netfilter handed to a hook function at `hook`, valid for `'a`, and so must
-    /// the RCU read lock be held.
+    /// Both must be what netfilter handed to a hook function at `hook` of `protocol`, valid for
+    /// `'a`, and so must the RCU read lock be held.
     #[inline(always)]
     pub(super) unsafe fn new(
         skb: NonNull<bindings::sk_buff>,
         state: NonNull<bindings::nf_hook_state>,
         hook: Hook,
+        protocol: Protocol,
     ) -> Self {
+        let take_view = match protocol {
+            Protocol::Ipv4 => bindings::netflow_packet_view,
+            Protocol::Ipv6 => bindings::netflow_packet6_view,
+        };
         let mut view = MaybeUninit::uninit();
         // SAFETY: Both are valid by the requirements of this function, and `view` takes what is
         // written.
-        unsafe {
-            bindings::netflow_packet_view(skb.as_ptr(), state.as_ptr(), view.as_mut_ptr());
-        }
+        unsafe { take_view(skb.as_ptr(), state.as_ptr(), view.as_mut_ptr()) };
         // INVARIANT: By the requirements of this function.
         Self {
             skb,
             state,
             hook,
+            protocol,
             // SAFETY: It was just written, all of it.
             view: unsafe { view.assume_init() },
             _lifetime: PhantomData,
@@ -160,7 +172,8 @@ impl<'a> Packet<'a> {
         self.view.mark
     }
 
-    /// `IPSKB_FORWARDED`: the kernel has routed it, as something that is not for this host.
+    /// `IPSKB_FORWARDED`, of IPv6 at POSTROUTING alone: the kernel has routed it, as something that
+    /// is not for this host.
     #[inline(always)]
     pub(crate) fn is_forwarded(&self) -> bool {
         self.view.ipcb_flags & bindings::NETFLOW_IPSKB_FORWARDED != 0
@@ -173,6 +186,7 @@ impl<'a> Packet<'a> {
     }
 
     /// Its route was found in order to send it (`rt_is_output_route()`), not as what was received.
+    /// Of IPv6, at PREROUTING and LOCAL_IN alone.
     #[inline(always)]
     pub(crate) fn has_output_route(&self) -> bool {
         self.view.output_route != 0
@@ -186,11 +200,13 @@ impl<'a> Packet<'a> {
 
     /// What else is known of it. It takes long to find out.
     pub(crate) fn facts(&self) -> PacketFacts {
+        let find_out = match self.protocol {
+            Protocol::Ipv4 => bindings::netflow_packet_facts,
+            Protocol::Ipv6 => bindings::netflow_packet6_facts,
+        };
         let mut facts = PacketFacts::default();
         // SAFETY: Both are valid by the type invariant, `facts` is ours.
-        unsafe {
-            bindings::netflow_packet_facts(self.skb.as_ptr(), self.state.as_ptr(), &mut facts)
-        };
+        unsafe { find_out(self.skb.as_ptr(), self.state.as_ptr(), &mut facts) };
         facts
     }
 
@@ -214,11 +230,28 @@ impl<'a> Packet<'a> {
         Ipv4Addr::from(gateway.to_ne_bytes())
     }
 
+    /// The same of IPv6.
+    pub(crate) fn gateway6(&self) -> Ipv6Addr {
+        let mut gateway = [0; 16];
+        // SAFETY: `skb` is valid and the RCU read lock held by the type invariant; the address has
+        // as many bytes.
+        unsafe { bindings::netflow_skb_gateway6(self.skb.as_ptr(), gateway.as_mut_ptr()) };
+        Ipv6Addr::from(gateway)
+    }
+
     /// Whether this host has an address, in the VRF that the packet is in.
     pub(crate) fn is_host_address4(&self, address: Ipv4Addr) -> bool {
         let address = u32::from_ne_bytes(address.octets());
         // SAFETY: `state` is valid and the RCU read lock held by the type invariant.
         unsafe { bindings::netflow_is_host_address(self.state.as_ptr(), address) }
+    }
+
+    /// The same of IPv6.
+    pub(crate) fn is_host_address6(&self, address: Ipv6Addr) -> bool {
+        let address = address.octets();
+        // SAFETY: `state` is valid and the RCU read lock held by the type invariant; the address
+        // has 16 bytes.
+        unsafe { bindings::netflow_is_host_address6(self.state.as_ptr(), address.as_ptr()) }
     }
 
     /// Whether it stands for several packets on the wire (GRO, GSO).

@@ -95,6 +95,7 @@ impl<A: Family> CpuBatch<A> {
         let none = PendingPacket {
             packet: HashedPacket {
                 counts: Counts::default(),
+                label: A::Label::default(),
                 key: HashedKey::VACANT,
             },
             query: RouteQuery { input: 0, mark: 0 },
@@ -187,7 +188,7 @@ impl Accounting {
         }
         // The clock was not read since they came, or they would have been drained before.
         let at = batch.uptime.uptime();
-        let statistics = self.meter.domain.statistics.this(bh);
+        let statistics = self.meter.domain.statistics.of(A::FAMILY).this(bh);
         let mut reservation = A::cache(&self.meter).reservation(packets.len(), bh);
         let mut is_short = false;
         for packet in packets {

@@ -8,6 +8,11 @@
 //!               +--> inspect_any: what may not wait, Accounting::account --+
 //! ```
 
+use core::net::{
+    Ipv4Addr,
+    Ipv6Addr, //
+};
+
 use kernel::{
     prelude::*,
     sync::{
@@ -47,7 +52,6 @@ use crate::{
         parse::{
             has_later_ports,
             Unaccountable,
-            IPPROTO_ICMP,
             IPPROTO_UDP, //
         },
     },
@@ -79,7 +83,7 @@ pub(crate) struct Datapath<A: Family> {
 
 impl<A: Family> Datapath<A> {
     /// Process context.
-    pub(crate) fn new(meter: Arc<Meter>, work: Arc<PeriodicWork<Meter>>) -> Result<Arc<Self>> {
+    fn new(meter: Arc<Meter>, work: Arc<PeriodicWork<Meter>>) -> Result<Arc<Self>> {
         let domain = meter.domain.clone();
         let batches = Arc::new(CpuBatches::new(meter.clone(), work)?, GFP_KERNEL_ACCOUNT)?;
         let datapath = Self {
@@ -91,9 +95,12 @@ impl<A: Family> Datapath<A> {
         Ok(Arc::new(datapath, GFP_KERNEL_ACCOUNT)?)
     }
 
-    /// Who accounts the packets.
-    pub(super) fn meter(&self) -> &Meter {
-        &self.meter
+    /// One if the family has a cache. Process context.
+    fn of_cache(meter: &Arc<Meter>, work: &Arc<PeriodicWork<Meter>>) -> Result<Option<Arc<Self>>> {
+        match A::cache(meter).buckets() {
+            0 => Ok(None),
+            _ => Self::new(meter.clone(), work.clone()).map(Some),
+        }
     }
 
     /// See [`CpuBatches::pending`].
@@ -105,7 +112,7 @@ impl<A: Family> Datapath<A> {
     /// [`Self::inspect_any`].
     #[inline(always)]
     fn inspect(&self, packet: &Packet<'_>) {
-        let flags = self.domain.path_config.flags();
+        let flags = self.domain.path_config.flags(A::FAMILY);
         let point = hooks::observation_point(packet.hook());
         let traversal = Traversal::of(point, &hooks::facts(packet));
         if !traversal.counts(point, flags.points()) {
@@ -134,7 +141,7 @@ impl<A: Family> Datapath<A> {
         is_local: bool,
         bh: BhDisabled<'_>,
     ) {
-        let statistics = self.domain.statistics.this(bh);
+        let statistics = self.domain.statistics.of(A::FAMILY).this(bh);
         let (mut key, counts) = match self.parse(packet, flags, is_local) {
             Ok(parsed) => parsed,
             Err(Unaccountable::Truncated) => {
@@ -147,7 +154,7 @@ impl<A: Family> Datapath<A> {
         if !flags.counts_own() && self.is_own(packet, &key, is_local) {
             return statistics.enter(Account::Own, counts.packets, counts.bytes);
         }
-        let has_no_ports = (key.proto() == IPPROTO_ICMP && flags.icmp_zero())
+        let has_no_ports = (key.proto() == A::ICMP && flags.icmp_zero())
             || (has_later_ports(key.proto()) && flags.tcp_udp_ports());
         if has_no_ports {
             key.clear_ports();
@@ -177,7 +184,7 @@ impl<A: Family> Datapath<A> {
     fn is_own(&self, packet: &Packet<'_>, key: &Key<A>, is_local: bool) -> bool {
         match key.proto() {
             IPPROTO_UDP => is_local && A::is_own(&self.domain.own_datagrams, key),
-            IPPROTO_ICMP => A::answers_own(&self.domain.own_datagrams, packet, key),
+            icmp if icmp == A::ICMP => A::answers_own(&self.domain.own_datagrams, packet, key),
             _ => false,
         }
     }
@@ -237,10 +244,27 @@ impl<A: Family> Datapath<A> {
         PendingPacket {
             packet: HashedPacket {
                 counts,
+                label: A::label(packet),
                 key: A::cache(&self.meter).hash_key(key),
             },
             query: RouteQuery::of(packet),
         }
+    }
+}
+
+/// What the hook functions of all address families that are accounted work with.
+pub(crate) struct Datapaths {
+    pub(super) ipv4: Option<Arc<Datapath<Ipv4Addr>>>,
+    pub(super) ipv6: Option<Arc<Datapath<Ipv6Addr>>>,
+}
+
+impl Datapaths {
+    /// Process context.
+    pub(crate) fn new(meter: &Arc<Meter>, work: &Arc<PeriodicWork<Meter>>) -> Result<Self> {
+        Ok(Self {
+            ipv4: Datapath::of_cache(meter, work)?,
+            ipv6: Datapath::of_cache(meter, work)?,
+        })
     }
 }
 

@@ -2,7 +2,10 @@
 
 //! The Observation Domain (RFC 7011, section 2) of a namespace: what outlives the cache.
 
-use core::net::Ipv4Addr;
+use core::net::{
+    Ipv4Addr,
+    Ipv6Addr, //
+};
 
 use kernel::{
     new_mutex,
@@ -14,22 +17,29 @@ use kernel::{
 };
 
 use super::{
+    family::Family,
     path_config::PathConfig,
-    statistics::Statistics, //
+    statistics::Statistics,
+    Meter, //
 };
 use crate::{
-    cache::Cache,
     export::{
-        batch::Accounts,
+        batch::{
+            Accounts,
+            FamilyAccounts, //
+        },
         clock::Clock,
         exporter::Exporter,
         own::OwnDatagrams,
         state::SharedState, //
     },
-    flow::ledger::{
-        Account,
-        Ledger,
-        Totals, //
+    flow::{
+        families::PerFamily,
+        ledger::{
+            Account,
+            Ledger,
+            Totals, //
+        },
     },
 };
 
@@ -39,7 +49,7 @@ pub(crate) struct ObservationDomain {
     /// What the packet path is to do.
     pub(crate) path_config: PathConfig,
     /// What the packet path has counted.
-    pub(crate) statistics: Statistics,
+    pub(crate) statistics: PerFamily<Statistics>,
     /// The clock of flows and datagrams.
     pub(crate) clock: Clock,
     /// By what the exporter's own datagrams are recognised.
@@ -55,7 +65,10 @@ pub(crate) struct ObservationDomain {
 impl ObservationDomain {
     /// A domain that has seen nothing. Process context.
     pub(crate) fn new(clock: Clock) -> Result<Arc<Self>> {
-        let statistics = Statistics::new()?;
+        let statistics = PerFamily {
+            ipv4: Statistics::new()?,
+            ipv6: Statistics::new()?,
+        };
         let export = SharedState::new()?;
         let own_datagrams = export.lock().own_datagrams();
         let exporter = Exporter::new(clock, export.clone())?;
@@ -75,19 +88,28 @@ impl ObservationDomain {
 
     /// What was not accounted so far.
     pub(crate) fn ignored(&self) -> Totals {
-        let ignored = [Account::Truncated, Account::Malformed, Account::Own];
-        let totals = ignored.map(|account| self.statistics.entered(account));
-        totals
-            .into_iter()
-            .fold(Totals::default(), |sum, totals| sum + totals)
+        let ignored = |of: &Statistics| {
+            of.entered(Account::Truncated)
+                + of.entered(Account::Malformed)
+                + of.entered(Account::Own)
+        };
+        ignored(&self.statistics.ipv4) + ignored(&self.statistics.ipv6)
     }
 
-    /// All accounts. `accounts` are those of the locked [`Self::export`], read first: what is taken
-    /// out of the cache later counts as cached still.
+    /// All accounts, of each family. `accounts` are those of the locked [`Self::export`], read
+    /// first: what is taken out of the cache later counts as cached still.
+    pub(crate) fn ledgers(&self, accounts: &Accounts, meter: Option<&Meter>) -> PerFamily<Ledger> {
+        PerFamily {
+            ipv4: self.ledger_of::<Ipv4Addr>(&accounts.of.ipv4, meter),
+            ipv6: self.ledger_of::<Ipv6Addr>(&accounts.of.ipv6, meter),
+        }
+    }
+
     /// `seen` is the sum of what has entered, not a counter of its own.
-    pub(crate) fn ledger(&self, accounts: &Accounts, cache: Option<&Cache<Ipv4Addr>>) -> Ledger {
-        let evicted = cache.map(Cache::evicted).unwrap_or_default();
-        let entered = |account| self.statistics.entered(account);
+    fn ledger_of<A: Family>(&self, accounts: &FamilyAccounts, meter: Option<&Meter>) -> Ledger {
+        let evicted = meter.map(|meter| A::cache(meter).evicted());
+        let evicted = evicted.unwrap_or_default();
+        let entered = |account| self.statistics.of(A::FAMILY).entered(account);
         let cached = entered(Account::Cached);
         let truncated = entered(Account::Truncated);
         let malformed = entered(Account::Malformed);

@@ -8,6 +8,11 @@
 //! decided in C (`rust/helpers/helpers.c`): whether a packet is leaked, looped or a group copy, and
 //! its input interface.
 
+use core::net::{
+    Ipv4Addr,
+    Ipv6Addr, //
+};
+
 use kernel::{
     prelude::*,
     sync::Arc, //
@@ -15,8 +20,12 @@ use kernel::{
 
 use super::{
     batch::Pending,
-    datapath::Datapath,
-    family::Family, //
+    datapath::{
+        Datapath,
+        Datapaths, //
+    },
+    family::Family,
+    Meter, //
 };
 use crate::{
     flow::observe::{
@@ -122,7 +131,7 @@ pub(super) fn input(packet: &Packet<'_>, is_local: bool) -> u32 {
 /// all packets still in batches. Process context.
 ///
 /// The order of the fields is the order in which things stop.
-pub(crate) struct Observation<A: Family> {
+struct Observation<A: Family> {
     hooks: Hooks<Datapath<A>>,
     _cpu_dead: cpuhp::Instance<Datapath<A>>,
     datapath: Arc<Datapath<A>>,
@@ -130,8 +139,7 @@ pub(crate) struct Observation<A: Family> {
 
 impl<A: Family> Observation<A> {
     /// At no point yet. Process context.
-    pub(crate) fn new(netns: Netns, datapath: Arc<Datapath<A>>) -> Result<Self> {
-        datapath.meter().set_netns(netns.clone());
+    fn new(netns: Netns, datapath: Arc<Datapath<A>>) -> Result<Self> {
         Ok(Self {
             hooks: Hooks::new(netns, datapath.clone()),
             _cpu_dead: cpuhp::Instance::new(A::cpuhp_state(), datapath.clone())?,
@@ -142,7 +150,7 @@ impl<A: Family> Observation<A> {
     /// Observes packets at further points. Process context. On an error it may be some of them.
     /// Those that are not to be observed any more stay until the end: their hook functions find
     /// that they are not among the chosen ones.
-    pub(crate) fn add(&mut self, points: ObservationPoints) -> Result {
+    fn add(&mut self, points: ObservationPoints) -> Result {
         ObservationPoint::ALL
             .into_iter()
             .filter(|point| points.has(*point))
@@ -151,12 +159,61 @@ impl<A: Family> Observation<A> {
 
     /// Observes no packets any more, but for those that are in a hook function now: they are
     /// accounted when this is dropped. Does not wait. Process context.
-    pub(crate) fn unregister(&mut self) {
+    fn unregister(&mut self) {
         self.hooks.unregister();
     }
 
     /// What tells when the packets are accounted that have come so far.
-    pub(crate) fn pending(&self) -> Arc<Pending> {
+    fn pending(&self) -> Arc<Pending> {
         self.datapath.pending()
+    }
+}
+
+/// Observes the packets of all address families that are accounted. See [`Observation`].
+pub(crate) struct Observations {
+    ipv4: Option<Observation<Ipv4Addr>>,
+    ipv6: Option<Observation<Ipv6Addr>>,
+}
+
+impl Observations {
+    /// At no point yet, of packets that are routed in `netns`. Process context.
+    pub(crate) fn new(netns: &Netns, meter: &Meter, datapaths: Datapaths) -> Result<Self> {
+        meter.set_netns(netns.clone());
+        let Datapaths { ipv4, ipv6 } = datapaths;
+        let ipv4 = ipv4.map(|datapath| Observation::new(netns.clone(), datapath));
+        let ipv6 = ipv6.map(|datapath| Observation::new(netns.clone(), datapath));
+        Ok(Self {
+            ipv4: ipv4.transpose()?,
+            ipv6: ipv6.transpose()?,
+        })
+    }
+
+    /// See [`Observation::add`].
+    pub(crate) fn add(&mut self, points: ObservationPoints) -> Result {
+        if let Some(ipv4) = &mut self.ipv4 {
+            ipv4.add(points)?;
+        }
+        match &mut self.ipv6 {
+            Some(ipv6) => ipv6.add(points),
+            None => Ok(()),
+        }
+    }
+
+    /// See [`Observation::unregister`].
+    pub(crate) fn unregister(&mut self) {
+        if let Some(ipv4) = &mut self.ipv4 {
+            ipv4.unregister();
+        }
+        if let Some(ipv6) = &mut self.ipv6 {
+            ipv6.unregister();
+        }
+    }
+
+    /// What tells when the packets are accounted that have come so far.
+    pub(crate) fn pending(&self) -> [Option<Arc<Pending>>; 2] {
+        [
+            self.ipv4.as_ref().map(Observation::pending),
+            self.ipv6.as_ref().map(Observation::pending),
+        ]
     }
 }

@@ -16,7 +16,10 @@ mod uptime_cache;
 
 pub(crate) use sweep::Sweep;
 
-use core::net::Ipv4Addr;
+use core::net::{
+    Ipv4Addr,
+    Ipv6Addr, //
+};
 
 use kernel::{
     prelude::*,
@@ -44,6 +47,7 @@ use crate::{
     config::Config,
     flow::{
         entry::Route,
+        families::AddressFamily,
         key::Secret,
         uptime::Uptime, //
     },
@@ -56,9 +60,6 @@ use crate::{
     },
 };
 
-/// Caches that share the slot budget, one for each address family.
-const FAMILIES: usize = 1;
-
 /// Meters the packets of a namespace while it is enabled.
 #[pin_data]
 pub(crate) struct Meter {
@@ -69,22 +70,36 @@ pub(crate) struct Meter {
     swept_at: RwOnce<u64>,
     #[pin]
     pub(crate) ipv4: Cache<Ipv4Addr>,
+    #[pin]
+    pub(crate) ipv6: Cache<Ipv6Addr>,
 }
 
 impl Meter {
-    /// Reserves the cache. Process context. `ENOMEM` if there is not enough memory.
+    /// Reserves the caches, each for all flows that there may be, so that any may have all of them;
+    /// that of a family which is not accounted has no room. Process context. `ENOMEM` if there is
+    /// not enough memory.
     pub(crate) fn new(config: &Config, domain: Arc<ObservationDomain>) -> Result<Arc<Self>> {
         let secret = Secret::new(linux::random());
-        let budget = SlotBudget::new(config.max_flows, FAMILIES, GFP_RESERVE)?;
+        let ipv6_secret = Secret::new(linux::random());
+        let families = config.families;
+        let budget = SlotBudget::new(config.max_flows, families.count(), GFP_RESERVE)?;
         let policy = config.policy(domain.export.lock().max_bytes());
-        let cache = Cache::new(budget, 0, policy, secret, GFP_RESERVE)?;
+        let flows = |family| match families.has(family) {
+            true => config.max_flows,
+            false => 0,
+        };
+        let last = families.count().saturating_sub(1);
+        let (ipv4_flows, ipv6_flows) = (flows(AddressFamily::Ipv4), flows(AddressFamily::Ipv6));
+        let ipv4 = Cache::new((budget.clone(), 0), ipv4_flows, policy, secret, GFP_RESERVE)?;
+        let ipv6 = Cache::new((budget, last), ipv6_flows, policy, ipv6_secret, GFP_RESERVE)?;
         let now = domain.clock.millis();
         Arc::pin_init(
             try_pin_init!(Self {
                 netns: SetOnce::new(),
                 domain,
                 swept_at: RwOnce::new(now),
-                ipv4 <- cache,
+                ipv4 <- ipv4,
+                ipv6 <- ipv6,
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -106,8 +121,9 @@ impl Meter {
     /// Collectors there are want. The flows in
     /// it are judged by that from the next [`Sweep::Recheck`] on.
     pub(crate) fn set(&self, config: &Config) {
-        let max_bytes = self.domain.export.lock().max_bytes();
-        self.ipv4.set_policy(config.policy(max_bytes));
+        let policy = config.policy(self.domain.export.lock().max_bytes());
+        self.ipv4.set_policy(policy);
+        self.ipv6.set_policy(policy);
     }
 
     /// Accounts a packet, which came at `at`. Returns whether the cache is short of slots, so that
@@ -153,8 +169,14 @@ impl Meter {
             return Route::NONE;
         };
         let path_config = &self.domain.path_config;
-        let mut route = route::look_up(netns, &pending.query, routed_to, pending.packet.key.key());
-        route.output = path_config.iface(path_config.flags(), route.output);
+        let mut route = route::look_up(
+            netns,
+            &pending.query,
+            routed_to,
+            pending.packet.key.key(),
+            pending.packet.label,
+        );
+        route.output = path_config.iface(path_config.flags(A::FAMILY), route.output);
         route
     }
 }

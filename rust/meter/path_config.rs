@@ -17,7 +17,13 @@ use crate::{
         IcmpPorts,
         TransportPorts, //
     },
-    flow::observe::ObservationPoints,
+    flow::{
+        families::{
+            AddressFamily,
+            PerFamily, //
+        },
+        observe::ObservationPoints, //
+    },
     linux::{
         netdevice::DeviceName,
         netns::Netns,
@@ -69,7 +75,7 @@ impl ConfigFlags {
 
 /// Written by one at a time, who holds the lock of the namespace.
 pub(crate) struct PathConfig {
-    flags: RwOnce<u32>,
+    flags: PerFamily<RwOnce<u32>>,
     interfaces: Arc<InterfaceNumbers>,
 }
 
@@ -77,20 +83,31 @@ impl PathConfig {
     /// Nothing is observed, and no interface has a number.
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
-            flags: RwOnce::new(0),
+            flags: PerFamily {
+                ipv4: RwOnce::new(0),
+                ipv6: RwOnce::new(0),
+            },
             interfaces: InterfaceNumbers::new()?,
         })
     }
 
-    /// Reads the flags. Any context.
+    /// Reads the flags of an address family. Any context.
     #[inline(always)]
-    pub(crate) fn flags(&self) -> ConfigFlags {
-        ConfigFlags(self.flags.read())
+    pub(crate) fn flags(&self, family: AddressFamily) -> ConfigFlags {
+        ConfigFlags(self.flags.of(family).read())
+    }
+
+    /// Changes the flags of each family.
+    fn change_flags(&self, change: impl Fn(AddressFamily, u32) -> u32) {
+        for family in AddressFamily::ALL {
+            let flags = self.flags.of(family);
+            flags.write(change(family, flags.read()));
+        }
     }
 
     /// Writes all flags but for the one of the numbers of interfaces.
     pub(crate) fn set(&self, config: &Config) {
-        let mut flags = config.observe.bits() | (self.flags.read() & IFACES);
+        let mut flags = 0;
         if config.icmp_ports == IcmpPorts::Zero {
             flags |= ICMP_ZERO;
         }
@@ -100,12 +117,18 @@ impl PathConfig {
         if config.count_own {
             flags |= COUNT_OWN;
         }
-        self.flags.write(flags);
+        self.change_flags(|family, before| {
+            let points = match config.families.has(family) {
+                true => config.observe.bits(),
+                false => 0,
+            };
+            flags | points | (before & IFACES)
+        });
     }
 
     /// Nothing is observed any more.
     pub(crate) fn observe_nothing(&self) {
-        self.flags.write(self.flags.read() & IFACES);
+        self.change_flags(|_, before| before & IFACES);
     }
 
     /// The numbers of interfaces.
@@ -116,9 +139,9 @@ impl PathConfig {
     /// Gives interfaces of a name a number, or with 0 takes it away. `ENOSPC` if no more can have
     /// one.
     pub(crate) fn set_iface(&self, netns: &Netns, name: DeviceName, number: u32) -> Result {
-        let others = self.flags.read() & !IFACES;
         let any = self.interfaces.set(netns, name, number)? != 0;
-        self.flags.write(if any { others | IFACES } else { others });
+        let ifaces = if any { IFACES } else { 0 };
+        self.change_flags(|_, before| (before & !IFACES) | ifaces);
         Ok(())
     }
 

@@ -81,9 +81,10 @@ pub(crate) fn look_up<A: Family>(
     query: &RouteQuery,
     routed_to: Option<RoutedTo<A>>,
     key: &Key<A>,
+    label: A::Label,
 ) -> Route<A> {
     let l3mdev_of = routed_to.map_or(query.input, |routed| routed.vrf_device);
-    let routes = A::fib_routes(netns, key, query, l3mdev_of);
+    let routes = A::fib_routes(netns, key, label, query, l3mdev_of);
     let (output, next_hop) = match routed_to {
         Some(routed) => (routed.output, routed.gateway),
         None if routes.is_unicast => (routes.forward.output, routes.forward.next_hop),

@@ -4,9 +4,15 @@
 
 use kernel::time::Msecs;
 
-use core::net::Ipv4Addr;
+use core::net::{
+    Ipv4Addr,
+    Ipv6Addr, //
+};
 
-use super::Meter;
+use super::{
+    family::Family,
+    Meter, //
+};
 use crate::{
     cache::{
         Cache,
@@ -16,9 +22,12 @@ use crate::{
         collector::Patience,
         exporter::Exporter, //
     },
-    flow::expiry::{
-        Pressure,
-        LINGER, //
+    flow::{
+        expiry::{
+            Pressure,
+            LINGER, //
+        },
+        families::AddressFamily,
     },
     linux::{
         cond_resched,
@@ -79,22 +88,29 @@ impl Meter {
             sweep == Sweep::Last,
             ignored,
             netns,
-            |index| path_config.iface(path_config.flags(), index),
+            |index| path_config.iface(path_config.flags(AddressFamily::Ipv4), index),
         );
-        let exported = self.sweep_family(&self.ipv4, sweep, &mut exporter);
+        let ipv4 = self.sweep_family::<Ipv4Addr>(sweep, &mut exporter);
+        let ipv6 = self.sweep_family::<Ipv6Addr>(sweep, &mut exporter);
         exporter.end_round();
-        exported
+        ipv4.saturating_add(ipv6)
     }
 
-    /// Walks the whole table, bucket by bucket: the time that it takes is in reading the buckets in
-    /// order, as only those are looked into that have something due.
-    fn sweep_family(&self, cache: &Cache<Ipv4Addr>, sweep: Sweep, exporter: &mut Exporter) -> u32 {
+    /// Walks the whole table of a family, bucket by bucket: the time that it takes is in reading
+    /// the buckets in order, as only those are looked into that have something due.
+    #[inline(never)]
+    fn sweep_family<A: Family>(&self, sweep: Sweep, exporter: &mut Exporter) -> u32 {
+        let cache = A::cache(self);
+        if cache.buckets() == 0 {
+            // Its packets are not accounted, and its share of the slots is that of another.
+            return 0;
+        }
         let mut exported = export_evicted(cache, exporter);
         let (closely, linger) = (sweep != Sweep::Periodic, sweep.linger());
         cache.walk_begins();
         let mut now = self.domain.clock.uptime();
         let mut pressure = Pressure::Low;
-        let mut expired: Expired<Ipv4Addr> = [const { None }; _];
+        let mut expired: Expired<A> = [const { None }; _];
         for bucket in 0..cache.buckets() {
             if bucket % BUCKETS_PER_PRESSURE == 0 {
                 if exporter.is_over() {
@@ -107,7 +123,7 @@ impl Meter {
             }
             if cache.expire(bucket, now, &mut pressure, closely, linger, &mut expired) {
                 for (flow, reason) in expired.iter_mut().filter_map(Option::take) {
-                    exporter.push(flow.into(), reason);
+                    exporter.push(A::any(flow), reason);
                     exported = exported.saturating_add(1);
                 }
                 now = self.domain.clock.uptime();
@@ -124,14 +140,14 @@ impl Meter {
 }
 
 /// Exports the flows that are in the evict queue now, and returns how many.
-fn export_evicted(cache: &Cache<Ipv4Addr>, exporter: &mut Exporter) -> u32 {
+fn export_evicted<A: Family>(cache: &Cache<A>, exporter: &mut Exporter) -> u32 {
     let mut exported = 0u32;
     // Those that come meanwhile wait for the next sweep: this one has the buckets to walk, too.
     for _ in 0..cache.evicted_flows() {
         let Some((flow, reason)) = cache.next_evicted() else {
             break;
         };
-        exporter.push(flow.into(), reason);
+        exporter.push(A::any(flow), reason);
         exported = exported.saturating_add(1);
     }
     exported

@@ -5,8 +5,6 @@
 //! reclaims at his `memory.max`. So it is done by work that no request waits for, nor a namespace
 //! before it goes: that leaves the work behind, which gives the memory back at its end.
 
-use core::net::Ipv4Addr;
-
 use kernel::{
     new_mutex,
     prelude::*,
@@ -33,7 +31,7 @@ use crate::{
         workqueue::Handle,
     },
     meter::{
-        datapath::Datapath,
+        datapath::Datapaths,
         domain::ObservationDomain,
         Meter, //
     },
@@ -43,7 +41,7 @@ use crate::{
 pub(super) struct Reserved {
     pub(super) meter: Arc<Meter>,
     pub(super) work: Arc<PeriodicWork<Meter>>,
-    pub(super) ipv4: Arc<Datapath<Ipv4Addr>>,
+    pub(super) datapaths: Datapaths,
 }
 
 impl Reserved {
@@ -60,9 +58,13 @@ impl Reserved {
             )
         })?;
         let work = PeriodicWork::new(meter.clone(), queue)?;
-        let ipv4 = Datapath::new(meter.clone(), work.clone())
+        let datapaths = Datapaths::new(&meter, &work)
             .map_err(|error| ExtAck::new(error, c"not enough memory for what each CPU needs"))?;
-        Ok(Self { meter, work, ipv4 })
+        Ok(Self {
+            meter,
+            work,
+            datapaths,
+        })
     }
 }
 

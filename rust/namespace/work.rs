@@ -83,12 +83,14 @@ impl OnDemandTask for Shared {
         let enabled = inner
             .exporting
             .enabled()
-            .map(|running| (running.ipv4.pending(), running.meter.clone()));
+            .map(|running| (running.observations.pending(), running.meter.clone()));
         drop(inner);
         match (job, enabled) {
             (Job::Disable(running), _) => self.finish(running),
             (Job::Flush { requested }, Some((pending, meter))) => {
-                pending.wait_until_drained();
+                for pending in pending.into_iter().flatten() {
+                    pending.wait_until_drained();
+                }
                 meter.sweep(Sweep::Flush);
                 self.inner.lock().flushes.done = requested;
             }
@@ -105,8 +107,12 @@ impl OnDemandTask for Shared {
 impl Running {
     /// Stops everything; on return all packets are accounted. Process context.
     fn stop(self) -> Arc<Meter> {
-        let Self { ipv4, _work, meter } = self;
-        drop(ipv4);
+        let Self {
+            observations,
+            _work,
+            meter,
+        } = self;
+        drop(observations);
         drop(_work);
         meter
     }
@@ -123,7 +129,7 @@ impl Shared {
             // What is left is for `exit`.
             return;
         }
-        let ledger = meter.domain.ledger(&export.accounts, Some(&meter.ipv4));
+        let ledger = meter.domain.ledgers(&export.accounts, Some(&meter)).sum();
         drop(export);
         inner.flushes.done = inner.flushes.requested;
         let ended = replace(&mut inner.exporting, Exporting::Disabled);
@@ -172,7 +178,7 @@ impl Shared {
             | Exporting::Disabling {
                 running: Some(running),
                 ..
-            } => running.ipv4.unregister(),
+            } => running.observations.unregister(),
             _ => {}
         }
         if goes {
@@ -223,8 +229,8 @@ impl Shared {
             meter.sweep(Sweep::Last);
         }
         let mut export = domain.export.lock();
-        let cache = meter.as_ref().map(|meter| &meter.ipv4);
-        let ledger = domain.ledger(&export.accounts, cache).closed();
+        let ledgers = domain.ledgers(&export.accounts, meter.as_deref());
+        let ledger = ledgers.sum().closed();
         export.remove_collectors();
         drop(export);
         self.log(&ledger);

@@ -9,7 +9,7 @@ the words of inject.py:
     PROTOCOL SOURCE[:PORT] DESTINATION[:PORT] [NAME=VALUE]...
 
 An address may be a shell pattern (with `!` in front: none that matches), and a part that is
-left out or `*` matches all. COMMAND is
+left out or `*` matches all. One of IPv6 with a port stands in brackets. COMMAND is
 
     is PATTERN NAME=VALUE...    one flow matches, and has these fields. Of several with the
                                 same key, `tos` and `input` say which one is meant
@@ -36,11 +36,11 @@ import socket
 import subprocess
 import sys
 
-from inject import PROTOCOLS, TCP_FLAGS, span
+from inject import PROTOCOLS, TCP_FLAGS, address_and_port, span
 
 KEY = ("protocol", "source", "source-port", "destination", "destination-port")
 FIELDS = (*KEY, "tos", "input", "output", "next-hop", "masks", "flags", "packets", "bytes")
-FIELDS += ("first", "last", "duration", "waited")
+FIELDS += ("first", "last", "duration", "waited", "label")
 NFDUMP = "%pr,%sa,%sp,%da,%dp,%tos,%in,%out,%nh,%smk,%dmk,%flg,%pkt,%byt,%tsr,%ter,%trr"
 NFDUMP_FLAGS = "CEUAPRSF"
 SHOWN = 12
@@ -74,6 +74,7 @@ def cached(namespace):
             "first": flow["first"],
             "last": flow["last"],
             "duration": (flow["last"] - flow["first"]) % 2**32,
+            **({"label": flow["flow_label"]} if "flow_label" in flow else {}),
         }
 
 
@@ -159,7 +160,7 @@ class Endpoint:
 
     def __init__(self, name, text):
         self.name, self.negative = name, text.startswith("!")
-        self.address, _, port = text.removeprefix("!").partition(":")
+        self.address, port = address_and_port(text.removeprefix("!"))
         self.ports = span(port) if port and port != "*" else None
 
     def holds(self, flow):
@@ -169,6 +170,10 @@ class Endpoint:
 
     def each(self):
         """All addresses and ports of its ranges."""
+        if ":" in self.address:
+            ports = [None] if self.ports is None else self.ports
+            yield from (self.address if p is None else f"[{self.address}]:{p}" for p in ports)
+            return
         network, dot, hosts = self.address.rpartition(".")
         hosts = span(hosts) if "-" in hosts else [hosts]
         for host in hosts:
@@ -212,7 +217,10 @@ def shown(flow):
     flags = "".join(name for bit, name in enumerate(TCP_FLAGS) if flow["flags"] & 1 << bit)
     rest = {name: flow[name] for name in FIELDS[len(KEY) :] if name in flow}
     rest["flags"] = flags
-    ends = " ".join(f"{flow[end]}:{flow[end + '-port']}" for end in ("source", "destination"))
+    bracketed = lambda address: f"[{address}]" if ":" in address else address
+    ends = " ".join(
+        f"{bracketed(flow[end])}:{flow[end + '-port']}" for end in ("source", "destination")
+    )
     return f"{protocol} {ends} " + " ".join(f"{name}={value}" for name, value in rest.items())
 
 

@@ -58,8 +58,44 @@ fn every_attribute_of_the_state_has_its_field() {
          \"sequence\":4000000001,\"last_error\":\"No such device\"}],\
          \"ifaces\":[],\
          \"sys_uptime\":123456,\"flow_sequence\":991,\"disabling\":true,\
-         \"enabling\":true,\"enable_error\":\"no room: Cannot allocate memory\"}"
+         \"enabling\":true,\"enable_error\":\"no room: Cannot allocate memory\",\
+         \"ipv4\":{\"flows_created\":5000000001,\
+         \"packets\":{\"seen\":1001,\"ignored\":1002,\"cached\":1003,\"pending\":1004,\
+         \"exported\":1005,\"lost\":1006,\
+         \"ignored_by\":{\"truncated\":1007,\"malformed\":1008,\"own\":1009},\
+         \"lost_by\":{\"cache_full\":1010,\"no_collector\":1011,\
+         \"send_failed\":1012,\"unsupported\":1013}},\
+         \"bytes\":{\"seen\":1000001,\"ignored\":1000002,\"cached\":1000003,\"pending\":1000004,\
+         \"exported\":1000005,\"lost\":1000006,\
+         \"ignored_by\":{\"truncated\":1000007,\"malformed\":1000008,\"own\":1000009},\
+         \"lost_by\":{\"cache_full\":1000010,\"no_collector\":1000011,\
+         \"send_failed\":1000012,\"unsupported\":1000013}}},\
+         \"ipv6\":{\"flows_created\":5000000002,\
+         \"packets\":{\"seen\":2001,\"ignored\":2002,\"cached\":2003,\"pending\":2004,\
+         \"exported\":2005,\"lost\":2006,\
+         \"ignored_by\":{\"truncated\":2007,\"malformed\":2008,\"own\":2009},\
+         \"lost_by\":{\"cache_full\":2010,\"no_collector\":2011,\
+         \"send_failed\":2012,\"unsupported\":2013}},\
+         \"bytes\":{\"seen\":2000001,\"ignored\":2000002,\"cached\":2000003,\"pending\":2000004,\
+         \"exported\":2000005,\"lost\":2000006,\
+         \"ignored_by\":{\"truncated\":2000007,\"malformed\":2000008,\"own\":2000009},\
+         \"lost_by\":{\"cache_full\":2000010,\"no_collector\":2000011,\
+         \"send_failed\":2000012,\"unsupported\":2000013}}}}"
     );
+}
+
+#[test]
+fn flows_of_ipv6_have_a_label() {
+    let attributes = [
+        nla(1, &[0x20; 16]),
+        nla(2, &[0x30; 16]),
+        nla(3, &[0; 16]),
+        nla_u32(17, 0xfedcb),
+    ];
+    let flow = Flow::decode(&attributes.concat()).unwrap();
+    let json = serde_json::to_string(&flow).unwrap();
+    assert!(json.starts_with("{\"src_addr\":\"2020:2020:2020:2020:2020:2020:2020:2020\","));
+    assert!(json.ends_with(",\"flow_label\":1043915}"), "{json}");
 }
 
 #[test]

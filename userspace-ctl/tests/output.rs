@@ -76,20 +76,20 @@ observation-domain-id       77000001
 template-refresh            300
 template-refresh-datagrams  1000
 
-LEDGER          PACKETS       BYTES
-seen                101  6000000001
-ignored             102  6000000002
-  truncated         107  6000000007
-  malformed         108  6000000008
-  own               109  6000000009
-cached              103  6000000003
-pending             104  6000000004
-exported            105  6000000005
-lost                106  6000000006
-  cache full        110  6000000010
-  no collector      111  6000000011
-  send failed       112  6000000012
-  unsupported       113  6000000013
+LEDGER          PACKETS       BYTES  IPV4 PACKETS  IPV4 BYTES  IPV6 PACKETS  IPV6 BYTES
+seen                101  6000000001          1001     1000001          2001     2000001
+ignored             102  6000000002          1002     1000002          2002     2000002
+  truncated         107  6000000007          1007     1000007          2007     2000007
+  malformed         108  6000000008          1008     1000008          2008     2000008
+  own               109  6000000009          1009     1000009          2009     2000009
+cached              103  6000000003          1003     1000003          2003     2000003
+pending             104  6000000004          1004     1000004          2004     2000004
+exported            105  6000000005          1005     1000005          2005     2000005
+lost                106  6000000006          1006     1000006          2006     2000006
+  cache full        110  6000000010          1010     1000010          2010     2000010
+  no collector      111  6000000011          1011     1000011          2011     2000011
+  send failed       112  6000000012          1012     1000012          2012     2000012
+  unsupported       113  6000000013          1013     1000013          2013     2000013
 
 EXPIRED    FLOWS
 inactive     301

@@ -172,7 +172,8 @@ fn every_value_has_its_metric() {
     for (series, expected) in [
         ("enabled", 1.0),
         ("cached_flows", 77.0),
-        ("created_flows_total", 5_000_000_123.0),
+        ("created_flows_total{family=\"ipv4\"}", 5_000_000_001.0),
+        ("created_flows_total{family=\"ipv6\"}", 5_000_000_002.0),
         ("uptime_seconds", 123.456),
         ("flow_sequence", 991.0),
         ("max_flows", 65536.0),
@@ -210,13 +211,19 @@ fn every_value_has_its_metric() {
     ] {
         assert_eq!(value(series), expected, "{series}");
     }
-    for (unit, base) in [("packets", 100.0), ("bytes", 6_000_000_000.0)] {
-        for (series, expected) in [
-            (format!("seen_{unit}_total"), 1.0),
-            (format!("held_{unit}{{account=\"cached\"}}"), 3.0),
-            (format!("held_{unit}{{account=\"pending\"}}"), 4.0),
-            (format!("{unit}_total{{account=\"exported\"}}"), 5.0),
+    for (family, unit, base) in [
+        ("ipv4", "packets", 1_000.0),
+        ("ipv4", "bytes", 1_000_000.0),
+        ("ipv6", "packets", 2_000.0),
+        ("ipv6", "bytes", 2_000_000.0),
+    ] {
+        for (name, account, expected) in [
+            (format!("seen_{unit}_total"), "", 1.0),
+            (format!("held_{unit}"), ",account=\"cached\"", 3.0),
+            (format!("held_{unit}"), ",account=\"pending\"", 4.0),
+            (format!("{unit}_total"), ",account=\"exported\"", 5.0),
         ] {
+            let series = format!("{name}{{family=\"{family}\"{account}}}");
             assert_eq!(value(&series), base + expected, "{series}");
         }
         for (account, reason, expected) in [
@@ -228,7 +235,8 @@ fn every_value_has_its_metric() {
             ("lost", "send_failed", 12.0),
             ("lost", "unsupported", 13.0),
         ] {
-            let series = format!("{unit}_total{{account=\"{account}\",reason=\"{reason}\"}}");
+            let labels = format!("family=\"{family}\",account=\"{account}\",reason=\"{reason}\"");
+            let series = format!("{unit}_total{{{labels}}}");
             assert_eq!(value(&series), base + expected, "{series}");
         }
     }
@@ -244,8 +252,8 @@ fn every_value_has_its_metric() {
         let series = format!("expired_flows_total{{reason=\"{reason}\"}}");
         assert_eq!(value(&series), f64::from(number), "{series}");
     }
-    // 16 above, 11 for packets and as many for bytes, 6 reasons.
-    assert_eq!(samples.len(), 16 + 22 + 6);
+    // 17 above, 11 for packets and as many for bytes of each family, 6 reasons.
+    assert_eq!(samples.len(), 17 + 44 + 6);
 }
 
 #[test]

@@ -395,7 +395,7 @@ fn a_further_setting_is_shown() {
 #[test]
 fn a_further_setting_is_in_the_source_that_the_build_writes() {
     let source = rust::write(&extended()).unwrap();
-    let (interval, refresh) = (first, trial_number(1));
+    let (interval, refresh) = (first_trial(), first_trial() + 1);
     for line in [
         &*format!("pub const TRIAL_REFRESH: u16 = {refresh};"),
         &*format!(

@@ -77,10 +77,10 @@ fn export<F: Format>(stream: &mut Stream<Box<F>>, size: usize, flows: &[Totals])
     }
     batch.take(&mut accounts);
     let last = &flows[flows.len() / size * size..];
-    assert_eq!(accounts.pending(), sum(last));
+    assert_eq!(accounts.of.ipv4.pending(), sum(last));
     stream.export(batch.entries_mut(), || TIME);
     batch.settle(&mut accounts);
-    assert_eq!(accounts.pending(), Totals::default());
+    assert_eq!(accounts.of.ipv4.pending(), Totals::default());
     accounts
 }
 
@@ -151,14 +151,14 @@ proptest! {
         let collectors = Collectors::new(schedules.clone());
         let mut stream = Stream::new(Box::new(v5::Datagram::new()), collectors);
         let accounts = export(&mut stream, size, &flows);
-        prop_assert_eq!(accounts.taken, sum(&flows));
-        prop_assert_eq!(accounts.exported, exported);
+        prop_assert_eq!(accounts.of.ipv4.taken, sum(&flows));
+        prop_assert_eq!(accounts.of.ipv4.exported, exported);
         let (no_collector, send_failed) = match schedules.is_empty() {
             true => (lost, Totals::default()),
             false => (Totals::default(), lost),
         };
-        prop_assert_eq!(accounts.no_collector, no_collector);
-        prop_assert_eq!(accounts.send_failed, send_failed);
+        prop_assert_eq!(accounts.of.ipv4.no_collector, no_collector);
+        prop_assert_eq!(accounts.of.ipv4.send_failed, send_failed);
         prop_assert_eq!(accounts.expired(Reason::Active), flows.len() as u64);
         prop_assert_eq!(accounts.expired(Reason::Inactive), 0);
     }
@@ -267,8 +267,8 @@ fn formats_decide_on_room_and_sequence() {
     let of = |packets| Totals { packets, bytes: 0 };
     let flows = [3, 4, 2, 9, 6, 8, 9].map(of);
     let accounts = export(&mut stream, 7, &flows);
-    assert_eq!(accounts.exported, of(3 + 4 + 2 + 6 + 8));
-    assert_eq!(accounts.send_failed, of(9 + 9));
+    assert_eq!(accounts.of.ipv4.exported, of(3 + 4 + 2 + 6 + 8));
+    assert_eq!(accounts.of.ipv4.send_failed, of(9 + 9));
 
     let reason = Reason::Active as u8;
     let sent = |len, sequence, records| {
@@ -313,8 +313,9 @@ fn a_flow_without_a_record_is_lost_as_such() {
         let ipfix = ipfix::Datagram::new(vec![0; 1400]);
         Stream::new(Box::new(ipfix), others).export(batch.entries_mut(), || TIME);
         batch.settle(&mut accounts);
-        assert_eq!(accounts.pending(), Totals::default());
-        accounts
+        assert_eq!(accounts.of.ipv4.pending(), Totals::default());
+        assert_eq!(accounts.of.ipv6.pending(), Totals::default());
+        accounts.of
     };
     let nobody = || Collectors::new(vec![]);
     let accepting = || Collectors::new(vec![vec![true]]);
@@ -325,14 +326,16 @@ fn a_flow_without_a_record_is_lost_as_such() {
     };
 
     let v5_alone = accounts(accepting(), nobody());
-    assert_eq!(v5_alone.exported, totals + totals);
-    assert_eq!(v5_alone.unsupported, ipv6);
+    assert_eq!(v5_alone.ipv4.exported, totals + totals);
+    assert_eq!(v5_alone.ipv6.unsupported, ipv6);
     let both = accounts(accepting(), accepting());
-    assert_eq!(both.exported, totals + totals + ipv6);
+    assert_eq!(both.ipv4.exported, totals + totals);
+    assert_eq!(both.ipv6.exported, ipv6);
     let none = accounts(nobody(), nobody());
-    assert_eq!(none.no_collector, totals + totals + ipv6);
+    assert_eq!(none.ipv4.no_collector, totals + totals);
+    assert_eq!(none.ipv6.no_collector, ipv6);
     let refused = accounts(accepting(), refusing());
-    assert_eq!(refused.send_failed, ipv6);
+    assert_eq!(refused.ipv6.send_failed, ipv6);
 }
 
 /// A flow is exported if one stream delivers it, and lost for want of a Collector only if no stream
@@ -367,9 +370,9 @@ fn the_best_stream_counts() {
             true => totals,
             false => Totals::default(),
         };
-        assert_eq!(accounts.no_collector, is(Outcome::NoCollector));
-        assert_eq!(accounts.send_failed, is(Outcome::SendFailed));
-        assert_eq!(accounts.exported, is(Outcome::Exported));
+        assert_eq!(accounts.of.ipv4.no_collector, is(Outcome::NoCollector));
+        assert_eq!(accounts.of.ipv4.send_failed, is(Outcome::SendFailed));
+        assert_eq!(accounts.of.ipv4.exported, is(Outcome::Exported));
     }
 }
 

@@ -65,7 +65,7 @@ pub(crate) fn ipv4_flow() -> AnyFlow {
         bytes: 0x10_0000_1234,
         first: Uptime::from_millis(1000),
         last: Uptime::from_millis(2500),
-        tcp_flags: 0x1b,
+        flags_label: 0x1b,
     })
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn ipv6_flow() -> AnyFlow {
         bytes: 0xd0,
         first: Uptime::from_millis(2000),
         last: Uptime::from_millis(2500),
-        tcp_flags: 0,
+        flags_label: 0x1_a2b3 << 8,
     })
 }
 
@@ -286,7 +286,7 @@ fn flow_of(fields: &[Field], [first, last]: [u32; 2]) -> (AnyFlow, u8) {
             flow.route.dst_mask = mask(1);
             flow.packets = packets.unwrap();
             flow.bytes = bytes.unwrap();
-            flow.tcp_flags = flags.unwrap().into();
+            flow.flags_label = u32::from(flags.unwrap()) | (label.unwrap_or(0) << 8);
             flow.first = Uptime::from_millis(first.into());
             flow.last = Uptime::from_millis(last.into());
             flow
@@ -296,7 +296,7 @@ fn flow_of(fields: &[Field], [first, last]: [u32; 2]) -> (AnyFlow, u8) {
         4 => AnyFlow::V4(complete!(ipv4)),
         _ => AnyFlow::V6(complete!(ipv6)),
     };
-    assert_eq!(label, (version == 6).then_some(0));
+    assert_eq!(label.is_some(), version == 6);
     (flow, reason.unwrap())
 }
 
@@ -313,6 +313,7 @@ prop_compose! {
     fn flows()(
         addresses in any::<[u128; 3]>(),
         (is_ipv6, ports, input, output) in any::<(bool, [u8; 4], u32, u32)>(),
+        label in 0u32..1 << 20,
         proto in prop_oneof![Just(1u8), Just(6), Just(58), any::<u8>()],
         (tos, flags, masks) in any::<(u8, u8, [u8; 2])>(),
         (packets, bytes) in any::<(u64, u64)>(),
@@ -322,6 +323,7 @@ prop_compose! {
         macro_rules! flow {
             ($from:expr) => {{
                 let [src, dst, next_hop] = addresses.map($from);
+                let label = if is_ipv6 { label } else { 0 };
                 let input = if input_is_0 { 0 } else { input };
                 Flow {
                     key: Key::new(src, dst, ports, input, proto, tos),
@@ -330,7 +332,7 @@ prop_compose! {
                     bytes,
                     first: before(TIME, first.max(last)),
                     last: before(TIME, first.min(last)),
-                    tcp_flags: flags.into(),
+                    flags_label: u32::from(flags) | (label << 8),
                 }
             }};
         }

@@ -285,12 +285,6 @@ fn jumbo_payload_len(headers: &[u8]) -> Option<u32> {
     }
 }
 
-/// Flow label, and traffic class in front of it, of a packet that begins with these bytes.
-#[inline(always)]
-pub(crate) fn flow_info(headers: &[u8; 4]) -> u32 {
-    u32::from_be_bytes(*headers) & 0x0fff_ffff
-}
-
 /// Of an ICMPv6 message that answers a UDP datagram: where that was sent to, and from which port.
 /// `headers` begins with the IPv6 header of the message.
 ///

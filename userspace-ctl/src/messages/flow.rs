@@ -36,9 +36,10 @@ pub struct Flow {
     pub first: u32,
     /// `sys_uptime` at the last packet, in milliseconds.
     pub last: u32,
-    /// Source port of TCP and UDP, else 0.
+    /// Source port of a protocol that has ports, else 0.
     pub src_port: u16,
-    /// Destination port of TCP and UDP, type * 256 + code of ICMP unless that is off, else 0.
+    /// Destination port of a protocol that has ports, type * 256 + code of ICMP unless that is off,
+    /// else 0.
     pub dst_port: u16,
     /// All TCP flags seen.
     pub tcp_flags: u8,
@@ -50,6 +51,9 @@ pub struct Flow {
     pub src_mask: u8,
     /// Prefix length of the route to the destination.
     pub dst_mask: u8,
+    /// Flow label of the first packet, of IPv6 alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow_label: Option<u32>,
 }
 
 impl Flow {
@@ -76,6 +80,7 @@ impl Flow {
                 flow::TOS => flow.tos = attribute.u8()?,
                 flow::SRC_MASK => flow.src_mask = attribute.u8()?,
                 flow::DST_MASK => flow.dst_mask = attribute.u8()?,
+                flow::FLOW_LABEL => flow.flow_label = Some(attribute.u32()?),
                 _ => {}
             }
         }
@@ -101,5 +106,6 @@ impl Flow {
         tos: 0,
         src_mask: 0,
         dst_mask: 0,
+        flow_label: None,
     };
 }

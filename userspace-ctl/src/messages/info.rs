@@ -21,6 +21,7 @@ use crate::{
     uapi::{
         collector,
         config,
+        family,
         iface,
         info,
         SETTINGS, //
@@ -71,6 +72,10 @@ pub struct Info {
     /// Why the last one that was to be enabled could not be.
     #[serde(serialize_with = "as_text")]
     pub enable_error: Option<KernelError>,
+    /// What of it is of IPv4.
+    pub ipv4: Family,
+    /// What of it is of IPv6.
+    pub ipv6: Family,
     /// Flushes that were asked for.
     #[serde(skip)]
     pub flushes_requested: u64,
@@ -88,6 +93,17 @@ pub struct FlowCounts {
     pub max: u64,
     /// Created since the namespace first enabled the exporter.
     pub created: u64,
+}
+
+/// State of an address family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Family {
+    /// Flows created since the namespace first enabled the exporter.
+    pub flows_created: u64,
+    /// Where every packet ended.
+    pub packets: Account,
+    /// Where the bytes of layer 3 of every packet ended.
+    pub bytes: Account,
 }
 
 /// A destination of flow records.
@@ -165,6 +181,8 @@ impl Info {
                 info::ENABLING => state.enabling = attribute.u8()? != 0,
                 info::ENABLE_ERROR => enable_errno = Some(attribute.u32()?),
                 info::ENABLE_ERROR_TEXT => enable_text = attribute.text(),
+                info::IPV4 => state.ipv4 = Family::decode(attribute.value)?,
+                info::IPV6 => state.ipv6 = Family::decode(attribute.value)?,
                 _ => {}
             }
         }
@@ -174,6 +192,22 @@ impl Info {
             ..KernelError::default()
         });
         state.flows.max = state.config.get(config::MAX_FLOWS).unwrap_or(0);
+        Ok(state)
+    }
+}
+
+impl Family {
+    fn decode(nest: &[u8]) -> Result<Self, Error> {
+        let mut state = Self::default();
+        for attribute in attributes(nest) {
+            let attribute = attribute?;
+            match attribute.kind {
+                family::FLOWS_CREATED => state.flows_created = attribute.uint()?,
+                family::PACKETS => state.packets = Account::decode(attribute.value)?,
+                family::BYTES => state.bytes = Account::decode(attribute.value)?,
+                _ => {}
+            }
+        }
         Ok(state)
     }
 }

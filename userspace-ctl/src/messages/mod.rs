@@ -15,6 +15,7 @@ mod ledger;
 pub use flow::Flow;
 pub use info::{
     Collector,
+    Family,
     FlowCounts,
     Iface,
     Info, //

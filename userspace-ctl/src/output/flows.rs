@@ -38,6 +38,7 @@ const COLUMNS: &[(&str, super::table::Align)] = &[
 ];
 
 const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
 const TCP: u8 = 6;
 
 /// What an absent value looks like.
@@ -66,7 +67,7 @@ fn fill(row: &mut Row, flow: &Flow, uptime: u32, numeric: bool, names: &mut Name
         .cell(flow.src_port)
         .cell(flow.dst_addr);
     match flow.proto {
-        ICMP if !numeric => row.format(format_args!(
+        ICMP | ICMPV6 if !numeric => row.format(format_args!(
             "{}.{}",
             flow.dst_port >> 8,
             flow.dst_port & 0xff

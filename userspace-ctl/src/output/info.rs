@@ -14,7 +14,10 @@ use super::{
         Table, //
     }, //
 };
-use crate::messages::Info;
+use crate::messages::{
+    Account,
+    Info, //
+};
 use std::io::{
     self,
     Write, //
@@ -69,48 +72,45 @@ fn summary(out: &mut impl Write, info: &Info) -> io::Result<()> {
     )
 }
 
+/// All packets; and those of each family, if both have some.
 fn ledger(out: &mut impl Write, info: &Info) -> io::Result<()> {
-    let (p, b) = (&info.packets, &info.bytes);
-    let rows = [
-        ("seen", p.seen, b.seen),
-        ("ignored", p.ignored, b.ignored),
-        (
-            "  truncated",
-            p.ignored_by.truncated,
-            b.ignored_by.truncated,
-        ),
-        (
-            "  malformed",
-            p.ignored_by.malformed,
-            b.ignored_by.malformed,
-        ),
-        ("  own", p.ignored_by.own, b.ignored_by.own),
-        ("cached", p.cached, b.cached),
-        ("pending", p.pending, b.pending),
-        ("exported", p.exported, b.exported),
-        ("lost", p.lost, b.lost),
-        ("  cache full", p.lost_by.cache_full, b.lost_by.cache_full),
-        (
-            "  no collector",
-            p.lost_by.no_collector,
-            b.lost_by.no_collector,
-        ),
-        (
-            "  send failed",
-            p.lost_by.send_failed,
-            b.lost_by.send_failed,
-        ),
-        (
-            "  unsupported",
-            p.lost_by.unsupported,
-            b.lost_by.unsupported,
-        ),
+    type Count = fn(&Account) -> u64;
+    let rows: [(&str, Count); 13] = [
+        ("seen", |a| a.seen),
+        ("ignored", |a| a.ignored),
+        ("  truncated", |a| a.ignored_by.truncated),
+        ("  malformed", |a| a.ignored_by.malformed),
+        ("  own", |a| a.ignored_by.own),
+        ("cached", |a| a.cached),
+        ("pending", |a| a.pending),
+        ("exported", |a| a.exported),
+        ("lost", |a| a.lost),
+        ("  cache full", |a| a.lost_by.cache_full),
+        ("  no collector", |a| a.lost_by.no_collector),
+        ("  send failed", |a| a.lost_by.send_failed),
+        ("  unsupported", |a| a.lost_by.unsupported),
     ];
-    let columns = [("LEDGER", Left), ("PACKETS", Right), ("BYTES", Right)];
-    let mut table = Table::new(out, &columns);
-    for (account, packets, bytes) in rows {
+    let (ipv4, ipv6) = (&info.ipv4, &info.ipv6);
+    let mut columns = vec![
+        ("PACKETS", &info.packets),
+        ("BYTES", &info.bytes),
+        ("IPV4 PACKETS", &ipv4.packets),
+        ("IPV4 BYTES", &ipv4.bytes),
+        ("IPV6 PACKETS", &ipv6.packets),
+        ("IPV6 BYTES", &ipv6.bytes),
+    ];
+    if ipv4.packets.seen == 0 || ipv6.packets.seen == 0 {
+        columns.truncate(2);
+    }
+    let names = columns.iter().map(|(name, _)| (*name, Right));
+    let heads: Vec<_> = [("LEDGER", Left)].into_iter().chain(names).collect();
+    let mut table = Table::new(out, &heads);
+    for (name, count) in rows {
         table.row(|row| {
-            row.word(account).cell(packets).cell(bytes);
+            row.word(name);
+            for (_, account) in &columns {
+                row.cell(count(account));
+            }
         })?;
     }
     table.end()

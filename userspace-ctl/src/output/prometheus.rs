@@ -2,15 +2,16 @@
 
 //! The state as metrics, in the text format of Prometheus.
 //!
-//! The ledger is three families for packets and three for bytes, of which
-//! `seen = sum(netflow_packets_total) + sum(netflow_held_packets)` at any quiet moment: what only
-//! grows is a counter, what comes and goes a gauge.
+//! The ledger is three metrics for packets and three for bytes, each with a label for the address
+//! family. `seen = sum(netflow_packets_total) + sum(netflow_held_packets)` at any quiet moment, for
+//! each address family and for both: what only grows is a counter, what comes and goes a gauge.
 
 use crate::{
     messages::{
         Account,
         Collector,
         Expired,
+        Family,
         Info, //
     },
     settings::{
@@ -26,6 +27,12 @@ use std::{
     }, //
 };
 
+/// The address families, by the names that samples have as a label.
+const FAMILIES: [(&str, OfFamily); 2] = [("ipv4", |info| &info.ipv4), ("ipv6", |info| &info.ipv6)];
+
+/// What of a state is of a family.
+type OfFamily = fn(&Info) -> &Family;
+
 /// Names and values that tell the samples of a family apart.
 type Labels<'a> = &'a [(&'a str, &'a str)];
 
@@ -37,8 +44,10 @@ pub fn print(out: &mut impl Write, states: &States) -> io::Result<()> {
     let mut page = Page { out, states };
     state(&mut page)?;
     settings(&mut page)?;
-    ledger(&mut page, "packets", "Packets", |info| &info.packets)?;
-    ledger(&mut page, "bytes", "Bytes of layer 3", |info| &info.bytes)?;
+    ledger(&mut page, "packets", "Packets", |family| &family.packets)?;
+    ledger(&mut page, "bytes", "Bytes of layer 3", |family| {
+        &family.bytes
+    })?;
     expired(&mut page)?;
     collectors(&mut page)
 }
@@ -61,7 +70,12 @@ fn state(page: &mut Page<'_, impl Write>) -> io::Result<()> {
         |info| info.flow_sequence,
     )?;
     page.counter("created_flows_total", "Flows created.")?;
-    page.samples("created_flows_total", &[], |info| info.flows.created)
+    for (name, family) in FAMILIES {
+        page.samples("created_flows_total", &[("family", name)], |info| {
+            family(info).flows_created
+        })?;
+    }
+    Ok(())
 }
 
 /// A number with limits is a quantity, and a gauge of its own. All others, such as modes and
@@ -99,21 +113,20 @@ fn ledger(
     page: &mut Page<'_, impl Write>,
     unit: &str,
     what: &str,
-    account: fn(&Info) -> &Account,
+    account: fn(&Family) -> &Account,
 ) -> io::Result<()> {
+    type Count = fn(&Account) -> u64;
     let name = format!("seen_{unit}_total");
     page.counter(&name, &format!("{what} that the exporter was handed."))?;
-    page.samples(&name, &[], |info| account(info).seen)?;
+    for (family, of) in FAMILIES {
+        page.samples(&name, &[("family", family)], |info| account(of(info)).seen)?;
+    }
 
     let name = format!("{unit}_total");
     page.counter(
         &name,
         &format!("{what} that the exporter is done with, by how it ended for them."),
     )?;
-    page.samples(&name, &[("account", "exported")], |info| {
-        account(info).exported
-    })?;
-    type Count = fn(&Account) -> u64;
     let reasons: [(&str, &str, Count); 7] = [
         ("ignored", "truncated", |a| a.ignored_by.truncated),
         ("ignored", "malformed", |a| a.ignored_by.malformed),
@@ -123,10 +136,13 @@ fn ledger(
         ("lost", "send_failed", |a| a.lost_by.send_failed),
         ("lost", "unsupported", |a| a.lost_by.unsupported),
     ];
-    for (of, reason, count) in reasons {
-        page.samples(&name, &[("account", of), ("reason", reason)], |info| {
-            count(account(info))
-        })?;
+    for (family, of) in FAMILIES {
+        let exported = [("family", family), ("account", "exported")];
+        page.samples(&name, &exported, |info| account(of(info)).exported)?;
+        for (ended, reason, count) in reasons {
+            let labels = [("family", family), ("account", ended), ("reason", reason)];
+            page.samples(&name, &labels, |info| count(account(of(info))))?;
+        }
     }
 
     let name = format!("held_{unit}");
@@ -135,10 +151,14 @@ fn ledger(
         "gauge",
         &format!("{what} in flows that are in the cache, or that left it and wait to be sent."),
     )?;
-    page.samples(&name, &[("account", "cached")], |info| account(info).cached)?;
-    page.samples(&name, &[("account", "pending")], |info| {
-        account(info).pending
-    })
+    let held: [(&str, Count); 2] = [("cached", |a| a.cached), ("pending", |a| a.pending)];
+    for (family, of) in FAMILIES {
+        for (held, count) in held {
+            let labels = [("family", family), ("account", held)];
+            page.samples(&name, &labels, |info| count(account(of(info))))?;
+        }
+    }
+    Ok(())
 }
 
 fn expired(page: &mut Page<'_, impl Write>) -> io::Result<()> {

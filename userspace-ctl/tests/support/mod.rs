@@ -297,6 +297,22 @@ pub fn info_attributes() -> Vec<u8> {
         nla_u8(14, 1),
         nla_u32(15, 12),
         nla(16, b"no room\0"),
+        nest(
+            17,
+            &[
+                nla_uint(1, 5_000_000_001),
+                account(2, 1_000),
+                account(3, 1_000_000),
+            ],
+        ),
+        nest(
+            18,
+            &[
+                nla_uint(1, 5_000_000_002),
+                account(2, 2_000),
+                account(3, 2_000_000),
+            ],
+        ),
     ]
     .concat()
 }

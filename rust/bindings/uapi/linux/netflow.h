@@ -71,6 +71,16 @@ enum netflow_transport_ports {
 };
 
 /**
+ * enum netflow_families - Address families.
+ * @NETFLOW_FAMILIES_IPV4: Internet Protocol, version 4.
+ * @NETFLOW_FAMILIES_IPV6: Internet Protocol, version 6.
+ */
+enum netflow_families {
+	NETFLOW_FAMILIES_IPV4 = 1,
+	NETFLOW_FAMILIES_IPV6 = 2,
+};
+
+/**
  * enum netflow_observe - The observation points, as netfilter names them. A
  *   packet that passes several of those chosen is counted at the first.
  * @NETFLOW_OBSERVE_PREROUTING: Everything that comes in, before
@@ -103,6 +113,7 @@ enum {
 	NETFLOW_A_CONFIG_TEMPLATE_REFRESH,
 	NETFLOW_A_CONFIG_TEMPLATE_REFRESH_DATAGRAMS,
 	NETFLOW_A_CONFIG_TRANSPORT_PORTS,
+	NETFLOW_A_CONFIG_FAMILIES,
 
 	__NETFLOW_A_CONFIG_MAX,
 	NETFLOW_A_CONFIG_MAX = (__NETFLOW_A_CONFIG_MAX - 1)
@@ -125,9 +136,20 @@ enum {
 	NETFLOW_A_INFO_ENABLING,
 	NETFLOW_A_INFO_ENABLE_ERROR,
 	NETFLOW_A_INFO_ENABLE_ERROR_TEXT,
+	NETFLOW_A_INFO_IPV4,
+	NETFLOW_A_INFO_IPV6,
 
 	__NETFLOW_A_INFO_MAX,
 	NETFLOW_A_INFO_MAX = (__NETFLOW_A_INFO_MAX - 1)
+};
+
+enum {
+	NETFLOW_A_FAMILY_FLOWS_CREATED = 1,
+	NETFLOW_A_FAMILY_PACKETS,
+	NETFLOW_A_FAMILY_BYTES,
+
+	__NETFLOW_A_FAMILY_MAX,
+	NETFLOW_A_FAMILY_MAX = (__NETFLOW_A_FAMILY_MAX - 1)
 };
 
 enum {
@@ -203,6 +225,7 @@ enum {
 	NETFLOW_A_FLOW_TOS,
 	NETFLOW_A_FLOW_SRC_MASK,
 	NETFLOW_A_FLOW_DST_MASK,
+	NETFLOW_A_FLOW_FLOW_LABEL,
 
 	__NETFLOW_A_FLOW_MAX,
 	NETFLOW_A_FLOW_MAX = (__NETFLOW_A_FLOW_MAX - 1)

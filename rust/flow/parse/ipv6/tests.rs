@@ -4,6 +4,7 @@ use super::{
     super::Gso,
     *, //
 };
+use crate::flow::key::FlowLabel;
 use etherparse::{
     IpNumber,
     Ipv6ExtensionsSlice,
@@ -61,7 +62,7 @@ fn extension(next_header: u8, eights: u8, payload: &[u8]) -> Vec<u8> {
 /// A fragment header of that offset, in units of eight bytes, in front of `payload`.
 fn fragment(next_header: u8, offset: u16, more: bool, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![next_header, 0];
-    bytes.extend((offset << 3 | u16::from(more)).to_be_bytes());
+    bytes.extend(((offset << 3) | u16::from(more)).to_be_bytes());
     bytes.extend([1, 2, 3, 4]);
     bytes.extend(payload);
     bytes
@@ -76,7 +77,6 @@ fn fields_of_a_packet() {
     assert_eq!((key.proto(), key.tos(), key.input()), (6, 0xb8, 7));
     assert_eq!((counts.packets, counts.bytes), (1, 60));
     assert_eq!(counts.tcp_flags, 0x12);
-    assert_eq!(flow_info(bytes.first_chunk().unwrap()), 0x0b81_2345);
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn headers_that_lie() {
 
 /// A jumbogram that states `len` bytes of payload, with the option behind `padding`.
 fn jumbogram(padding: &[u8], kind: [u8; 2], len: u32) -> Vec<u8> {
-    let mut options = [&padding[..], &kind, &len.to_be_bytes()].concat();
+    let mut options = [padding, &kind, &len.to_be_bytes()].concat();
     let eights = (options.len() + 2).div_ceil(8);
     options.resize(eights * 8 - 2, 0);
     let bytes = [&[17, eights as u8 - 1], &options[..], &TCP_SYN_ACK].concat();
@@ -321,7 +321,7 @@ fn answers_quote_the_datagram() {
     }
     let redirect = answer(137, &redirect_to(), &datagram);
     assert_eq!(quoted_datagram(&redirect), expected);
-    assert!(40 + 40 + 16 + 40 + 8 + 512 <= QUOTE_MAX);
+    const { assert!(40 + 40 + 16 + 40 + 8 + 512 <= QUOTE_MAX) };
     // Behind a hop-by-hop header.
     let message = extension(58, 1, &answer(1, &[], &datagram)[40..]);
     assert_eq!(quoted_datagram(&packet(0, &message)), expected);
@@ -435,7 +435,8 @@ proptest! {
         prop_assert_eq!((key.tos(), key.proto()), (class, if is_tcp { 6 } else { 17 }));
         prop_assert_eq!(counts.bytes as usize, bytes.len());
         prop_assert_eq!(counts.tcp_flags, if is_tcp { 2 } else { 0 });
-        prop_assert_eq!(flow_info(bytes.first_chunk().unwrap()) & 0xf_ffff, label);
+        let word = u32::from_be_bytes(*bytes.first_chunk().unwrap());
+        prop_assert_eq!(FlowLabel::from_bits(word).bits(), label);
         if len >= 6 || is_tcp {
             let headers = bytes.first_chunk().unwrap();
             prop_assert_eq!(plain(headers, bytes.len() as u32, 7), Some((key, counts)));

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The helpers of IPv6. See helpers.h. */
+
+#include <linux/ipv6.h>
+#include <linux/netdevice.h>
+#include <linux/netfilter.h>
+#include <linux/rtnetlink.h>
+#include <linux/sched.h>
+#include <linux/skbuff.h>
+#include <net/addrconf.h>
+#include <net/flow.h>
+#include <net/ip.h>
+#include <net/ip6_fib.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
+#include <net/l3mdev.h>
+#include <net/sock.h>
+
+#include "helpers.h"
+#include "packet.h"
+
+#if IS_ENABLED(CONFIG_IPV6)
+static bool is_host_address(const struct nf_hook_state *state, const struct in6_addr *address)
+{
+	const struct net_device *dev = state->in ?: state->out;
+
+	return ipv6_mod_enabled() && ipv6_chk_addr(state->net, address, dev, 0);
+}
+#else
+static bool is_host_address(const struct nf_hook_state *state, const struct in6_addr *address)
+{
+	return false;
+}
+#endif
+
+bool netflow_is_host_address6(const struct nf_hook_state *state, const u8 *address)
+{
+	struct in6_addr addr;
+
+	memcpy(&addr, address, sizeof(addr));
+	return is_host_address(state, &addr);
+}
+
+/* The route that IPv6 has found, NULL if there is none: see route_of(). */
+static const struct rt6_info *route_of(const struct sk_buff *skb)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+
+	if (likely(!dst) || dst->ops->family != AF_INET6 || dst->flags & DST_FAKE_RTABLE)
+		return NULL;
+	return dst_rt6_info(dst);
+}
+
+/*
+ * Sent by this host, and received by it. It has the route that it was sent by, and nothing of
+ * that tells it from one that was found for what is received. So the device has to: it is the
+ * loopback, or that of a VRF, which keeps its own Ethernet header, unless what it receives is
+ * a copy of what was sent to a group.
+ */
+static bool is_looped(const struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	const struct net_device *in = state->in;
+
+	if (!in || !route_of(skb))
+		return false;
+	if (in->flags & IFF_LOOPBACK || skb->pkt_type == PACKET_LOOPBACK)
+		return true;
+	if (!netif_is_l3_master(in))
+		return false;
+	return has_header_of_vrf(skb, in) || (ipv6_addr_is_multicast(&ipv6_hdr(skb)->daddr) &&
+					      is_host_address(state, &ipv6_hdr(skb)->saddr));
+}
+
+/*
+ * The flags that IPv4 has, where IPv6 tells the same otherwise.
+ *
+ * A packet that was received has a number of its device, which all clear that send it anew (into
+ * a tunnel, by the device of a VRF): with it, a packet that goes out was forwarded.
+ *
+ * A VRF runs PRE_ROUTING for neighbour discovery too, but sets no flag.
+ */
+static u32 ipcb_flags(const struct sk_buff *skb, const struct nf_hook_state *state, bool looped)
+{
+	const struct inet6_skb_parm *parm = IP6CB(skb);
+	bool from_l3_slave, forwarded = false;
+
+	from_l3_slave = ipv6_l3mdev_skb(parm->flags);
+	switch (state->hook) {
+	case NF_INET_PRE_ROUTING:
+		from_l3_slave |= state->in && netif_is_l3_master(state->in) && !looped;
+		break;
+	case NF_INET_POST_ROUTING:
+		forwarded = parm->iif;
+#if IS_ENABLED(CONFIG_IP_VS)
+		forwarded &= !skb->ipvs_property;
+#endif
+		break;
+	}
+	return (from_l3_slave ? IPSKB_L3SLAVE : 0) | (forwarded ? IPSKB_FORWARDED : 0);
+}
+
+void netflow_packet6_view(const struct sk_buff *skb, const struct nf_hook_state *state,
+			  struct packet_view *view)
+{
+	bool comes_in = state->hook == NF_INET_PRE_ROUTING || state->hook == NF_INET_LOCAL_IN;
+	bool looped = comes_in && is_looped(skb, state);
+	int offset = skb_network_offset(skb);
+
+	*view = (struct packet_view) {
+		.data = skb->data + offset,
+		.linear = skb_headlen(skb) - offset,
+		.len = skb->len - offset,
+		.input = ipv6_l3mdev_skb(IP6CB(skb)->flags) ? IP6CB(skb)->iif :
+			 state->in ? state->in->ifindex : skb->skb_iif,
+		.mark = skb->mark,
+		.ipcb_flags = ipcb_flags(skb, state, looped),
+		.gso_size = skb_shinfo(skb)->gso_size,
+		.output_route = looped,
+		.bridged = is_bridged(skb),
+		.bh_disabled = softirq_count(),
+	};
+}
+
+/* ip6_finish_output2() runs the hook anew for a clone, to be received here. */
+static bool is_group_copy(const struct nf_hook_state *state)
+{
+	return state->hook == NF_INET_POST_ROUTING && state->okfn == dev_loopback_xmit;
+}
+
+/* See is_through_vrf() and is_through_xfrm_device() of IPv4: what clears IPCB(), clears IP6CB(). */
+static bool is_through_vrf(const struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	const struct net_device *dev = state->in ?: skb->dev;
+
+	return skb->skb_iif && !IP6CB(skb)->iif && dev && netif_is_l3_master(dev) &&
+	       has_header_of_vrf(skb, dev);
+}
+
+static bool is_through_xfrm_device(const struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	return state->hook == NF_INET_POST_ROUTING && state->in && state->in == state->out &&
+	       !IP6CB(skb)->iif && skb_dst(skb) && dst_xfrm(skb_dst(skb));
+}
+
+void netflow_packet6_facts(const struct sk_buff *skb, const struct nf_hook_state *state,
+			   struct packet_facts *facts)
+{
+	const struct rt6_info *rt = route_of(skb);
+
+	*facts = (struct packet_facts) {
+		.in_bridge = is_in_bridge(skb, state),
+#if IS_ENABLED(CONFIG_IP_VS)
+		.ipvs = skb->ipvs_property,
+#endif
+		.to_l3_master = state->out && netif_is_l3_master(state->out),
+		.to_here = rt && rt->rt6i_flags & RTF_LOCAL,
+		.to_group = ipv6_addr_is_multicast(&ipv6_hdr(skb)->daddr),
+		.group_copy = is_group_copy(state),
+		.through_vrf = is_through_vrf(skb, state),
+		.past_ip_rcv = is_past_ip_rcv(skb),
+		.through_xfrm_device = is_through_xfrm_device(skb, state),
+#if IS_ENABLED(CONFIG_NF_DUP_IPV6)
+		.in_nf_duplicate = current->in_nf_duplicate,
+#endif
+	};
+}
+
+/* Gateway of the route that the kernel has found, all zero if there is none. */
+void netflow_skb_gateway6(const struct sk_buff *skb, u8 *gateway)
+{
+	const struct rt6_info *rt = route_of(skb);
+
+	if (rt && rt->rt6i_flags & RTF_GATEWAY)
+		memcpy(gateway, &rt->rt6i_gateway, sizeof(rt->rt6i_gateway));
+	else
+		memset(gateway, 0, sizeof(struct in6_addr));
+}
+
+#if IS_ENABLED(CONFIG_IPV6)
+static u8 type_of(u32 flags, u8 rejects, bool anycast)
+{
+	if (flags & RTF_REJECT)
+		return rejects;
+	if (flags & RTF_LOCAL)
+		return RTN_LOCAL;
+	return anycast ? RTN_ANYCAST : RTN_UNICAST;
+}
+
+/*
+ * fib6_lookup() is exported if nft's fib expression for IPv6 is a module, as it is in Debian.
+ * Otherwise a route is made of what is found, which takes longer, and does not tell which kind
+ * of unreachable it is.
+ */
+#if IS_MODULE(CONFIG_NFT_FIB_IPV6) && defined(CONFIG_IPV6_MULTIPLE_TABLES)
+static void fib6_route(struct net *net, struct flowi6 *fl6, u32 oif, int flags,
+		       struct fib6_route *route)
+{
+	struct fib6_result res = {};
+
+	if (fib6_lookup(net, oif, fl6, &res, flags | RT6_LOOKUP_F_DST_NOREF) || !res.f6i ||
+	    res.f6i == net->ipv6.fib6_null_entry)
+		return;
+	route->prefixlen = res.f6i->fib6_dst.plen;
+	route->type = type_of(res.fib6_flags, res.fib6_type,
+			      __ipv6_anycast_destination(&res.f6i->fib6_dst, res.fib6_flags,
+							 &fl6->daddr));
+	if (!res.nh)
+		return;
+	if (res.nh->fib_nh_gw_family)
+		memcpy(route->gateway, &res.nh->fib_nh_gw6, sizeof(route->gateway));
+	route->oif = res.nh->fib_nh_dev ? res.nh->fib_nh_dev->ifindex : 0;
+}
+#else
+static void fib6_route(struct net *net, struct flowi6 *fl6, u32 oif, int flags,
+		       struct fib6_route *route)
+{
+	const struct fib6_info *from;
+	const struct rt6_info *rt;
+	struct dst_entry *dst;
+
+	fl6->flowi6_oif = oif;
+	dst = ip6_route_lookup(net, fl6, NULL, flags);
+	rt = dst_rt6_info(dst);
+	from = rcu_dereference(rt->from);
+	if (from && from != net->ipv6.fib6_null_entry) {
+		route->prefixlen = from->fib6_dst.plen;
+		route->type = type_of(dst->error ? RTF_REJECT : rt->rt6i_flags, RTN_UNREACHABLE,
+				      ipv6_anycast_destination(dst, &fl6->daddr));
+		if (rt->rt6i_flags & RTF_GATEWAY)
+			memcpy(route->gateway, &rt->rt6i_gateway, sizeof(route->gateway));
+		route->oif = dst_dev(dst) ? dst_dev(dst)->ifindex : 0;
+	}
+	dst_release(dst);
+}
+#endif
+
+void netflow_fib6_lookup(struct net *net, u32 l3mdev_of, const struct fib6_query *queries,
+			 struct fib6_route *routes, u32 n)
+{
+	kuid_t uid = INVALID_UID;
+	int l3mdev = 0;
+	u32 i;
+
+	memset(routes, 0, n * sizeof(*routes));
+	/* Bridges hand packets over all the same. */
+	if (!ipv6_mod_enabled())
+		return;
+	rcu_read_lock();
+	/* Only rules ask for these two. */
+	if (fib6_has_custom_rules(net)) {
+		uid = sock_net_uid(net, NULL);
+		l3mdev = l3mdev_master_ifindex_by_index(net, l3mdev_of);
+	}
+	for (i = 0; i < n; i++) {
+		const struct fib6_query *query = &queries[i];
+		struct flowi6 fl6 = {
+			.flowi6_iif = query->iif,
+			.flowi6_mark = query->mark,
+			.flowi6_proto = query->proto,
+			.flowi6_uid = uid,
+			.flowi6_l3mdev = l3mdev,
+			.flowlabel = htonl(query->flowinfo),
+			.fl6_sport = query->sport,
+			.fl6_dport = query->dport,
+		};
+		int flags = 0;
+
+		memcpy(&fl6.saddr, query->saddr, sizeof(fl6.saddr));
+		memcpy(&fl6.daddr, query->daddr, sizeof(fl6.daddr));
+		if (ipv6_addr_type(&fl6.saddr) & IPV6_ADDR_UNICAST)
+			flags |= RT6_LOOKUP_F_HAS_SADDR;
+		if (rt6_need_strict(&fl6.daddr))
+			flags |= RT6_LOOKUP_F_IFACE;
+		fib6_route(net, &fl6, query->oif, flags, &routes[i]);
+	}
+	rcu_read_unlock();
+}
+#else
+void netflow_fib6_lookup(struct net *net, u32 l3mdev_of, const struct fib6_query *queries,
+			 struct fib6_route *routes, u32 n)
+{
+	memset(routes, 0, n * sizeof(*routes));
+}
+#endif
