@@ -17,7 +17,8 @@ state() {
 	info=$(nf --json info) && config=$(nf --json show config) || return
 	jq -nS --argjson info "$info" --argjson config "$config" '{
 		enabled: $info.enabled, settings: ($config | del(.ifaces)),
-		collectors: ($info.collectors | map({address, port, protocol, source, device}) | sort),
+		collectors: ($info.collectors |
+			map({address, port, protocol, source, device}) | sort),
 		ifaces: ($info.ifaces | map({key: .ifname, value: .number}) | from_entries)}'
 }
 

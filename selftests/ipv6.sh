@@ -38,6 +38,13 @@ ipv6_as_nft() {
 # packets SOURCE DESTINATION[:TYPE_AND_CODE]
 packets() { show_flows "icmp6 $1 $2" packets | awk '{ sum += $1 } END { print sum + 0 }'; }
 
+# says_of_adding PATTERN COLLECTOR...: on standard error; nothing if PATTERN is empty.
+says_of_adding() {
+	nf collector add "${@:2}" 2>"$TMP/said" || return
+	[ "$(wc -l <"$TMP/said")" = "${1:+1}" ] || [ -z "$1$(cat "$TMP/said")" ] || return
+	grep -q "$1" "$TMP/said" || [ -z "$1" ]
+}
+
 need two_hosts
 need also_ipv6
 # The reports of MLD that follow new addresses.
@@ -188,7 +195,12 @@ done
 
 need nf set observe prerouting
 need start_nfcapd nfcapd
-need nf collector add 10.3.0.2
+check "who adds a collector of v5 alone is told that it has no IPv6" \
+	says_of_adding "v5 has no records of IPv6" 10.3.0.2
+check "once" says_of_adding "" 10.3.0.2:2056
+check "but not who adds one of IPFIX" says_of_adding "" 10.3.0.2 --protocol ipfix
+need nf collector del 10.3.0.2:2056
+need nf collector del 10.3.0.2:4739
 inject <<END
 	udp [$A]:6000 [$B]:1 len=100 count=5
 	udp 10.1.0.2:6001 10.9.0.1:1 len=100 count=4

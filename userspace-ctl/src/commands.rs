@@ -37,7 +37,9 @@ use crate::{
         info,
         json,
         prometheus, //
-    }, //
+    },
+    protocol::Protocol,
+    uapi, //
 };
 use clap::CommandFactory;
 use std::{
@@ -280,11 +282,36 @@ fn collector<T: Transport>(
         Collector::Del(to) => client.collector_del(to.address)?,
         Collector::List => {}
     }
-    match (options.layout(), command) {
-        (Some(layout), _) => json::value(out, layout, &client.info()?.collectors),
-        (None, Collector::List) => Ok(collectors::print(out, &client.info()?.collectors)?),
+    let layout = options.layout();
+    if layout.is_none() && matches!(command, Collector::Del(_)) {
+        return Ok(());
+    }
+    let info = client.info()?;
+    if let (Collector::Add { .. }, Some(note)) = (command, unsupported(&info)) {
+        eprintln!("{note}");
+    }
+    match (layout, command) {
+        (Some(layout), _) => json::value(out, layout, &info.collectors),
+        (None, Collector::List) => Ok(collectors::print(out, &info.collectors)?),
         (None, _) => Ok(()),
     }
+}
+
+/// What to tell who has added the first collector, if it is not sent all that is counted.
+fn unsupported(info: &Info) -> Option<&'static str> {
+    let is_v5_alone = matches!(&*info.collectors, [only] if only.protocol == Protocol::DEFAULT);
+    let families = info
+        .config
+        .iter()
+        .find(|value| value.setting.number == uapi::config::FAMILIES);
+    let counts_ipv6 = families?
+        .to_string()
+        .split(',')
+        .any(|family| family == "ipv6");
+    (is_v5_alone && counts_ipv6).then_some(
+        "note: NetFlow v5 has no records of IPv6, whose flows are lost unless a collector is added \
+         with --protocol v9 or ipfix; with families ipv4 they are not counted",
+    )
 }
 
 fn iface<T: Transport>(
