@@ -77,6 +77,7 @@ use crate::{
         },
     },
     meter::{
+        batch,
         domain::ObservationDomain,
         hooks::Observations,
         interfaces::InterfaceNumbers,
@@ -327,6 +328,8 @@ impl Shared {
             return Err(error.into());
         }
         apply(config, &running.meter.domain);
+        // Collectors may have come since the memory was reserved.
+        running.meter.set(config);
         inner.config = *config;
         inner.generation = inner.generation.wrapping_add(1);
         inner.exporting = Exporting::Enabled(running);
@@ -482,16 +485,15 @@ impl Namespace {
         Ok(inner.flushes.requested)
     }
 
-    /// Returns when the packets are accounted that have come so far, or after 0.1 seconds. At most
-    /// once for a datagram with requests.
+    /// See [`batch::wait_until_drained`]. At most once for a datagram with requests.
     pub(crate) fn wait_until_drained(&self) {
         let inner = self.shared.inner.lock();
         let running = inner.exporting.enabled();
         let pending = running.map(|running| running.observations.pending());
         // Nobody else is to wait for it.
         drop(inner);
-        for pending in pending.into_iter().flatten().flatten() {
-            pending.wait_until_drained();
+        if let Some(pending) = pending {
+            batch::wait_until_drained(pending);
         }
     }
 

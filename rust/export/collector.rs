@@ -106,6 +106,10 @@ pub(crate) struct Collector {
     pub(crate) unsupported: u64,
     /// Whether it knows templates.
     told: Told,
+    /// It was to be told something, which its socket refused.
+    missed: bool,
+    /// That, but now its socket accepts datagrams: it is to be told anew.
+    is_back: bool,
     /// Why it refused the last of them.
     pub(crate) last_error: Option<Error>,
     /// The neighbour did not answer in time. Until it does, no round waits for it again: others
@@ -159,6 +163,7 @@ impl Collector {
                     self.records = self.records.wrapping_add(records.into());
                 }
                 self.gave_up = false;
+                self.is_back |= core::mem::take(&mut self.missed);
                 return Attempt::Done(Outcome::Exported);
             }
             Err(Refusal::NoNeighbour) if may_wait && !self.gave_up => {
@@ -173,6 +178,7 @@ impl Collector {
         };
         self.errors = self.errors.wrapping_add(1);
         self.last_error = Some(error);
+        self.missed |= matches!(content, Content::Announcement);
         Attempt::Done(Outcome::SendFailed)
     }
 
@@ -238,6 +244,8 @@ impl CollectorTable {
                 Protocol::V5 => Told::Yes,
                 Protocol::V9 | Protocol::Ipfix => Told::No,
             },
+            missed: false,
+            is_back: false,
             last_error: None,
             gave_up: false,
             number: self.added,
@@ -343,7 +351,7 @@ impl Collectors {
         outcome
     }
 
-    /// Whether some of them do not know templates.
+    /// Whether some of them do not know templates, or may not.
     pub(super) fn are_new(&mut self) -> bool {
         let mut any = false;
         for collector in self.state.lock().collectors.of(self.protocol) {
@@ -351,6 +359,7 @@ impl Collectors {
                 collector.told = Told::Begun;
             }
             any |= collector.told == Told::Begun;
+            any |= core::mem::take(&mut collector.is_back);
         }
         any
     }

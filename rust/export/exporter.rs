@@ -116,8 +116,13 @@ impl Streams {
         let Self { v5, v9, ipfix } = self;
         let (kind, id) = settings.engine;
         v5.format_mut().set_engine(kind, id);
-        v9.format_mut().set_domain(settings.domain_id);
-        ipfix.format_mut().set_domain(settings.domain_id);
+        // A template is known by its number and the domain.
+        if v9.format_mut().set_domain(settings.domain_id) {
+            v9.restart();
+        }
+        if ipfix.format_mut().set_domain(settings.domain_id) {
+            ipfix.restart();
+        }
         v9.set_intervals(settings.intervals);
         ipfix.set_intervals(settings.intervals);
         v9.set_process(process);
@@ -153,24 +158,30 @@ impl Streams {
         interfaces: &mut Interfaces,
         netns: &Netns,
         number_of: impl Fn(u32) -> u32,
+        is_over: impl Fn() -> bool,
         now: impl Fn() -> ExportTime,
     ) {
         if !in_use.v9 && !in_use.ipfix {
             return;
         }
         let Self { v9, ipfix, .. } = self;
-        let all_to_v9 = in_use.v9 && v9.take_interfaces_due();
-        let all_to_ipfix = in_use.ipfix && ipfix.take_interfaces_due();
-        interfaces.for_each(netns, number_of, |interface, has_changed| {
-            if all_to_v9 || (in_use.v9 && has_changed) {
-                v9.tell_interface(interface, &now);
-            }
-            if all_to_ipfix || (in_use.ipfix && has_changed) {
-                ipfix.tell_interface(interface, &now);
-            }
-        });
-        v9.end_interfaces(&now);
-        ipfix.end_interfaces(&now);
+        v9.begin_interfaces();
+        ipfix.begin_interfaces();
+        let is_whole =
+            interfaces.for_each(netns, number_of, is_over, |index, interface, changed| {
+                if in_use.v9 {
+                    v9.tell_interface(index, interface, changed, &now);
+                }
+                if in_use.ipfix {
+                    ipfix.tell_interface(index, interface, changed, &now);
+                }
+            });
+        if in_use.v9 {
+            v9.end_interfaces(is_whole, &now);
+        }
+        if in_use.ipfix {
+            ipfix.end_interfaces(is_whole, &now);
+        }
     }
 
     fn export(&mut self, in_use: InUse, batch: &mut [Entry], now: impl Fn() -> ExportTime) {
@@ -210,17 +221,9 @@ impl Exporter {
         })
     }
 
-    /// Begins a round of exports. `is_last` is whether none comes after it. For Collectors to know:
-    /// `ignored` is what was not accounted so far, and `number_of` the number by which an interface
-    /// of `netns` is reported that has an index.
-    pub(crate) fn begin_round(
-        &mut self,
-        patience: Patience,
-        is_last: bool,
-        ignored: Totals,
-        netns: &Netns,
-        number_of: impl Fn(u32) -> u32,
-    ) {
+    /// Begins a round of exports. `is_last` is whether none comes after it. `ignored` is what was
+    /// not accounted so far, for Collectors to know.
+    pub(crate) fn begin_round(&mut self, patience: Patience, is_last: bool, ignored: Totals) {
         self.is_last = is_last;
         let mut state = self.state.lock();
         state.begin_round(patience);
@@ -244,13 +247,32 @@ impl Exporter {
         // So many flows that they fill whole datagrams, of one stream.
         let incomplete = BATCH_FLOWS.checked_rem(self.streams.records_max(in_use));
         self.batch_flows = BATCH_FLOWS.saturating_sub(incomplete.unwrap_or(0));
-        let now = || clock.export_time();
-        self.streams.announce(in_use, now);
-        if !is_last {
-            self.streams
-                .tell_interfaces(in_use, &mut self.interfaces, netns, number_of, now);
+        if !self.is_over() {
+            self.streams.announce(in_use, || clock.export_time());
+            self.state.lock().sequences = self.streams.sequences();
         }
-        self.state.lock().sequences = self.streams.sequences();
+    }
+
+    /// Tells Collectors of the interfaces of `netns`, after the flows of a round: it takes time in
+    /// proportion to their number. `number_of` is the number by which one is reported that has an
+    /// index.
+    pub(crate) fn tell_interfaces(&mut self, netns: &Netns, number_of: impl Fn(u32) -> u32) {
+        let Self {
+            clock,
+            streams,
+            interfaces,
+            state,
+            is_last,
+            ..
+        } = self;
+        let is_over = || state.lock().is_over(*is_last);
+        if is_over() {
+            return;
+        }
+        let in_use = InUse::by(&state.lock().collectors);
+        let now = || clock.export_time();
+        streams.tell_interfaces(in_use, interfaces, netns, number_of, is_over, now);
+        state.lock().sequences = streams.sequences();
     }
 
     /// Whether the round had better end, as the namespace or the module goes.

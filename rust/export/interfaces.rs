@@ -14,6 +14,9 @@ use crate::linux::{
     netns::Netns, //
 };
 
+/// Interfaces that are looked at before it is asked anew whether the round had better end.
+const INTERFACES_PER_END: u32 = 64;
+
 /// What Collectors have been told of an interface.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Told {
@@ -69,15 +72,18 @@ impl Interfaces {
         }
     }
 
-    /// Calls `tell` for each interface, with whether it is another than at the last call: new, or
-    /// by another name, alias or number. `number_of` says by which number an index is reported.
+    /// Calls `tell` for each interface, with its index and whether it is another than at the last
+    /// call: new, or by another name, alias or number. `number_of` says by which number an index is
+    /// reported. Ends early if `is_over`; returns whether it did not.
     pub(super) fn for_each(
         &mut self,
         netns: &Netns,
         number_of: impl Fn(u32) -> u32,
-        mut tell: impl FnMut(Interface<'_>, bool),
-    ) {
+        is_over: impl Fn() -> bool,
+        mut tell: impl FnMut(u32, Interface<'_>, bool),
+    ) -> bool {
         self.next.clear();
+        let mut left = INTERFACES_PER_END;
         let mut told = self.told.iter().peekable();
         let mut index = 0;
         while let Some(device) = Device::next(netns, index) {
@@ -93,10 +99,18 @@ impl Interfaces {
             };
             while told.next_if(|told| told.index < index).is_some() {}
             let is_known = told.next_if(|told| **told == this).is_some();
-            tell(interface, !is_known);
+            tell(index, interface, !is_known);
             remember(&mut self.next, this);
             cond_resched();
+            left = left.saturating_sub(1);
+            if left == 0 {
+                if is_over() {
+                    return false;
+                }
+                left = INTERFACES_PER_END;
+            }
         }
         core::mem::swap(&mut self.told, &mut self.next);
+        true
     }
 }

@@ -21,12 +21,22 @@ pub(crate) struct Intervals {
     pub(crate) datagrams: u32,
 }
 
+/// What is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Templates, and the options that are few: so many datagrams may come each second that
+    /// interfaces, which may be many, would outnumber them.
+    Templates,
+    /// All.
+    All,
+}
+
 /// What has been told so far.
 pub(crate) struct Refresh {
     intervals: Intervals,
-    /// When it was told last; `None` if there is somebody who was not.
+    /// When all was told last; `None` if there is somebody who was not.
     last: Option<ExportTime>,
-    /// Datagrams since then.
+    /// Datagrams since templates were.
     datagrams: u32,
     /// How many more times it is to be told soon.
     copies: u32,
@@ -54,25 +64,30 @@ impl Refresh {
         self.copies = COPIES;
     }
 
-    /// Whether it is to be told now.
-    pub(crate) fn is_due(&self, now: ExportTime) -> bool {
+    /// What is to be told now, if anything.
+    pub(crate) fn due(&self, now: ExportTime) -> Option<Due> {
         let Some(last) = self.last else {
-            return true;
+            return Some(Due::All);
         };
         let elapsed = now.milliseconds().saturating_sub(last.milliseconds());
         let step = now.boot().wrapping_sub(last.boot());
         let copy_is_due = self.copies != 0 && elapsed >= COPIES_APART;
-        copy_is_due
+        let all_is_due = copy_is_due
             || elapsed >= u64::from(self.intervals.seconds).saturating_mul(1000)
-            || self.datagrams >= self.intervals.datagrams
-            || step.min(step.wrapping_neg()) >= CLOCK_STEP
+            || step.min(step.wrapping_neg()) >= CLOCK_STEP;
+        match all_is_due {
+            true => Some(Due::All),
+            false => (self.datagrams >= self.intervals.datagrams).then_some(Due::Templates),
+        }
     }
 
     /// It was told.
-    pub(crate) fn told(&mut self, now: ExportTime) {
-        self.last = Some(now);
+    pub(crate) fn told(&mut self, what: Due, now: ExportTime) {
         self.datagrams = 0;
-        self.copies = self.copies.saturating_sub(1);
+        if what == Due::All {
+            self.last = Some(now);
+            self.copies = self.copies.saturating_sub(1);
+        }
     }
 
     /// A datagram of records was sent.
@@ -102,11 +117,11 @@ mod tests {
     /// Whether it is due at each of these moments, if it is told whenever it is.
     fn due(refresh: &mut Refresh, moments: &[u64]) -> Vec<bool> {
         let tell = |&millis: &u64| {
-            let is_due = refresh.is_due(at(millis));
-            if is_due {
-                refresh.told(at(millis));
+            let due = refresh.due(at(millis));
+            if let Some(what) = due {
+                refresh.told(what, at(millis));
             }
-            is_due
+            due.is_some()
         };
         moments.iter().map(tell).collect()
     }
@@ -132,9 +147,24 @@ mod tests {
         for _ in 0..499 {
             refresh.count_datagram();
         }
-        assert!(!refresh.is_due(at(2001)));
+        assert_eq!(refresh.due(at(2001)), None);
         refresh.count_datagram();
+        assert_eq!(refresh.due(at(2001)), Some(Due::Templates));
         assert_eq!(due(&mut refresh, &[2001, 2002]), [true, false]);
+    }
+
+    /// Interfaces too, each minute, however many datagrams there are.
+    #[test]
+    fn datagrams_do_not_put_off_all() {
+        let mut refresh = Refresh::new(INTERVALS);
+        due(&mut refresh, &[0, 1000, 2000]);
+        for second in 3..62 {
+            (0..500).for_each(|_| refresh.count_datagram());
+            assert_eq!(refresh.due(at(second * 1000)), Some(Due::Templates));
+            refresh.told(Due::Templates, at(second * 1000));
+        }
+        (0..500).for_each(|_| refresh.count_datagram());
+        assert_eq!(refresh.due(at(62_000)), Some(Due::All));
     }
 
     /// In either direction; but not when the clock is slewed, nor when SysUptime wraps.
@@ -145,10 +175,10 @@ mod tests {
         for (step, expected) in [(-5000, true), (-1000, true), (-999, false), (999, false)] {
             let mut now = at(3000);
             now.wall = now.wall.wrapping_add_signed(step * 1_000_000);
-            assert_eq!(refresh.is_due(now), expected, "{step}");
+            assert_eq!(refresh.due(now).is_some(), expected, "{step}");
         }
         let mut now = at(3000);
         now.wall += 1_000_000_000;
-        assert!(refresh.is_due(now));
+        assert_eq!(refresh.due(now), Some(Due::All));
     }
 }

@@ -33,6 +33,7 @@ use super::{
         Sampling, //
     },
     refresh::{
+        Due,
         Intervals,
         Refresh, //
     },
@@ -44,11 +45,16 @@ pub(crate) struct Stream<D> {
     sequence: u32,
     collectors: Collectors,
     refresh: Refresh,
-    /// Whether Collectors are to be told of all interfaces.
-    interfaces_due: bool,
+    /// From which interface on Collectors are to be told of all, whether or not they have changed.
+    interfaces_from: Option<u32>,
+    /// Datagrams with interfaces that may still be sent in this round.
+    interface_datagrams: u32,
     /// What is told of the exporter; what is counted in it of datagrams is this stream's.
     process: Process,
 }
+
+/// Datagrams of a round with interfaces, at most: flows go before.
+const INTERFACE_DATAGRAMS: u32 = 32;
 
 /// Every packet is accounted.
 const SAMPLING: Sampling = Sampling { interval: 1 };
@@ -64,9 +70,15 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
                 seconds: u32::MAX,
                 datagrams: u32::MAX,
             }),
-            interfaces_due: false,
+            interfaces_from: None,
+            interface_datagrams: 0,
             process: Process::default(),
         }
+    }
+
+    /// Tells Collectors all anew, as they take what comes for something else than before.
+    pub(crate) fn restart(&mut self) {
+        self.refresh.restart();
     }
 
     /// Sets how often Collectors are told templates and options.
@@ -170,10 +182,10 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
             self.refresh.restart();
         }
         let time = now();
-        if !self.refresh.is_due(time) {
+        let Some(due) = self.refresh.due(time) else {
             return;
-        }
-        self.refresh.told(time);
+        };
+        self.refresh.told(due, time);
         self.tell(Announcement::Templates, &now);
         self.send_announcement(now());
         self.tell(Announcement::OptionsTemplates, &now);
@@ -183,36 +195,58 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
         }
         self.send_announcement(now());
         self.collectors.know();
-        self.interfaces_due = true;
+        if due == Due::All {
+            self.interfaces_from = Some(0);
+        }
     }
 
-    /// Whether Collectors are to be told of all interfaces, from the next round on of others only.
-    pub(crate) fn take_interfaces_due(&mut self) -> bool {
-        core::mem::take(&mut self.interfaces_due)
+    /// Begins a round of telling interfaces, which come in the order of their indices.
+    pub(crate) fn begin_interfaces(&mut self) {
+        self.interface_datagrams = INTERFACE_DATAGRAMS;
     }
 
-    /// Tells Collectors of an interface, in a datagram that takes further ones.
+    /// Tells Collectors of an interface that has changed, or if all are to be told. The round may
+    /// not have room for it: then the next one goes on from there.
     pub(crate) fn tell_interface(
         &mut self,
+        index: u32,
         interface: Interface<'_>,
+        has_changed: bool,
         now: impl Fn() -> ExportTime,
     ) {
-        self.tell(Announcement::Options(Options::Interface(interface)), now);
+        let is_due = self.interfaces_from.is_some_and(|from| index >= from);
+        if self.interface_datagrams == 0 || !(has_changed || is_due) {
+            return;
+        }
+        if self.tell(Announcement::Options(Options::Interface(interface)), now) {
+            self.interface_datagrams = self.interface_datagrams.saturating_sub(1);
+            if self.interface_datagrams == 0 {
+                // This one is in the datagram that ends the round.
+                self.interfaces_from = Some(index.saturating_add(1));
+            }
+        }
     }
 
-    /// Sends the datagram with the last of these, if there is any.
-    pub(crate) fn end_interfaces(&mut self, now: impl Fn() -> ExportTime) {
+    /// Ends the round: sends the datagram with the last of them, if there is any. `is_whole` is
+    /// whether there were no further interfaces.
+    pub(crate) fn end_interfaces(&mut self, is_whole: bool, now: impl Fn() -> ExportTime) {
         if !self.datagram.is_empty() {
             self.send_announcement(now());
         }
+        if is_whole && self.interface_datagrams != 0 {
+            self.interfaces_from = None;
+        }
     }
 
-    /// Appends an announcement, and sends those before it if there is no room.
-    fn tell(&mut self, what: Announcement<'_>, now: impl Fn() -> ExportTime) {
-        if !self.datagram.announce(what) {
+    /// Appends an announcement, and sends those before it if there is no room. Returns whether it
+    /// did.
+    fn tell(&mut self, what: Announcement<'_>, now: impl Fn() -> ExportTime) -> bool {
+        let is_full = !self.datagram.announce(what);
+        if is_full {
             self.send_announcement(now());
             self.datagram.announce(what);
         }
+        is_full
     }
 
     fn send_announcement(&mut self, time: ExportTime) {

@@ -101,9 +101,9 @@ impl<P: Protocol, B: DerefMut<Target = [u8]>> Datagram<P, B> {
         }
     }
 
-    /// Sets the Observation Domain ID, which v9 calls Source ID.
-    pub(crate) fn set_domain(&mut self, domain: u32) {
-        self.domain = domain;
+    /// Sets the Observation Domain ID, which v9 calls Source ID. Returns whether it was another.
+    pub(crate) fn set_domain(&mut self, domain: u32) -> bool {
+        core::mem::replace(&mut self.domain, domain) != domain
     }
 
     /// Appends the templates of flow records, each in a Set of its own: not all collectors take

@@ -156,10 +156,10 @@ impl Pending {
         Ok(Arc::new(Self(PerCpu::new()?), GFP_KERNEL_ACCOUNT)?)
     }
 
-    /// Returns when the packets are accounted that have come so far, or after 0.1 seconds: where
-    /// softirqs have no time for so long, packets have none either. Process context.
-    pub(crate) fn wait_until_drained(&self) {
-        let (now, deadline) = (jiffies(), Deadline::after(100));
+    /// Returns when the packets are accounted that have come so far, or at `deadline`. Process
+    /// context.
+    fn wait_until_drained(&self, deadline: Deadline) {
+        let now = jiffies();
         for cpu in self.0.iter() {
             // What was enqueued later is not waited for.
             let is_waited_for = |since: u64| since != 0 && since <= now | 1;
@@ -169,6 +169,15 @@ impl Pending {
         }
         // Pairs with the barrier in `Accounting::drain`.
         smp_mb(Read);
+    }
+}
+
+/// Returns when the packets are accounted that have come so far, or after 0.1 seconds: where
+/// softirqs have no time for so long, packets have none either. Process context.
+pub(crate) fn wait_until_drained(all: [Option<Arc<Pending>>; 2]) {
+    let deadline = Deadline::after(100);
+    for pending in all.into_iter().flatten() {
+        pending.wait_until_drained(deadline);
     }
 }
 

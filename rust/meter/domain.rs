@@ -86,12 +86,13 @@ impl ObservationDomain {
         )
     }
 
-    /// What was not accounted so far.
+    /// What was not accounted so far, for whatever reason (RFC 7011, section 4.2).
     pub(crate) fn ignored(&self) -> Totals {
         let ignored = |of: &Statistics| {
             of.entered(Account::Truncated)
                 + of.entered(Account::Malformed)
                 + of.entered(Account::Own)
+                + of.entered(Account::CacheFull)
         };
         ignored(&self.statistics.ipv4) + ignored(&self.statistics.ipv6)
     }

@@ -82,17 +82,15 @@ impl Meter {
         };
         let mut exporter = self.domain.exporter.lock();
         let ignored = self.domain.ignored();
-        let path_config = &self.domain.path_config;
-        exporter.begin_round(
-            sweep.patience(),
-            sweep == Sweep::Last,
-            ignored,
-            netns,
-            |index| path_config.iface(path_config.flags(AddressFamily::Ipv4), index),
-        );
+        exporter.begin_round(sweep.patience(), sweep == Sweep::Last, ignored);
         let ipv4 = self.sweep_family::<Ipv4Addr>(sweep, &mut exporter);
         let ipv6 = self.sweep_family::<Ipv6Addr>(sweep, &mut exporter);
         exporter.end_round();
+        if sweep == Sweep::Periodic {
+            let path_config = &self.domain.path_config;
+            let flags = path_config.flags(AddressFamily::Ipv4);
+            exporter.tell_interfaces(netns, |index| path_config.iface(flags, index));
+        }
         ipv4.saturating_add(ipv6)
     }
 
@@ -149,6 +147,7 @@ fn export_evicted<A: Family>(cache: &Cache<A>, exporter: &mut Exporter) -> u32 {
         };
         exporter.push(A::any(flow), reason);
         exported = exported.saturating_add(1);
+        cond_resched();
     }
     exported
 }

@@ -25,8 +25,12 @@ use crate::{
         Ledger,
         Totals, //
     },
-    linux::{clock::Deadline, on_demand_work::OnDemandTask},
+    linux::{
+        clock::Deadline,
+        on_demand_work::OnDemandTask, //
+    },
     meter::{
+        batch::wait_until_drained,
         Meter,
         Sweep, //
     },
@@ -88,9 +92,7 @@ impl OnDemandTask for Shared {
         match (job, enabled) {
             (Job::Disable(running), _) => self.finish(running),
             (Job::Flush { requested }, Some((pending, meter))) => {
-                for pending in pending.into_iter().flatten() {
-                    pending.wait_until_drained();
-                }
+                wait_until_drained(pending);
                 meter.sweep(Sweep::Flush);
                 self.inner.lock().flushes.done = requested;
             }

@@ -3,7 +3,10 @@
 //! Flows in, datagrams and accounts out, with the batches and v5 as the module has them.
 
 use core::net::Ipv4Addr;
-use std::ops::Range;
+use std::ops::{
+    Range,
+    RangeInclusive, //
+};
 
 use proptest::{
     collection::vec,
@@ -429,20 +432,23 @@ fn collectors_are_told_before_they_are_sent_records() {
     assert_eq!(told(&stream), [0, 0, 4, 4, 4, 4]);
     assert_eq!(stream.sequence(), 3 * 2 + 4 * 7);
 
-    assert!(stream.take_interfaces_due());
-    assert!(!stream.take_interfaces_due());
-    stream.end_interfaces(|| TIME);
-    assert_eq!(told(&stream).len(), 6);
-    // Six records of 88 bytes fit in 548 bytes, and fill them.
-    for number in 1..=7 {
-        let interface = Interface {
-            number,
-            name: b"eth",
-            description: b"",
-        };
-        stream.tell_interface(interface, || TIME);
-    }
-    stream.end_interfaces(|| TIME);
+    // A round with the interfaces of these indices, of which one has changed.
+    let round = |stream: &mut Stream<_>, indices: RangeInclusive<u32>, changed: u32| {
+        stream.begin_interfaces();
+        for index in indices {
+            let interface = Interface {
+                number: index,
+                name: b"eth",
+                description: b"",
+            };
+            stream.tell_interface(index, interface, index == changed, || TIME);
+        }
+        stream.end_interfaces(true, || TIME);
+    };
+    // Six records of 88 bytes fit in 548 bytes, and fill them. All are due, as a Collector was new.
+    round(&mut stream, 1..=7, 0);
+    assert_eq!(told(&stream).len(), 8);
+    round(&mut stream, 1..=7, 0);
     assert_eq!(told(&stream).len(), 8);
     let [.., (_, six), (_, one)] = &stream.collectors.announced[..] else {
         panic!();
@@ -466,4 +472,21 @@ fn collectors_are_told_before_they_are_sent_records() {
     assert_eq!(stream.process.exported_bytes, (sent + announced) as u64);
     assert_eq!(stream.process.exported_messages, 4 + 8);
     assert_eq!(stream.process.exported_records, 4 * 7);
+
+    // One that has changed is told alone.
+    round(&mut stream, 1..=7, 3);
+    assert_eq!(told(&stream).len(), 9);
+    // Of many, a round tells as many as fit in 32 datagrams and the one that is begun then, and
+    // the next ones the rest.
+    stream.restart();
+    stream.announce(|| TIME);
+    let before = told(&stream).len();
+    for datagrams in [33, 33, 22, 0] {
+        let begun = told(&stream).len();
+        round(&mut stream, 1..=515, 0);
+        assert_eq!(told(&stream).len() - begun, datagrams);
+    }
+    let numbers = stream.collectors.announced[before..].iter();
+    let records: usize = numbers.map(|(_, bytes)| (bytes.len() - 20) / 88).sum();
+    assert_eq!(records, 515);
 }
