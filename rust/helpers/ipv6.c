@@ -20,14 +20,14 @@
 #include "packet.h"
 
 #if IS_ENABLED(CONFIG_IPV6)
-static bool is_host_address(const struct nf_hook_state *state, const struct in6_addr *address)
+static bool is_address_of(struct net *net, const struct net_device *dev,
+			  const struct in6_addr *address)
 {
-	const struct net_device *dev = state->in ?: state->out;
-
-	return ipv6_mod_enabled() && ipv6_chk_addr(state->net, address, dev, 0);
+	return ipv6_mod_enabled() && ipv6_chk_addr(net, address, dev, 0);
 }
 #else
-static bool is_host_address(const struct nf_hook_state *state, const struct in6_addr *address)
+static bool is_address_of(struct net *net, const struct net_device *dev,
+			  const struct in6_addr *address)
 {
 	return false;
 }
@@ -38,7 +38,7 @@ bool netflow_is_host_address6(const struct nf_hook_state *state, const u8 *addre
 	struct in6_addr addr;
 
 	memcpy(&addr, address, sizeof(addr));
-	return is_host_address(state, &addr);
+	return is_address_of(state->net, state->in ?: state->out, &addr);
 }
 
 /* The route that IPv6 has found, NULL if there is none: see route_of(). */
@@ -59,7 +59,7 @@ static const struct rt6_info *route_of(const struct sk_buff *skb)
  */
 static bool is_looped(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
-	const struct net_device *in = state->in;
+	const struct net_device *in = state->in, *port;
 
 	if (!in || !route_of(skb))
 		return false;
@@ -67,8 +67,13 @@ static bool is_looped(const struct sk_buff *skb, const struct nf_hook_state *sta
 		return true;
 	if (!netif_is_l3_master(in))
 		return false;
-	return has_header_of_vrf(skb, in) || (ipv6_addr_is_multicast(&ipv6_hdr(skb)->daddr) &&
-					      is_host_address(state, &ipv6_hdr(skb)->saddr));
+	if (has_header_of_vrf(skb, in))
+		return true;
+	if (!ipv6_addr_is_multicast(&ipv6_hdr(skb)->daddr))
+		return false;
+	/* The port of the VRF that the copy was made for: link-local addresses are its own. */
+	port = dev_get_by_index_rcu(state->net, IP6CB(skb)->iif);
+	return is_address_of(state->net, port ?: in, &ipv6_hdr(skb)->saddr);
 }
 
 /*
@@ -187,38 +192,18 @@ static u8 type_of(u32 flags, u8 rejects, bool anycast)
 }
 
 /*
- * fib6_lookup() is exported if nft's fib expression for IPv6 is a module, as it is in Debian.
- * Otherwise a route is made of what is found, which takes longer, and does not tell which kind
- * of unreachable it is.
+ * Makes a route of what is found, as forwarding does. It does not tell which kind of unreachable
+ * it is. Only a rule, or a link-local destination, asks for the device, which is not one that a
+ * received packet goes out by.
  */
-#if IS_MODULE(CONFIG_NFT_FIB_IPV6) && defined(CONFIG_IPV6_MULTIPLE_TABLES)
-static void fib6_route(struct net *net, struct flowi6 *fl6, u32 oif, int flags,
-		       struct fib6_route *route)
-{
-	struct fib6_result res = {};
-
-	if (fib6_lookup(net, oif, fl6, &res, flags | RT6_LOOKUP_F_DST_NOREF) || !res.f6i ||
-	    res.f6i == net->ipv6.fib6_null_entry)
-		return;
-	route->prefixlen = res.f6i->fib6_dst.plen;
-	route->type = type_of(res.fib6_flags, res.fib6_type,
-			      __ipv6_anycast_destination(&res.f6i->fib6_dst, res.fib6_flags,
-							 &fl6->daddr));
-	if (!res.nh)
-		return;
-	if (res.nh->fib_nh_gw_family)
-		memcpy(route->gateway, &res.nh->fib_nh_gw6, sizeof(route->gateway));
-	route->oif = res.nh->fib_nh_dev ? res.nh->fib_nh_dev->ifindex : 0;
-}
-#else
-static void fib6_route(struct net *net, struct flowi6 *fl6, u32 oif, int flags,
+static void make_route(struct net *net, struct flowi6 *fl6, u32 oif, int flags,
 		       struct fib6_route *route)
 {
 	const struct fib6_info *from;
 	const struct rt6_info *rt;
 	struct dst_entry *dst;
 
-	fl6->flowi6_oif = oif;
+	fl6->flowi6_oif = flags & RT6_LOOKUP_F_IFACE ? oif : 0;
 	dst = ip6_route_lookup(net, fl6, NULL, flags);
 	rt = dst_rt6_info(dst);
 	from = rcu_dereference(rt->from);
@@ -232,7 +217,38 @@ static void fib6_route(struct net *net, struct flowi6 *fl6, u32 oif, int flags,
 	}
 	dst_release(dst);
 }
+
+/*
+ * fib6_lookup() is exported if nft's fib expression for IPv6 is a module, as it is in Debian. It
+ * takes less time, but does not do what rules of policy routing say of routes that they find
+ * (suppress_prefixlength), nor goes on to the next rule after `throw`.
+ */
+static void fib6_route(struct net *net, struct flowi6 *fl6, u32 oif, int flags,
+		       struct fib6_route *route)
+{
+#if IS_MODULE(CONFIG_NFT_FIB_IPV6) && defined(CONFIG_IPV6_MULTIPLE_TABLES)
+	struct fib6_result res = {};
+
+	if (fib6_has_custom_rules(net)) {
+		make_route(net, fl6, oif, flags, route);
+		return;
+	}
+	if (fib6_lookup(net, oif, fl6, &res, flags | RT6_LOOKUP_F_DST_NOREF) || !res.f6i ||
+	    res.f6i == net->ipv6.fib6_null_entry)
+		return;
+	route->prefixlen = res.f6i->fib6_dst.plen;
+	route->type = type_of(res.fib6_flags, res.fib6_type,
+			      __ipv6_anycast_destination(&res.f6i->fib6_dst, res.fib6_flags,
+							 &fl6->daddr));
+	if (!res.nh)
+		return;
+	if (res.nh->fib_nh_gw_family)
+		memcpy(route->gateway, &res.nh->fib_nh_gw6, sizeof(route->gateway));
+	route->oif = res.nh->fib_nh_dev ? res.nh->fib_nh_dev->ifindex : 0;
+#else
+	make_route(net, fl6, oif, flags, route);
 #endif
+}
 
 void netflow_fib6_lookup(struct net *net, u32 l3mdev_of, const struct fib6_query *queries,
 			 struct fib6_route *routes, u32 n)
