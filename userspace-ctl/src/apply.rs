@@ -73,8 +73,10 @@ pub fn plan(now: &Wanted, wanted: &Wanted) -> Vec<Change> {
         .filter(|value| now.config.get(value.setting.number) != Some(value.raw))
         .copied()
         .collect();
-    // This one the kernel takes only while the exporter is disabled.
-    let is_stopped = now.enabled && (!wanted.enabled || new.get(config::MAX_FLOWS).is_some());
+    // These the kernel takes only while the exporter is disabled.
+    let reserves = [config::MAX_FLOWS, config::FAMILIES];
+    let needs_stop = reserves.iter().any(|number| new.get(*number).is_some());
+    let is_stopped = now.enabled && (!wanted.enabled || needs_stop);
     if is_stopped {
         changes.push(Change::Enabled(false));
     }

@@ -188,16 +188,18 @@ impl<T: Transport> Client<T> {
         device: Option<&str>,
     ) -> Result<(), Error> {
         let request = request("collector add", cmd::COLLECTOR_ADD);
-        let protocol = (
-            collector::PROTOCOL,
-            protocol.number().to_ne_bytes().to_vec(),
-        );
+        // A module that knows no other than the default does not know the attribute either.
+        let protocol = Some(protocol).filter(|protocol| *protocol != Protocol::DEFAULT);
+        let protocol = protocol.map(|protocol| {
+            let number = protocol.number().to_ne_bytes();
+            (collector::PROTOCOL, number.to_vec())
+        });
         let source = source.map(|source| (collector::SOURCE, octets(source)));
         let device = device.map(|name| (collector::DEVICE, [name.as_bytes(), b"\0"].concat()));
         self.request(with_collector(
             request,
             to,
-            source.into_iter().chain(device).chain([protocol]),
+            source.into_iter().chain(device).chain(protocol),
         ))?
         .finish()
     }

@@ -3,6 +3,7 @@
 //! Executing commands.
 
 use crate::{
+    address::Address,
     apply,
     cli::{
         Cli,
@@ -279,7 +280,10 @@ fn collector<T: Transport>(
         } => {
             client.collector_add(to.address, *protocol, *source, device.as_deref())?;
         }
-        Collector::Del(to) => client.collector_del(to.address)?,
+        Collector::Del(to) => {
+            let to = to_remove(client, to.address)?;
+            client.collector_del(to)?;
+        }
         Collector::List => {}
     }
     let layout = options.layout();
@@ -294,6 +298,20 @@ fn collector<T: Transport>(
         (Some(layout), _) => json::value(out, layout, &info.collectors),
         (None, Collector::List) => Ok(collectors::print(out, &info.collectors)?),
         (None, _) => Ok(()),
+    }
+}
+
+/// The collector that is meant: without a port, the only one of its address.
+fn to_remove<T: Transport>(client: &mut Client<T>, given: Address) -> Result<Address, Error> {
+    if given.port.is_some() {
+        return Ok(given);
+    }
+    let all = client.info()?.collectors;
+    let mut of_address = all.iter().filter(|collector| collector.address == given.ip);
+    match (of_address.next(), of_address.next()) {
+        (Some(only), None) => Ok(only.socket_addr().into()),
+        // The kernel takes the default port.
+        _ => Ok(given),
     }
 }
 

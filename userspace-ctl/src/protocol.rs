@@ -44,6 +44,12 @@ impl Protocol {
         item.map_or("unknown", |item| item.name)
     }
 
+    /// Its number, if it has no name.
+    pub fn unknown(self) -> Option<u32> {
+        let is_known = PROTOCOL.iter().any(|item| item.value == u64::from(self.0));
+        (!is_known).then_some(self.0)
+    }
+
     /// The port at which its collectors listen, unless another one is given.
     pub fn port(self) -> u16 {
         match self.name() {

@@ -247,6 +247,20 @@ fn only_what_differs_is_changed() {
 }
 
 #[test]
+fn what_changes_only_while_disabled_disables() {
+    let mut before = state();
+    before.config.insert(15, 3u32.to_ne_bytes().to_vec());
+    let kernel = Model::new(before);
+    let file = run(&kernel, &["save"]).unwrap();
+    let file = file.replace("families = [\"ipv4\", \"ipv6\"]", "families = [\"ipv4\"]");
+    assert_eq!(
+        apply(&kernel, &file).unwrap(),
+        "disable\nset families ipv4 (was ipv4,ipv6)\nenable\n"
+    );
+    assert_eq!(kernel.state().config[&15], 1u32.to_ne_bytes());
+}
+
+#[test]
 fn what_is_refused_leaves_everything_as_it_was() {
     let file = File::new(OTHER);
     for refused in 0..10 {

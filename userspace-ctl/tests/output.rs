@@ -368,13 +368,23 @@ fn a_change_prints_the_new_state_as_json() {
         let text = print(&format!("netflowctl {command} --json"), answers);
         assert!(text.starts_with("{\"enabled\":true,"), "{command}");
     }
-    for command in ["add", "del"] {
-        let command = format!("netflowctl --json collector {command} 192.0.2.1");
+    for command in ["add 192.0.2.1", "del 192.0.2.1:2055"] {
+        let command = format!("netflowctl --json collector {command}");
         let text = print(&command, vec![ack(FIRST), info(FIRST + 1)]);
         assert!(
             text.starts_with("[{\"address\":\"192.0.2.10\","),
             "{command}"
         );
+    }
+}
+
+#[test]
+fn without_a_port_the_only_collector_of_an_address_is_removed() {
+    // The state has one at 192.0.2.10, and what else there might be is the kernel's matter.
+    let answers = || vec![info(FIRST), ack(FIRST + 1)];
+    for address in ["192.0.2.10", "192.0.2.1"] {
+        let command = format!("netflowctl collector del {address}");
+        assert_eq!(print(&command, answers()), "");
     }
 }
 

@@ -57,6 +57,15 @@ pub fn write(wanted: &Wanted) -> Result<String, Error> {
             "the name of interface \"{name}\" is not UTF-8"
         )));
     }
+    if let Some(number) = wanted
+        .collectors
+        .iter()
+        .find_map(|to| to.protocol.unknown())
+    {
+        return Err(Error::Unwritable(format!(
+            "protocol {number} of a collector is not known"
+        )));
+    }
     let document = Document {
         enabled: wanted.enabled,
         settings: &wanted.config,

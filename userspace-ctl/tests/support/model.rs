@@ -64,6 +64,7 @@ const ENODATA: i32 = 61;
 const EALREADY: i32 = 114;
 
 const MAX_FLOWS: u16 = 1;
+const FAMILIES: u16 = 15;
 const PROTOCOL: u16 = 9;
 
 impl Model {
@@ -145,8 +146,11 @@ impl State {
             }
             4 => {
                 let new = attributes(&given[&2]);
-                let is_other = new.get(&MAX_FLOWS) != self.config.get(&MAX_FLOWS);
-                if self.enabled && new.contains_key(&MAX_FLOWS) && is_other {
+                let is_other = |of: &u16| {
+                    new.get(of)
+                        .is_some_and(|new| self.config.get(of) != Some(new))
+                };
+                if self.enabled && [MAX_FLOWS, FAMILIES].iter().any(is_other) {
                     return Err(EBUSY);
                 }
                 self.config.extend(new);
