@@ -22,7 +22,8 @@ dumps() {
 	for ((n = 1; n <= DUMPS; n++)); do
 		show_flows '*' source-port packets bytes | sort -n >"$TMP/dump.$n" || return
 	done
-	read -r -t 120 answer <&"${INJECTOR[0]}" && [ "$answer" = sent ]
+	read -r -t "$((120 * ${TIMEOUT_FACTOR:-1}))" answer <&"${INJECTOR[0]}" || return
+	[ "$answer" = sent ]
 }
 
 # each_once FILE

@@ -41,7 +41,7 @@ start_injector() {
 inject() {
 	local answer
 	{ cat && echo end; } >&"${INJECTOR[1]}" || return
-	read -r -t 60 answer <&"${INJECTOR[0]}" || return
+	read -r -t "$((60 * ${TIMEOUT_FACTOR:-1}))" answer <&"${INJECTOR[0]}" || return
 	[ "$answer" = sent ] && return
 	echo "$answer"
 	return 1
