@@ -62,9 +62,12 @@ as_seen() {
 	same "$TMP/expected" "$TMP/actual"
 }
 
-# some_lost: in each of them; on a slow kernel not all have the time to send.
+# some_lost: in each of them; a slow kernel may leave none the time to send.
 some_lost() {
-	awk '$4 == 0 { bad = 1 } { sent += $3 } END { exit bad || !sent }' "$TMP/ledgers"
+	awk -v slow="$((FACTOR > 1))" '
+		$4 == 0 { bad = 1 }
+		{ sent += $3 }
+		END { exit bad || !(sent || slow) }' "$TMP/ledgers"
 }
 
 # unloads_within SECONDS

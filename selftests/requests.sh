@@ -84,10 +84,10 @@ make_cgroup() {
 		echo 1M >"$CGROUP/memory.high"
 }
 
-# is_slowed_down: the group has more than its memory.high, but not all that was asked for: 106
-# bytes for each flow.
+# is_slowed_down: the group has more than its memory.high, but not all that was asked for: 254
+# bytes for each flow, as both families are accounted.
 is_slowed_down() {
-	group_has_at_least $((1 << 20)) && group_has_less_than $((65536 * 106))
+	group_has_at_least $((1 << 20)) && group_has_less_than $((65536 * 254))
 }
 
 # group_has_less_than BYTES
