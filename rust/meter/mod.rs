@@ -117,9 +117,9 @@ impl Meter {
         self.ipv4.budget()
     }
 
-    /// Puts the part of the configuration in force that the cache is concerned with, and what the
-    /// Collectors there are want. The flows in
-    /// it are judged by that from the next [`Sweep::Recheck`] on.
+    /// Puts the part of the configuration in force that the caches are concerned with, and what the
+    /// formats of the Collectors ask of them. The flows in them are judged by that from the next
+    /// [`Sweep::Recheck`] on.
     pub(crate) fn set(&self, config: &Config) {
         let policy = config.policy(self.domain.export.lock().max_bytes());
         self.ipv4.set_policy(policy);
