@@ -40,7 +40,10 @@ use super::{
     Meter, //
 };
 use crate::{
-    cache::HashedPacket,
+    cache::{
+        Cache,
+        HashedPacket, //
+    },
     flow::{
         entry::Counts,
         key::Key,
@@ -65,7 +68,6 @@ use crate::{
             Inspect,
             Protocol, //
         },
-        percpu::InUse,
         periodic_work::PeriodicWork,
         skb::Packet,
         timer::PinnedTimers, //
@@ -123,9 +125,14 @@ impl<A: Family> Datapath<A> {
         let is_local = traversal.is_local(point);
         if point == ObservationPoint::Prerouting && !is_local && !packet.is_gso() {
             let input = self.domain.path_config.iface(flags, packet.input());
-            if let Some(mut batch) = self.recent_batch(bh) {
+            // Loaded and parsed before `is_recent` reads the cycle counter: what follows in the
+            // program waits for that, and the hash of the key should then wait for nothing else.
+            let cache = A::cache(&self.meter);
+            if let Some(mut batch) = self.batches.get(bh) {
                 if let Some((key, counts)) = A::parse_plain(packet, input) {
-                    return self.enqueue(&mut batch, packet, key, counts, bh);
+                    if batch.is_recent() {
+                        return self.enqueue(cache, &mut batch, packet, (key, counts), bh);
+                    }
                 }
             }
         }
@@ -159,11 +166,12 @@ impl<A: Family> Datapath<A> {
         if has_no_ports {
             key.clear_ports();
         }
+        let cache = A::cache(&self.meter);
         let may_wait = packet.hook() == hooks::hook(ObservationPoint::Prerouting);
         let at = match self.batches.get(bh) {
             Some(mut batch) if batch.is_recent() => {
                 if may_wait {
-                    return self.enqueue(&mut batch, packet, key, counts, bh);
+                    return self.enqueue(cache, &mut batch, packet, (key, counts), bh);
                 }
                 batch.uptime()
             }
@@ -172,7 +180,7 @@ impl<A: Family> Datapath<A> {
             Some(mut batch) => self.batches.read_uptime(&mut batch, bh),
             None => self.domain.clock.uptime(),
         };
-        let pending = self.pending_packet(packet, key, counts);
+        let pending = pending_packet(cache, packet, (key, counts));
         self.batches
             .accounting
             .account(&pending, at, || RoutedTo::of(packet), statistics, bh);
@@ -209,26 +217,20 @@ impl<A: Family> Datapath<A> {
         A::parse(packet, input)
     }
 
-    /// The batch of this CPU, if a packet that comes now is back-to-back with the one before.
-    #[inline(always)]
-    fn recent_batch<'a>(&'a self, bh: BhDisabled<'a>) -> Option<InUse<'a, CpuBatch<A>>> {
-        self.batches.get(bh).filter(|batch| batch.is_recent())
-    }
-
     /// Adds a packet to the batch of this CPU.
     #[inline(always)]
     fn enqueue(
         &self,
+        cache: &Cache<A>,
         batch: &mut CpuBatch<A>,
         packet: &Packet<'_>,
-        key: Key<A>,
-        counts: Counts,
+        (key, counts): (Key<A>, Counts),
         bh: BhDisabled<'_>,
     ) {
         if batch.join(&key, counts) {
             return;
         }
-        match batch.push(self.pending_packet(packet, key, counts)) {
+        match batch.push(pending_packet(cache, packet, (key, counts))) {
             1 => {
                 self.batches.set_pending(bh);
                 self.timers.arm(bh);
@@ -237,18 +239,22 @@ impl<A: Family> Datapath<A> {
             _ => {}
         }
     }
+}
 
-    /// What is needed of a packet to account it. Has the CPU fetch its flow.
-    #[inline(always)]
-    fn pending_packet(&self, packet: &Packet<'_>, key: Key<A>, counts: Counts) -> PendingPacket<A> {
-        PendingPacket {
-            packet: HashedPacket {
-                counts,
-                label: A::label(packet),
-                key: A::cache(&self.meter).hash_key(key),
-            },
-            query: RouteQuery::of(packet),
-        }
+/// What is needed of a packet to account it. Has the CPU fetch its flow.
+#[inline(always)]
+fn pending_packet<A: Family>(
+    cache: &Cache<A>,
+    packet: &Packet<'_>,
+    (key, counts): (Key<A>, Counts),
+) -> PendingPacket<A> {
+    PendingPacket {
+        packet: HashedPacket {
+            counts,
+            label: A::label(packet),
+            key: cache.hash_key(key),
+        },
+        query: RouteQuery::of(packet),
     }
 }
 
