@@ -281,6 +281,8 @@ impl CacheSlots {
             packets,
             reserved: 0,
             is_first: true,
+            is_needed: false,
+            is_refused: false,
         }
     }
 
@@ -399,6 +401,9 @@ pub(crate) struct SlotReservation<'a> {
     packets: u32,
     reserved: u32,
     is_first: bool,
+    /// Whether a packet of no known flow came, and whether one was refused.
+    is_needed: bool,
+    is_refused: bool,
 }
 
 impl SlotReservation<'_> {
@@ -408,10 +413,29 @@ impl SlotReservation<'_> {
         self.packets = self.packets.saturating_sub(1);
     }
 
+    /// A packet of the run is of no known flow.
+    #[inline(always)]
+    pub(super) fn need(&mut self) {
+        self.is_needed = true;
+    }
+
+    /// A packet of the run is refused, for want of a slot or of a place in its bucket.
+    #[inline(always)]
+    pub(super) fn refuse(&mut self) {
+        self.is_refused = true;
+    }
+
     /// Whether there is no slot, nor a flow that can be evicted.
     #[inline(always)]
     pub(super) fn is_full(&self) -> bool {
         self.reserved == 0 && self.slots.budget.is_exhausted() && !self.slots.has_finished()
+    }
+
+    /// Whether flows had better be exported soon: a packet of the run was refused, or one may have
+    /// had the last slot.
+    #[inline(always)]
+    pub(crate) fn is_short(&self) -> bool {
+        self.is_refused || (self.is_needed && self.slots.budget.is_exhausted())
     }
 
     /// Takes a slot for the flow that this packet begins. Returns whether there was any.

@@ -89,22 +89,21 @@ impl<A: Address> Cache<A> {
         bh: BhDisabled<'_>,
         route: impl FnOnce() -> Route<A>,
         enter: impl FnOnce(Updated),
-    ) -> Updated {
+    ) {
         let Some(line) = self.buckets.get(update.packet.key.bucket as usize) else {
             // Never: the key was hashed by this cache.
-            enter(Updated::Full);
-            return Updated::Full;
+            return enter(Updated::Full);
         };
         reservation.next_packet();
         let mut bucket = lock_with(&line.data, bh);
         if self.update_known(&mut bucket, update, bh) {
-            enter(Updated::Known);
-            return Updated::Known;
+            return enter(Updated::Known);
         }
+        reservation.need();
         if reservation.is_full() {
             // `insert` would find out too: this spares a flood the call.
-            enter(Updated::Full);
-            return Updated::Full;
+            reservation.refuse();
+            return enter(Updated::Full);
         }
         self.insert((line, bucket), update, reservation, bh, route, enter)
     }
@@ -119,7 +118,7 @@ impl<A: Address> Cache<A> {
         bh: BhDisabled<'a>,
         route: impl FnOnce() -> Route<A>,
         enter: impl FnOnce(Updated),
-    ) -> Updated {
+    ) {
         let Update { packet, at } = update;
         let HashedPacket { key, counts, label } = packet;
         let mut has_slot = reservation.take();
@@ -131,14 +130,13 @@ impl<A: Address> Cache<A> {
             bucket = lock_with(&line.data, bh);
             // Another CPU may have begun the flow meanwhile.
             if self.update_known(&mut bucket, update, bh) {
-                enter(Updated::Known);
-                return Updated::Known;
+                return enter(Updated::Known);
             }
             has_slot = reservation.take();
         }
         if !has_slot {
-            enter(Updated::Full);
-            return Updated::Full;
+            reservation.refuse();
+            return enter(Updated::Full);
         }
         let spill = || self.pop_spill_slot(bh);
         let vacancy = bucket.vacancy(key.bits, spill).or_else(|| {
@@ -147,8 +145,8 @@ impl<A: Address> Cache<A> {
         });
         let Some(vacancy) = vacancy else {
             self.slots.release(1, key.bucket, bh);
-            enter(Updated::Full);
-            return Updated::Full;
+            reservation.refuse();
+            return enter(Updated::Full);
         };
         let new = Flow::new(key.key, route(), *counts, at).with_label(*label);
         let deadline = self.policy.load().deadline(&new);
@@ -158,7 +156,6 @@ impl<A: Address> Cache<A> {
             self.slots.note_finished(key.bucket, bh);
         }
         enter(Updated::New);
-        Updated::New
     }
 
     /// Adds a packet to its flow. Returns whether there is one.

@@ -199,12 +199,11 @@ impl Accounting {
         let at = batch.uptime.uptime();
         let statistics = self.meter.domain.statistics.of(A::FAMILY).this(bh);
         let mut reservation = A::cache(&self.meter).reservation(packets.len(), bh);
-        let mut is_short = false;
         for packet in packets {
-            is_short |= self
-                .meter
+            self.meter
                 .update(packet, at, || None, statistics, &mut reservation, bh);
         }
+        let is_short = reservation.is_short();
         drop(reservation);
         batch.len = 0;
         // Whoever sees that a batch was drained sees what became of its packets: pairs with the
@@ -226,10 +225,9 @@ impl Accounting {
         bh: BhDisabled<'_>,
     ) {
         let mut reservation = A::cache(&self.meter).reservation(1, bh);
-        let is_short = self
-            .meter
+        self.meter
             .update(packet, at, routed_to, statistics, &mut reservation, bh);
-        if is_short {
+        if reservation.is_short() {
             self.work.kick();
         }
     }

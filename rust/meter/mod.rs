@@ -126,8 +126,7 @@ impl Meter {
         self.ipv6.set_policy(policy);
     }
 
-    /// Accounts a packet, which came at `at`. Returns whether the cache is short of slots, so that
-    /// flows had better be exported soon.
+    /// Accounts a packet, which came at `at`.
     #[inline(always)]
     fn update<A: Family>(
         &self,
@@ -137,9 +136,9 @@ impl Meter {
         statistics: &CpuStatistics,
         reservation: &mut SlotReservation<'_>,
         bh: BhDisabled<'_>,
-    ) -> bool {
+    ) {
         let PendingPacket { packet, .. } = pending;
-        let updated = A::cache(self).update(
+        A::cache(self).update(
             Update { packet, at },
             reservation,
             bh,
@@ -151,11 +150,6 @@ impl Meter {
                 statistics.enter(updated.into(), packet.counts.packets, packet.counts.bytes);
             },
         );
-        match updated {
-            Updated::Known => false,
-            Updated::New => self.budget().is_exhausted(),
-            Updated::Full => true,
-        }
     }
 
     /// Looks up the route of the flow that a packet begins.
