@@ -290,7 +290,11 @@ fn collector<T: Transport>(
     if layout.is_none() && matches!(command, Collector::Del(_)) {
         return Ok(());
     }
-    let info = client.info()?;
+    let info = match client.info() {
+        // It was added; only a note may be missing.
+        Err(_) if layout.is_none() && matches!(command, Collector::Add { .. }) => return Ok(()),
+        info => info?,
+    };
     if let (Collector::Add { .. }, Some(note)) = (command, unsupported(&info)) {
         eprintln!("{note}");
     }
