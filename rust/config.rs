@@ -31,7 +31,8 @@ use crate::{
             LINGER, //
         },
         families::AddressFamilies,
-        observe::ObservationPoints, //
+        observe::ObservationPoints,
+        sampling::Method, //
     },
     linux::netlink::{
         text::text,
@@ -139,6 +140,19 @@ settings! {
         name: "families",
         attribute: NETFLOW_A_CONFIG_FAMILIES,
         default: AddressFamilies::ALL,
+    }
+    /// Of how many packets one is accounted.
+    sampling: u32 {
+        name: "sampling",
+        attribute: NETFLOW_A_CONFIG_SAMPLING,
+        range: NETFLOW_SAMPLING_MIN to NETFLOW_SAMPLING_MAX " packets",
+        default: 1,
+    }
+    /// Which of them.
+    sampling_mode: SamplingMode {
+        name: "sampling-mode",
+        attribute: NETFLOW_A_CONFIG_SAMPLING_MODE,
+        default: SamplingMode::Random,
     }
 }
 
@@ -251,7 +265,20 @@ impl Config {
                 c"families can change only while the exporter is disabled: disable it first",
             ));
         }
+        // Collectors multiply all that they are sent from then on by the new rate.
+        if self.sampling_method() != current.sampling_method() {
+            return Err(ExtAck::new(
+                EBUSY,
+                c"sampling and sampling-mode can change only while the exporter is disabled, as \
+                  flows in the cache are of the old rate: disable it first",
+            ));
+        }
         Ok(())
+    }
+
+    /// How packets are selected.
+    pub(crate) fn sampling_method(&self) -> Method {
+        Method::new(self.sampling, self.sampling_mode == SamplingMode::Random)
     }
 
     /// When flows leave the cache, in the units of [`Policy`]. `max_bytes`: bytes at which the
@@ -288,6 +315,16 @@ enumeration! {
         TypeCode = netflow_icmp_ports_NETFLOW_ICMP_PORTS_TYPE_CODE,
         /// Nothing: messages of all types belong to one flow.
         Zero = netflow_icmp_ports_NETFLOW_ICMP_PORTS_ZERO,
+    }
+}
+
+enumeration! {
+    /// Which packets are accounted if not all are.
+    SamplingMode {
+        /// A random one of each so many.
+        Random = netflow_sampling_mode_NETFLOW_SAMPLING_MODE_RANDOM,
+        /// The last one of these.
+        Deterministic = netflow_sampling_mode_NETFLOW_SAMPLING_MODE_DETERMINISTIC,
     }
 }
 

@@ -305,7 +305,10 @@ fn apply(config: &Config, domain: &ObservationDomain) {
         },
         active_timeout: config.active_timeout,
         inactive_timeout: config.inactive_timeout,
+        sampling: config.sampling_method(),
     });
+    // Before the flag that has it asked.
+    domain.sampler.set_method(config.sampling_method());
     domain.path_config.set(config);
 }
 

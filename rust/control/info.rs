@@ -133,6 +133,10 @@ fn put_ledger(nest: &mut Message<'_>, ledger: &Ledger, of: fn(&Totals) -> u64) -
         ),
         (uapi::NETFLOW_A_LEDGER_LOST_SEND_FAILED, ledger.send_failed),
         (uapi::NETFLOW_A_LEDGER_LOST_UNSUPPORTED, ledger.unsupported),
+        (
+            uapi::NETFLOW_A_LEDGER_IGNORED_NOT_SAMPLED,
+            ledger.not_sampled,
+        ),
     ];
     accounts
         .iter()

@@ -116,6 +116,9 @@ impl Streams {
         let Self { v5, v9, ipfix } = self;
         let (kind, id) = settings.engine;
         v5.format_mut().set_engine(kind, id);
+        v5.format_mut().set_sampling(settings.sampling);
+        v9.set_sampling(settings.sampling);
+        ipfix.set_sampling(settings.sampling);
         // A template is known by its number and the domain.
         if v9.format_mut().set_domain(settings.domain_id) {
             v9.restart();

@@ -64,8 +64,7 @@ mod tests {
             },
             options::{
                 Interface,
-                Options,
-                Sampling, //
+                Options, //
             },
             templated::tests::{
                 ipv4_flow,
@@ -73,7 +72,10 @@ mod tests {
                 TIME, //
             },
         },
-        flow::expiry::Reason,
+        flow::{
+            expiry::Reason,
+            sampling::Method, //
+        },
     };
 
     fn datagram() -> Datagram<Vec<u8>> {
@@ -156,8 +158,8 @@ mod tests {
             name: b"eth1",
             description: b"",
         };
-        let sampling = Sampling { interval: 100 };
-        for options in [Options::Sampling(sampling), Options::Interface(interface)] {
+        let method = Method::new(100, true);
+        for options in [Options::Sampling(method), Options::Interface(interface)] {
             assert!(datagram.announce(Announcement::Options(options)));
         }
         assert_eq!((datagram.records(), datagram.sequence_units()), (0, 2));

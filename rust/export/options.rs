@@ -12,22 +12,17 @@ use super::{
     field::Layout,
     writer::Writer, //
 };
+use crate::flow::sampling::Method;
 
 /// A record of options.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Options<'a> {
     /// How packets were selected.
-    Sampling(Sampling),
+    Sampling(Method),
     /// An interface of the host.
     Interface(Interface<'a>),
     /// What the exporter has done so far, and how it is set.
     Process(Process),
-}
-
-/// One packet of `interval` is accounted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sampling {
-    pub(crate) interval: u32,
 }
 
 /// An interface, as flow records name it.
@@ -46,7 +41,7 @@ pub(crate) struct Process {
     pub(crate) exported_bytes: u64,
     pub(crate) exported_messages: u64,
     pub(crate) exported_records: u64,
-    /// Not accountable.
+    /// Not accounted, of those that were selected.
     pub(crate) ignored_packets: u64,
     pub(crate) ignored_bytes: u64,
     /// In flows that no collector was sent.
@@ -92,7 +87,7 @@ impl Field<'_> {
 impl Options<'_> {
     /// One of each kind, whose values do not matter.
     pub(crate) const KINDS: [Self; 3] = [
-        Self::Sampling(Sampling { interval: 1 }),
+        Self::Sampling(Method::ALL),
         Self::Interface(Interface {
             number: 0,
             name: &[],
@@ -125,35 +120,34 @@ impl Options<'_> {
     /// Calls `each` with its fields, but for the scope.
     pub(crate) fn fields(&self, layout: Layout, each: impl FnMut(Field<'_>)) {
         match self {
-            Self::Sampling(sampling) => sampling.fields(layout).into_iter().for_each(each),
+            Self::Sampling(method) => sampling(*method, layout).into_iter().for_each(each),
             Self::Interface(interface) => interface.fields().into_iter().for_each(each),
             Self::Process(process) => process.fields().into_iter().for_each(each),
         }
     }
 }
 
-impl Sampling {
-    /// The sampler has number 0, which collectors take for flow records that name none.
-    fn fields(self, layout: Layout) -> [Field<'static>; 5] {
-        /// Of the elements 35 and 49.
-        const DETERMINISTIC: u64 = 1;
-        const RANDOM: u64 = 2;
+/// How packets are selected. The sampler has number 0, which collectors take for flow records that
+/// name none.
+fn sampling(method: Method, layout: Layout) -> [Field<'static>; 5] {
+    /// Of the elements 35 and 49.
+    const DETERMINISTIC: u64 = 1;
+    const RANDOM: u64 = 2;
 
-        let mode = match self.interval {
-            1 => DETERMINISTIC,
-            _ => RANDOM,
-        };
-        [
-            match layout {
-                Layout::V9 => number(48, 1, 0),
-                Layout::Ipfix => number(302, 8, 0),
-            },
-            number(34, 4, self.interval.into()),
-            number(35, 1, mode),
-            number(49, 1, mode),
-            number(50, 4, self.interval.into()),
-        ]
-    }
+    let mode = match method.is_random() {
+        true => RANDOM,
+        false => DETERMINISTIC,
+    };
+    [
+        match layout {
+            Layout::V9 => number(48, 1, 0),
+            Layout::Ipfix => number(302, 8, 0),
+        },
+        number(34, 4, method.interval().into()),
+        number(35, 1, mode),
+        number(49, 1, mode),
+        number(50, 4, method.interval().into()),
+    ]
 }
 
 /// A text that a field of `len` bytes holds whole, with a zero behind it: some collectors overwrite

@@ -32,9 +32,12 @@ use super::{
     refresh::Intervals,
     v5,
 };
-use crate::linux::{
-    clock::Deadline,
-    netns::Netns, //
+use crate::{
+    flow::sampling::Method,
+    linux::{
+        clock::Deadline,
+        netns::Netns, //
+    },
 };
 
 /// The state, behind its lock.
@@ -80,6 +83,8 @@ pub(crate) struct Settings {
     /// What options tell: the timeouts, in seconds.
     pub(crate) active_timeout: u32,
     pub(crate) inactive_timeout: u32,
+    /// How packets are selected.
+    pub(crate) sampling: Method,
 }
 
 impl Settings {
@@ -94,6 +99,7 @@ impl Settings {
         },
         active_timeout: 0,
         inactive_timeout: 0,
+        sampling: Method::ALL,
     };
 
     /// Bytes of payload that a datagram has at most.

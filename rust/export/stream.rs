@@ -29,8 +29,7 @@ use super::{
     options::{
         Interface,
         Options,
-        Process,
-        Sampling, //
+        Process, //
     },
     refresh::{
         Due,
@@ -38,6 +37,7 @@ use super::{
         Refresh, //
     },
 };
+use crate::flow::sampling::Method;
 
 /// A stream, whose datagram under construction is in `D`.
 pub(crate) struct Stream<D> {
@@ -51,13 +51,11 @@ pub(crate) struct Stream<D> {
     interface_datagrams: u32,
     /// What is told of the exporter; what is counted in it of datagrams is this stream's.
     process: Process,
+    sampling: Method,
 }
 
 /// Datagrams of a round with interfaces, at most: flows go before.
 const INTERFACE_DATAGRAMS: u32 = 32;
-
-/// Every packet is accounted.
-const SAMPLING: Sampling = Sampling { interval: 1 };
 
 impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
     /// A stream from sequence number 0, with an empty datagram.
@@ -73,6 +71,7 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
             interfaces_from: None,
             interface_datagrams: 0,
             process: Process::default(),
+            sampling: Method::ALL,
         }
     }
 
@@ -84,6 +83,13 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
     /// Sets how often Collectors are told templates and options.
     pub(crate) fn set_intervals(&mut self, intervals: Intervals) {
         self.refresh.set_intervals(intervals);
+    }
+
+    /// Sets how packets are selected, which they are told at once.
+    pub(crate) fn set_sampling(&mut self, sampling: Method) {
+        if core::mem::replace(&mut self.sampling, sampling) != sampling {
+            self.restart();
+        }
     }
 
     /// Sets what they are told of the exporter, but for what the stream counts.
@@ -189,8 +195,8 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
         self.tell(Announcement::Templates, &now);
         self.send_announcement(now());
         self.tell(Announcement::OptionsTemplates, &now);
-        let process = self.process;
-        for options in [Options::Sampling(SAMPLING), Options::Process(process)] {
+        let (sampling, process) = (self.sampling, self.process);
+        for options in [Options::Sampling(sampling), Options::Process(process)] {
             self.tell(Announcement::Options(options), &now);
         }
         self.send_announcement(now());

@@ -31,7 +31,8 @@ use super::format::{
 use crate::flow::{
     entry::AnyFlow,
     expiry::Reason,
-    ledger::Totals, //
+    ledger::Totals,
+    sampling::Method, //
 };
 
 /// Records in a datagram at most, as Collectors expect it.
@@ -62,7 +63,7 @@ struct Header {
     flow_sequence: U32,
     engine_type: u8,
     engine_id: u8,
-    /// Zero: every packet is accounted.
+    /// How packets are selected, in two bits, and of how many one is; 0 if all are.
     sampling_interval: U16,
 }
 
@@ -154,6 +155,22 @@ impl Datagram {
     pub(crate) fn set_engine(&mut self, kind: u8, id: u8) {
         self.payload.header.engine_type = kind;
         self.payload.header.engine_id = id;
+    }
+
+    /// Sets how packets are selected.
+    pub(crate) fn set_sampling(&mut self, method: Method) {
+        const DETERMINISTIC: u16 = 1 << 14;
+        const RANDOM: u16 = 2 << 14;
+        const INTERVAL_MAX: u32 = (1 << 14) - 1;
+
+        // CAST: Limited to 14 bits.
+        let interval = method.interval().min(INTERVAL_MAX) as u16;
+        let header = match interval {
+            1 => 0,
+            _ if method.is_random() => RANDOM | interval,
+            _ => DETERMINISTIC | interval,
+        };
+        self.payload.header.sampling_interval = U16::new(header);
     }
 
     fn count(&self) -> u16 {
@@ -315,6 +332,22 @@ mod tests {
             0, // ports to masks
         ];
         assert_eq!(bytes, expected);
+    }
+
+    /// Two bits of mode (1: every so many packets, 2: random ones), then 14 of interval.
+    #[test]
+    fn sampling() {
+        let mut datagram = Datagram::new();
+        for (method, stated) in [
+            (Method::ALL, [0, 0]),
+            (Method::new(1, true), [0, 0]),
+            (Method::new(100, false), [0x40, 100]),
+            (Method::new(100, true), [0x80, 100]),
+            (Method::new(16_383, true), [0xbf, 0xff]),
+        ] {
+            datagram.set_sampling(method);
+            assert_eq!(datagram.finish(BEGINNING, 0)[22..], stated, "{method:?}");
+        }
     }
 
     #[test]

@@ -82,8 +82,7 @@ mod tests {
             options::{
                 Interface,
                 Options,
-                Process,
-                Sampling, //
+                Process, //
             },
             templated::tests::{
                 ipv4_flow,
@@ -93,6 +92,7 @@ mod tests {
         },
         flow::{
             expiry::Reason,
+            sampling::Method,
             uptime::Uptime, //
         },
     };
@@ -178,7 +178,7 @@ mod tests {
         let mut datagram = datagram();
         assert!(datagram.announce(Announcement::OptionsTemplates));
         for options in [
-            Options::Sampling(Sampling { interval: 1 }),
+            Options::Sampling(Method::ALL),
             Options::Interface(Interface {
                 number: 0x0102_0304,
                 name: b"eth0",

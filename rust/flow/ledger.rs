@@ -77,11 +77,13 @@ pub(crate) enum Account {
     Own,
     /// Lost: a new flow found no free slot.
     CacheFull,
+    /// Ignored: not selected by sampling.
+    NotSampled,
 }
 
 impl Account {
     /// How many there are.
-    pub(crate) const COUNT: usize = 5;
+    pub(crate) const COUNT: usize = 6;
 }
 
 /// All accounts of the ledger.
@@ -95,6 +97,8 @@ pub(crate) struct Ledger {
     pub(crate) malformed: Totals,
     /// Ignored: datagrams of the exporter itself.
     pub(crate) own: Totals,
+    /// Ignored: not selected by sampling.
+    pub(crate) not_sampled: Totals,
     /// In flows of the cache.
     pub(crate) cached: Totals,
     /// In flows that left the cache and were not sent yet.
@@ -121,6 +125,7 @@ impl Add for Ledger {
             truncated: self.truncated + other.truncated,
             malformed: self.malformed + other.malformed,
             own: self.own + other.own,
+            not_sampled: self.not_sampled + other.not_sampled,
             cached: self.cached + other.cached,
             pending: self.pending + other.pending,
             exported: self.exported + other.exported,
@@ -133,9 +138,9 @@ impl Add for Ledger {
 }
 
 impl Ledger {
-    /// Not accountable, for whatever reason.
+    /// Not accounted, for whatever reason.
     pub(crate) fn ignored(&self) -> Totals {
-        self.truncated + self.malformed + self.own
+        self.truncated + self.malformed + self.own + self.not_sampled
     }
 
     /// The ledger of an exporter that will send nothing more: what waits for that is lost.
@@ -165,13 +170,14 @@ mod tests {
             truncated: t(1, 10),
             malformed: t(2, 20),
             own: t(32, 320),
+            not_sampled: t(128, 1280),
             cache_full: t(4, 40),
             no_collector: t(8, 80),
             send_failed: t(16, 160),
             unsupported: t(64, 640),
             ..Ledger::default()
         };
-        assert_eq!(ledger.ignored(), t(35, 350));
+        assert_eq!(ledger.ignored(), t(163, 1630));
         assert_eq!(ledger.lost(), t(92, 920));
         let mut sum = ledger.lost();
         sum -= t(8, 80);

@@ -14,5 +14,6 @@ pub(crate) mod ledger;
 pub(crate) mod observe;
 pub(crate) mod parse;
 pub(crate) mod ring;
+pub(crate) mod sampling;
 pub(crate) mod slab;
 pub(crate) mod uptime;

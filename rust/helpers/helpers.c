@@ -7,6 +7,7 @@
 #include <linux/netfilter.h>
 #include <linux/percpu.h>
 #include <linux/prefetch.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sctp.h>
@@ -597,6 +598,11 @@ bool netflow_sock_neigh_is_valid(struct socket *sock, __be32 daddr, __be16 dport
 	}
 	ip_rt_put(rt);
 	return valid;
+}
+
+u32 netflow_random_below(u32 n)
+{
+	return n ? get_random_u32_below(n) : 0;
 }
 
 void netflow_prefetchw(const void *what)

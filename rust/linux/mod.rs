@@ -39,6 +39,12 @@ pub(crate) fn random<const N: usize>() -> [u64; N] {
     numbers
 }
 
+/// A random number below `n`, which nobody can guess; 0 if `n` is. Any context.
+pub(crate) fn random_below(n: u32) -> u32 {
+    // SAFETY: It has no requirements.
+    unsafe { bindings::netflow_random_below(n) }
+}
+
 /// Lets other tasks run that want to. Process context, without locks that spin.
 #[inline]
 pub(crate) fn cond_resched() {

@@ -6,6 +6,7 @@
 //!   hook --> inspect --> parse --> CpuBatch --> Accounting::drain --> Meter::update --> Cache
 //!               |                                                          ^
 //!               +--> inspect_any: what may not wait, Accounting::account --+
+//!               +--> leave_out: what sampling does not select
 //! ```
 
 use core::net::{
@@ -122,6 +123,9 @@ impl<A: Family> Datapath<A> {
         }
         let guard = packet.bh_disabled();
         let bh = guard.token();
+        if flags.is_sampled() && !self.domain.sampler.selects(bh) {
+            return self.leave_out(packet, bh);
+        }
         let is_local = traversal.is_local(point);
         if point == ObservationPoint::Prerouting && !is_local && !packet.is_gso() {
             let input = self.domain.path_config.iface(flags, packet.input());
@@ -137,6 +141,28 @@ impl<A: Family> Datapath<A> {
             }
         }
         self.inspect_any(packet, flags, is_local, bh);
+    }
+
+    /// Enters a packet that is not to be accounted into the ledger, with the bytes that it has,
+    /// whatever its header states.
+    #[inline(never)]
+    fn leave_out(&self, packet: &Packet<'_>, bh: BhDisabled<'_>) {
+        if packet.is_gso() {
+            return self.leave_out_aggregate(packet, bh);
+        }
+        let statistics = self.domain.statistics.of(A::FAMILY).this(bh);
+        statistics.enter(Account::NotSampled, 1, packet.len());
+    }
+
+    /// The same for an aggregate: how many it stands for, is in its headers.
+    #[inline(never)]
+    fn leave_out_aggregate(&self, packet: &Packet<'_>, bh: BhDisabled<'_>) {
+        let (packets, bytes) = match A::parse(packet, 0) {
+            Ok((_, counts)) => (counts.packets, counts.bytes),
+            Err(_) => (1, packet.len()),
+        };
+        let statistics = self.domain.statistics.of(A::FAMILY).this(bh);
+        statistics.enter(Account::NotSampled, packets, bytes);
     }
 
     /// Looks at a packet that is not like most of them.

@@ -19,6 +19,7 @@ use kernel::{
 use super::{
     family::Family,
     path_config::PathConfig,
+    sampler::Sampler,
     statistics::Statistics,
     Meter, //
 };
@@ -50,6 +51,8 @@ pub(crate) struct ObservationDomain {
     pub(crate) path_config: PathConfig,
     /// What the packet path has counted.
     pub(crate) statistics: PerFamily<Statistics>,
+    /// Which packets it is to account.
+    pub(crate) sampler: Sampler,
     /// The clock of flows and datagrams.
     pub(crate) clock: Clock,
     /// By what the exporter's own datagrams are recognised.
@@ -73,10 +76,12 @@ impl ObservationDomain {
         let own_datagrams = export.lock().own_datagrams();
         let exporter = Exporter::new(clock, export.clone())?;
         let path_config = PathConfig::new()?;
+        let sampler = Sampler::new()?;
         Arc::pin_init(
             pin_init!(Self {
                 path_config,
                 statistics,
+                sampler,
                 clock,
                 own_datagrams,
                 export,
@@ -86,7 +91,7 @@ impl ObservationDomain {
         )
     }
 
-    /// What was not accounted so far, for whatever reason (RFC 7011, section 4.2).
+    /// What was selected but not accounted so far, for whatever reason (RFC 7011, section 4.2).
     pub(crate) fn ignored(&self) -> Totals {
         let ignored = |of: &Statistics| {
             of.entered(Account::Truncated)
@@ -115,12 +120,14 @@ impl ObservationDomain {
         let truncated = entered(Account::Truncated);
         let malformed = entered(Account::Malformed);
         let own = entered(Account::Own);
+        let not_sampled = entered(Account::NotSampled);
         let cache_full = entered(Account::CacheFull);
         Ledger {
-            seen: cached + truncated + malformed + own + cache_full,
+            seen: cached + truncated + malformed + own + not_sampled + cache_full,
             truncated,
             malformed,
             own,
+            not_sampled,
             cached: cached - accounts.taken - evicted,
             pending: accounts.pending() + evicted,
             exported: accounts.exported,

@@ -10,6 +10,7 @@ pub(crate) mod hooks;
 pub(crate) mod interfaces;
 pub(crate) mod path_config;
 pub(crate) mod route;
+pub(crate) mod sampler;
 pub(crate) mod statistics;
 mod sweep;
 mod uptime_cache;

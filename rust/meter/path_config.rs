@@ -36,6 +36,7 @@ const ICMP_ZERO: u32 = 1 << 8;
 const COUNT_OWN: u32 = 1 << 9;
 const IFACES: u32 = 1 << 10;
 const TCP_UDP_PORTS: u32 = 1 << 11;
+const SAMPLED: u32 = 1 << 12;
 
 /// The flags.
 #[derive(Clone, Copy)]
@@ -64,6 +65,12 @@ impl ConfigFlags {
     #[inline]
     pub(crate) fn counts_own(self) -> bool {
         self.0 & COUNT_OWN != 0
+    }
+
+    /// Whether packets are to be selected that are accounted.
+    #[inline]
+    pub(crate) fn is_sampled(self) -> bool {
+        self.0 & SAMPLED != 0
     }
 
     /// Whether interfaces of some name have a number of their own.
@@ -116,6 +123,9 @@ impl PathConfig {
         }
         if config.count_own {
             flags |= COUNT_OWN;
+        }
+        if config.sampling_method().is_partial() {
+            flags |= SAMPLED;
         }
         self.change_flags(|family, before| {
             let points = match config.families.has(family) {

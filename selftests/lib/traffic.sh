@@ -175,7 +175,8 @@ stop_nfcapd() {
 	return 0
 }
 
-# start_nfacctd PORT: in the namespace `collector`. Its log is $TMP/nfacctd.log.
+# start_nfacctd PORT [PRIMITIVE]: in the namespace `collector`. Its log is $TMP/nfacctd.log. With a
+# further primitive, its flows are for those who read $TMP/nfacctd.csv themselves.
 start_nfacctd() {
 	nfacctd_port=${1:-2056}
 	cat >"$TMP/nfacctd.conf" <<-END
@@ -187,7 +188,7 @@ start_nfacctd() {
 		plugins: print[x]
 		plugin_buffer_size: 10240
 		plugin_pipe_size: 1024000
-		aggregate[x]: src_host,dst_host,src_port,dst_port,proto,tos
+		aggregate[x]: src_host,dst_host,src_port,dst_port,proto,tos${2:+,$2}
 		print_output[x]: csv
 		print_output_file[x]: $TMP/nfacctd.csv
 		print_refresh_time[x]: 86400

@@ -74,8 +74,13 @@ pub fn plan(now: &Wanted, wanted: &Wanted) -> Vec<Change> {
         .copied()
         .collect();
     // These the kernel takes only while the exporter is disabled.
-    let reserves = [config::MAX_FLOWS, config::FAMILIES];
-    let needs_stop = reserves.iter().any(|number| new.get(*number).is_some());
+    let fixed = [
+        config::MAX_FLOWS,
+        config::FAMILIES,
+        config::SAMPLING,
+        config::SAMPLING_MODE,
+    ];
+    let needs_stop = fixed.iter().any(|number| new.get(*number).is_some());
     let is_stopped = now.enabled && (!wanted.enabled || needs_stop);
     if is_stopped {
         changes.push(Change::Enabled(false));

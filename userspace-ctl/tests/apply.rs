@@ -258,6 +258,17 @@ fn what_changes_only_while_disabled_disables() {
         "disable\nset families ipv4 (was ipv4,ipv6)\nenable\n"
     );
     assert_eq!(kernel.state().config[&15], 1u32.to_ne_bytes());
+
+    let mut before = state();
+    before.config.insert(16, 1u32.to_ne_bytes().to_vec());
+    let kernel = Model::new(before);
+    let file = run(&kernel, &["save"]).unwrap();
+    let file = file.replace("sampling = 1\n", "sampling = 100\n");
+    assert_eq!(
+        apply(&kernel, &file).unwrap(),
+        "disable\nset sampling 100 (was 1)\nenable\n"
+    );
+    assert_eq!(kernel.state().config[&16], 100u32.to_ne_bytes());
 }
 
 #[test]

@@ -41,13 +41,13 @@ fn every_attribute_of_the_state_has_its_field() {
          \"flows\":{\"cached\":77,\"max\":65536,\"created\":5000000123},\
          \"packets\":{\"seen\":101,\"ignored\":102,\"cached\":103,\"pending\":104,\
          \"exported\":105,\"lost\":106,\
-         \"ignored_by\":{\"truncated\":107,\"malformed\":108,\"own\":109},\
+         \"ignored_by\":{\"truncated\":107,\"malformed\":108,\"own\":109,\"not_sampled\":114},\
          \"lost_by\":{\"cache_full\":110,\"no_collector\":111,\"send_failed\":112,\
          \"unsupported\":113}},\
          \"bytes\":{\"seen\":6000000001,\"ignored\":6000000002,\"cached\":6000000003,\
          \"pending\":6000000004,\"exported\":6000000005,\"lost\":6000000006,\
          \"ignored_by\":{\"truncated\":6000000007,\"malformed\":6000000008,\
-         \"own\":6000000009},\
+         \"own\":6000000009,\"not_sampled\":6000000014},\
          \"lost_by\":{\"cache_full\":6000000010,\"no_collector\":6000000011,\
          \"send_failed\":6000000012,\"unsupported\":6000000013}},\
          \"expired\":{\"inactive\":301,\"active\":302,\"finished\":303,\"overflow\":304,\
@@ -62,23 +62,25 @@ fn every_attribute_of_the_state_has_its_field() {
          \"ipv4\":{\"flows_created\":5000000001,\
          \"packets\":{\"seen\":1001,\"ignored\":1002,\"cached\":1003,\"pending\":1004,\
          \"exported\":1005,\"lost\":1006,\
-         \"ignored_by\":{\"truncated\":1007,\"malformed\":1008,\"own\":1009},\
+         \"ignored_by\":{\"truncated\":1007,\"malformed\":1008,\"own\":1009,\"not_sampled\":1014},\
          \"lost_by\":{\"cache_full\":1010,\"no_collector\":1011,\
          \"send_failed\":1012,\"unsupported\":1013}},\
          \"bytes\":{\"seen\":1000001,\"ignored\":1000002,\"cached\":1000003,\"pending\":1000004,\
          \"exported\":1000005,\"lost\":1000006,\
-         \"ignored_by\":{\"truncated\":1000007,\"malformed\":1000008,\"own\":1000009},\
+         \"ignored_by\":{\"truncated\":1000007,\"malformed\":1000008,\"own\":1000009,\
+         \"not_sampled\":1000014},\
          \"lost_by\":{\"cache_full\":1000010,\"no_collector\":1000011,\
          \"send_failed\":1000012,\"unsupported\":1000013}}},\
          \"ipv6\":{\"flows_created\":5000000002,\
          \"packets\":{\"seen\":2001,\"ignored\":2002,\"cached\":2003,\"pending\":2004,\
          \"exported\":2005,\"lost\":2006,\
-         \"ignored_by\":{\"truncated\":2007,\"malformed\":2008,\"own\":2009},\
+         \"ignored_by\":{\"truncated\":2007,\"malformed\":2008,\"own\":2009,\"not_sampled\":2014},\
          \"lost_by\":{\"cache_full\":2010,\"no_collector\":2011,\
          \"send_failed\":2012,\"unsupported\":2013}},\
          \"bytes\":{\"seen\":2000001,\"ignored\":2000002,\"cached\":2000003,\"pending\":2000004,\
          \"exported\":2000005,\"lost\":2000006,\
-         \"ignored_by\":{\"truncated\":2000007,\"malformed\":2000008,\"own\":2000009},\
+         \"ignored_by\":{\"truncated\":2000007,\"malformed\":2000008,\"own\":2000009,\
+         \"not_sampled\":2000014},\
          \"lost_by\":{\"cache_full\":2000010,\"no_collector\":2000011,\
          \"send_failed\":2000012,\"unsupported\":2000013}}}}"
     );

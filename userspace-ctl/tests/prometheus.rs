@@ -230,6 +230,7 @@ fn every_value_has_its_metric() {
             ("ignored", "truncated", 7.0),
             ("ignored", "malformed", 8.0),
             ("ignored", "own", 9.0),
+            ("ignored", "not_sampled", 14.0),
             ("lost", "cache_full", 10.0),
             ("lost", "no_collector", 11.0),
             ("lost", "send_failed", 12.0),
@@ -252,8 +253,8 @@ fn every_value_has_its_metric() {
         let series = format!("expired_flows_total{{reason=\"{reason}\"}}");
         assert_eq!(value(&series), f64::from(number), "{series}");
     }
-    // 17 above, 11 for packets and as many for bytes of each family, 6 reasons.
-    assert_eq!(samples.len(), 17 + 44 + 6);
+    // 17 above, 12 for packets and as many for bytes of each family, 6 reasons.
+    assert_eq!(samples.len(), 17 + 48 + 6);
 }
 
 #[test]

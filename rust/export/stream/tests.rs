@@ -432,6 +432,23 @@ fn collectors_are_told_before_they_are_sent_records() {
     assert_eq!(told(&stream), [0, 0, 4, 4, 4, 4]);
     assert_eq!(stream.sequence(), 3 * 2 + 4 * 7);
 
+    // Or when packets are selected in another way, which the second datagram says, in Set 300:
+    // behind its header, the domain and eight bytes of the sampler's id.
+    stream.set_sampling(Method::new(100, true));
+    stream.announce(|| TIME);
+    stream.set_sampling(Method::new(100, true));
+    stream.announce(|| TIME);
+    assert_eq!(told(&stream).len(), 8);
+    let interval = |(_, options): &(usize, Vec<u8>)| {
+        let mut at = 16;
+        while number(options, at..at + 2) != 300 {
+            at += number(options, at + 2..at + 4) as usize;
+        }
+        number(options, at + 16..at + 20)
+    };
+    assert_eq!(interval(&stream.collectors.announced[5]), 1);
+    assert_eq!(interval(&stream.collectors.announced[7]), 100);
+
     // A round with the interfaces of these indices, of which one has changed.
     let round = |stream: &mut Stream<_>, indices: RangeInclusive<u32>, changed: u32| {
         stream.begin_interfaces();
@@ -447,16 +464,16 @@ fn collectors_are_told_before_they_are_sent_records() {
     };
     // Six records of 88 bytes fit in 548 bytes, and fill them. All are due, as a Collector was new.
     round(&mut stream, 1..=7, 0);
-    assert_eq!(told(&stream).len(), 8);
+    assert_eq!(told(&stream).len(), 10);
     round(&mut stream, 1..=7, 0);
-    assert_eq!(told(&stream).len(), 8);
+    assert_eq!(told(&stream).len(), 10);
     let [.., (_, six), (_, one)] = &stream.collectors.announced[..] else {
         panic!();
     };
     let set = |records: u64| (301 << 16) | (4 + records * 88);
     assert_eq!((number(six, 16..20), six.len()), (set(6), 548));
     assert_eq!((number(one, 16..20), one.len()), (set(1), 16 + 4 + 88));
-    assert_eq!(stream.sequence(), 3 * 2 + 4 * 7 + 7);
+    assert_eq!(stream.sequence(), 4 * 2 + 4 * 7 + 7);
     let sent: usize = stream
         .collectors
         .sent
@@ -470,12 +487,12 @@ fn collectors_are_told_before_they_are_sent_records() {
         .map(|(_, bytes)| bytes.len())
         .sum();
     assert_eq!(stream.process.exported_bytes, (sent + announced) as u64);
-    assert_eq!(stream.process.exported_messages, 4 + 8);
+    assert_eq!(stream.process.exported_messages, 4 + 10);
     assert_eq!(stream.process.exported_records, 4 * 7);
 
     // One that has changed is told alone.
     round(&mut stream, 1..=7, 3);
-    assert_eq!(told(&stream).len(), 9);
+    assert_eq!(told(&stream).len(), 11);
     // Of many, a round tells as many as fit in 32 datagrams and the one that is begun then, and
     // the next ones the rest.
     stream.restart();

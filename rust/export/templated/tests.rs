@@ -23,14 +23,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    export::{
-        ipfix::Ipfix,
-        options::{
-            Interface,
-            Sampling, //
-        },
-        v9::V9,
-    },
+    export::{ipfix::Ipfix, options::Interface, v9::V9},
     flow::{
         entry::{
             Flow,
@@ -40,6 +33,7 @@ use crate::{
             Address,
             Key, //
         },
+        sampling::Method,
         uptime::Uptime,
     },
 };
@@ -359,7 +353,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ]);
     let step = prop_oneof![
         20 => (flows(), reason).prop_map(|(flow, reason)| Step::Flow(flow, reason)),
-        1 => any::<u32>().prop_map(Step::Options),
+        1 => (1u32..=16_383).prop_map(Step::Options),
         1 => Just(Step::Templates),
         1 => Just(Step::Send),
     ];
@@ -475,10 +469,8 @@ fn check<P: Decoder>(steps: &[Step], limit: usize, mut sequence: u32) {
                 }
             }
             Step::Options(interval) => {
-                let sampling = Sampling {
-                    interval: *interval,
-                };
-                datagram.announce(Announcement::Options(Options::Sampling(sampling)))
+                let method = Method::new(*interval, true);
+                datagram.announce(Announcement::Options(Options::Sampling(method)))
             }
             // In a datagram of their own.
             Step::Templates => true,

@@ -50,7 +50,8 @@ pub enum Command {
     /// Change settings
     ///
     /// All that are given change at once, or if one of them is refused none does. They are in force
-    /// from then on, enabled or not; only max-flows has to wait until the exporter is disabled.
+    /// from then on, enabled or not; only max-flows, families and sampling have to wait until the
+    /// exporter is disabled.
     ///
     /// Example: netflowctl set active-timeout 60 observe prerouting,output
     Set(Set),
@@ -106,7 +107,8 @@ pub enum Command {
     /// and these numbers of interfaces and no others. Settings that the file does not have stay as
     /// they are. Only what differs is changed, and printed as the commands that do it; nothing is
     /// printed if nothing differs. If the kernel refuses one of the changes, those before it are
-    /// undone. To change max-flows, the exporter is disabled and enabled again.
+    /// undone. To change max-flows, families or sampling, the exporter is disabled and enabled
+    /// again.
     ///
     /// See CONFIGURATION FILE in netflowctl(8).
     Apply {

@@ -18,7 +18,7 @@ use serde::Serialize;
 pub struct Account {
     /// Handed to the exporter.
     pub seen: u64,
-    /// Not accountable.
+    /// Not accounted.
     pub ignored: u64,
     /// In flows of the cache.
     pub cached: u64,
@@ -43,6 +43,8 @@ pub struct Ignored {
     pub malformed: u64,
     /// A datagram of the exporter itself.
     pub own: u64,
+    /// Not selected by sampling.
+    pub not_sampled: u64,
 }
 
 /// Why packets were lost.
@@ -90,6 +92,7 @@ impl Account {
                 ledger::IGNORED_TRUNCATED => &mut account.ignored_by.truncated,
                 ledger::IGNORED_MALFORMED => &mut account.ignored_by.malformed,
                 ledger::IGNORED_OWN => &mut account.ignored_by.own,
+                ledger::IGNORED_NOT_SAMPLED => &mut account.ignored_by.not_sampled,
                 ledger::LOST_CACHE_FULL => &mut account.lost_by.cache_full,
                 ledger::LOST_NO_COLLECTOR => &mut account.lost_by.no_collector,
                 ledger::LOST_SEND_FAILED => &mut account.lost_by.send_failed,

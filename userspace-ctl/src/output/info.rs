@@ -75,12 +75,13 @@ fn summary(out: &mut impl Write, info: &Info) -> io::Result<()> {
 /// All packets; and those of each family, if both have some.
 fn ledger(out: &mut impl Write, info: &Info) -> io::Result<()> {
     type Count = fn(&Account) -> u64;
-    let rows: [(&str, Count); 13] = [
+    let rows: [(&str, Count); 14] = [
         ("seen", |a| a.seen),
         ("ignored", |a| a.ignored),
         ("  truncated", |a| a.ignored_by.truncated),
         ("  malformed", |a| a.ignored_by.malformed),
         ("  own", |a| a.ignored_by.own),
+        ("  not sampled", |a| a.ignored_by.not_sampled),
         ("cached", |a| a.cached),
         ("pending", |a| a.pending),
         ("exported", |a| a.exported),

@@ -127,10 +127,11 @@ fn ledger(
         &name,
         &format!("{what} that the exporter is done with, by how it ended for them."),
     )?;
-    let reasons: [(&str, &str, Count); 7] = [
+    let reasons: [(&str, &str, Count); 8] = [
         ("ignored", "truncated", |a| a.ignored_by.truncated),
         ("ignored", "malformed", |a| a.ignored_by.malformed),
         ("ignored", "own", |a| a.ignored_by.own),
+        ("ignored", "not_sampled", |a| a.ignored_by.not_sampled),
         ("lost", "cache_full", |a| a.lost_by.cache_full),
         ("lost", "no_collector", |a| a.lost_by.no_collector),
         ("lost", "send_failed", |a| a.lost_by.send_failed),

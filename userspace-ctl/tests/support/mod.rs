@@ -244,7 +244,7 @@ impl FlowBytes {
 
 /// An account whose parts are distinct, beginning with `base`.
 fn account(kind: u16, base: u64) -> Vec<u8> {
-    let parts: Vec<_> = (1..=13).map(|n| nla_uint(n, base + u64::from(n))).collect();
+    let parts: Vec<_> = (1..=14).map(|n| nla_uint(n, base + u64::from(n))).collect();
     nest(kind, &parts)
 }
 

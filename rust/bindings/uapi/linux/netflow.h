@@ -22,6 +22,8 @@
 #define NETFLOW_REFRESH_MIN		1
 #define NETFLOW_REFRESH_SECONDS_MAX	86400
 #define NETFLOW_REFRESH_DATAGRAMS_MAX	1000000
+#define NETFLOW_SAMPLING_MIN		1
+#define NETFLOW_SAMPLING_MAX		16383
 
 /**
  * enum netflow_protocol - What is sent to a collector.
@@ -71,6 +73,17 @@ enum netflow_transport_ports {
 };
 
 /**
+ * enum netflow_sampling_mode - Which packets are accounted if not all are.
+ * @NETFLOW_SAMPLING_MODE_RANDOM: A random one of each `sampling` packets that
+ *   a CPU sees one after the other.
+ * @NETFLOW_SAMPLING_MODE_DETERMINISTIC: The last one of these.
+ */
+enum netflow_sampling_mode {
+	NETFLOW_SAMPLING_MODE_RANDOM,
+	NETFLOW_SAMPLING_MODE_DETERMINISTIC,
+};
+
+/**
  * enum netflow_families - Address families.
  * @NETFLOW_FAMILIES_IPV4: Internet Protocol, version 4.
  * @NETFLOW_FAMILIES_IPV6: Internet Protocol, version 6.
@@ -114,6 +127,8 @@ enum {
 	NETFLOW_A_CONFIG_TEMPLATE_REFRESH_DATAGRAMS,
 	NETFLOW_A_CONFIG_TRANSPORT_PORTS,
 	NETFLOW_A_CONFIG_FAMILIES,
+	NETFLOW_A_CONFIG_SAMPLING,
+	NETFLOW_A_CONFIG_SAMPLING_MODE,
 
 	__NETFLOW_A_CONFIG_MAX,
 	NETFLOW_A_CONFIG_MAX = (__NETFLOW_A_CONFIG_MAX - 1)
@@ -166,6 +181,7 @@ enum {
 	NETFLOW_A_LEDGER_LOST_NO_COLLECTOR,
 	NETFLOW_A_LEDGER_LOST_SEND_FAILED,
 	NETFLOW_A_LEDGER_LOST_UNSUPPORTED,
+	NETFLOW_A_LEDGER_IGNORED_NOT_SAMPLED,
 
 	__NETFLOW_A_LEDGER_MAX,
 	NETFLOW_A_LEDGER_MAX = (__NETFLOW_A_LEDGER_MAX - 1)
