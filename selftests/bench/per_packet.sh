@@ -89,6 +89,15 @@ refused() {
 	stop
 }
 
+# not_sampled: of packets of known flows, one of 16383 is accounted.
+not_sampled() {
+	[ "$LANE" = ours ] || return 0
+	start 65536
+	netflowctl set sampling 16383
+	measure not_sampled hit 1000 2000000 1 0
+	stop
+}
+
 known hit_1 1 2000000 hit 65536
 known hit_1k 1000 2000000 hit 65536
 known hit_400k 400000 1600000 hit 524288
@@ -97,4 +106,5 @@ unknown new 400000 new 524288
 unknown sweep 400000 sweep 524288
 unknown seed_collide 400000 collide 524288
 refused
+not_sampled
 known mix 400000 1000000 mix 524288

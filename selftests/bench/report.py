@@ -17,7 +17,18 @@ import sys
 
 LANES = ("none", "empty", "ours", "peer")
 SUFFIXES = ("", "_2cpu_same", "_2cpu_disjoint")
-SCENARIOS = ("hit_1", "hit_1k", "hit_400k", "hit_1m", "new", "sweep", "seed_collide", "full", "mix")
+SCENARIOS = (
+    "hit_1",
+    "hit_1k",
+    "hit_400k",
+    "hit_1m",
+    "new",
+    "sweep",
+    "seed_collide",
+    "full",
+    "not_sampled",
+    "mix",
+)
 COLOURS = {"none": "#bbbbbb", "empty": "#888888", "ours": "#1b7837", "peer": "#762a83"}
 
 
@@ -61,6 +72,7 @@ def against_ourselves(runs):
         ("sweep", "new"),
         ("seed_collide", "new"),
         ("full", "hit_1k"),
+        ("not_sampled", "hit_1k"),
         ("hit_1k_2cpu_disjoint", "hit_1k"),
         ("hit_1k_2cpu_same", "hit_1k"),
     ]
