@@ -27,6 +27,7 @@ use crate::{
         },
     },
     linux::{
+        alloc::check_available,
         bh_lock::{
             lock_with,
             BhDisabled, //
@@ -78,6 +79,7 @@ pub(super) unsafe fn reserve<A: Address>(
 }
 
 fn slots<T: Copy>(count: usize, vacant: T, flags: Flags) -> Result<KVVec<Slot<T>>> {
+    check_available(count, size_of::<Slot<T>>())?;
     let mut slots = KVVec::with_capacity(count, flags)?;
     for i in 0..count {
         cond_resched_at(i);

@@ -65,6 +65,7 @@ use crate::{
         },
     },
     linux::{
+        alloc::check_available,
         bh_lock::{
             new_spinlock_bh,
             CacheAligned, //
@@ -190,6 +191,7 @@ impl<A: Address> Cache<A> {
             free_spill,
         } = reserved;
         let evict_queue = EvictQueue::new(max, flags)?;
+        check_available(buckets, size_of::<CacheAligned<Bucket<A>>>())?;
         let buckets = KVBox::pin_slice(
             |bucket| {
                 cond_resched_at(bucket);

@@ -600,6 +600,11 @@ bool netflow_sock_neigh_is_valid(struct socket *sock, __be32 daddr, __be16 dport
 	return valid;
 }
 
+u64 netflow_mem_available(void)
+{
+	return (u64)si_mem_available() << PAGE_SHIFT;
+}
+
 u32 netflow_random_below(u32 n)
 {
 	return n ? get_random_u32_below(n) : 0;

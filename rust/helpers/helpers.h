@@ -172,6 +172,7 @@ void netflow_xa_init(struct xarray *xa);
 int netflow_xa_store_u32(struct xarray *xa, u32 index, u32 value);
 bool netflow_xa_load_u32(struct xarray *xa, u32 index, u32 *value);
 
+u64 netflow_mem_available(void);
 u32 netflow_random_below(u32 n);
 void netflow_prefetchw(const void *what);
 void netflow_cond_resched(void);

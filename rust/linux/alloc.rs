@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/gfp_types.h`](srctree/include/linux/gfp_types.h)
 
-use kernel::alloc::Flags;
+use kernel::{
+    alloc::Flags,
+    prelude::*, //
+};
 
 use crate::bindings;
 
@@ -14,6 +17,22 @@ use crate::bindings;
 ///
 /// What is smaller than a page, and what each CPU has, is allocated as everywhere in the kernel.
 pub(crate) const GFP_RESERVE: Flags = flags(bindings::NETFLOW_GFP_RESERVE);
+
+/// `ENOMEM` if so many times `size` bytes are more than all memory that is available, page cache
+/// included that can be reclaimed. Process context.
+///
+/// To ask for more than that fails in the end ([`GFP_RESERVE`]). But first it takes all there is,
+/// and whoever else needs a page meanwhile wakes the OOM killer. (The ring buffer of tracing asks
+/// before it takes much, too.)
+pub(crate) fn check_available(count: usize, size: usize) -> Result {
+    // SAFETY: Reading it has no requirements.
+    let available = unsafe { bindings::netflow_mem_available() };
+    // CAST: A `usize` has 64 bits at most.
+    match count.checked_mul(size) {
+        Some(bytes) if bytes as u64 <= available => Ok(()),
+        _ => Err(ENOMEM),
+    }
+}
 
 /// Flags that the kernel crate has no name for.
 const fn flags(gfp: u32) -> Flags {
