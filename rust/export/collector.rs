@@ -183,10 +183,10 @@ impl Collector {
     }
 
     fn try_send(&self, payload: &[u8]) -> Result<(), Refusal> {
-        if !self.socket.knows_neighbour(self.to.address) {
+        if !self.socket.knows_neighbour(self.to.address.into()) {
             return Err(Refusal::NoNeighbour);
         }
-        match self.socket.send_to(self.to.address, payload) {
+        match self.socket.send_to(self.to.address.into(), payload) {
             Err(error @ (EAGAIN | ENOBUFS)) => Err(Refusal::Full(error)),
             sent => sent.map_err(Refusal::Final),
         }
@@ -231,9 +231,9 @@ impl CollectorTable {
             return Err(EEXIST);
         }
         let place = self.all.iter_mut().find(|c| c.is_none()).ok_or(ENOSPC)?;
-        let socket = UdpSocket::new(netns, to.source, to.device)?;
+        let socket = UdpSocket::new(netns, to.source.into(), to.device)?;
         // So that the neighbour has answered when there is something to send.
-        socket.knows_neighbour(to.address);
+        socket.knows_neighbour(to.address.into());
         *place = Some(Collector {
             to,
             datagrams: 0,

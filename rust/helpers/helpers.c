@@ -23,12 +23,12 @@
 #include <net/ip.h>
 #include <net/ip_fib.h>
 #include <net/l3mdev.h>
-#include <net/neighbour.h>
 #include <net/netns/generic.h>
 #include <net/route.h>
 #include <net/sock.h>
 
 #include "helpers.h"
+#include "neighbour.h"
 #include "packet.h"
 
 /* Counters of 64 bits are read while others write them. */
@@ -578,10 +578,9 @@ int netflow_sock_bind_device(struct socket *sock, const char *name)
 bool netflow_sock_neigh_is_valid(struct socket *sock, __be32 daddr, __be16 dport)
 {
 	const struct sock *sk = sock->sk;
-	struct neighbour *neigh;
 	struct flowi4 fl4;
 	struct rtable *rt;
-	bool valid = true;
+	bool valid;
 
 	rt = ip_route_output_ports(sock_net(sk), &fl4, sk, daddr, inet_sk(sk)->inet_saddr,
 				   dport, inet_sk(sk)->inet_sport, IPPROTO_UDP,
@@ -589,13 +588,7 @@ bool netflow_sock_neigh_is_valid(struct socket *sock, __be32 daddr, __be16 dport
 				   READ_ONCE(sk->sk_bound_dev_if));
 	if (IS_ERR(rt))
 		return true;
-	neigh = dst_neigh_lookup(&rt->dst, &daddr);
-	if (neigh) {
-		valid = READ_ONCE(neigh->nud_state) & NUD_VALID;
-		if (!valid)
-			neigh_event_send(neigh, NULL);
-		neigh_release(neigh);
-	}
+	valid = neigh_is_valid(&rt->dst, &daddr);
 	ip_rt_put(rt);
 	return valid;
 }

@@ -128,7 +128,8 @@ void netflow_packet6_facts(const struct sk_buff *skb, const struct nf_hook_state
 void netflow_skb_gateway6(const struct sk_buff *skb, u8 *gateway);
 void netflow_fib6_lookup(struct net *net, u32 l3mdev_of, const struct fib6_query *queries,
 			 struct fib6_route *routes, u32 n);
-bool netflow_is_host_address6(const struct nf_hook_state *state, const u8 *address);
+bool netflow_is_host_address6(const struct sk_buff *skb, const struct nf_hook_state *state,
+			      const u8 *address);
 
 void *netflow_alloc_percpu(size_t size, size_t align);
 void netflow_free_percpu(void *each);
@@ -163,6 +164,13 @@ void netflow_sock_lock_port(struct socket *sock);
 __be32 netflow_sock_source(const struct socket *sock);
 int netflow_sock_bind_device(struct socket *sock, const char *name);
 bool netflow_sock_neigh_is_valid(struct socket *sock, __be32 daddr, __be16 dport);
+
+int netflow_check_ipv6(struct net *net);
+void netflow_sock6_set_v6only(struct socket *sock);
+void netflow_sock6_set_mtu_discover(struct socket *sock, int how);
+void netflow_sock6_set_recverr(struct socket *sock);
+bool netflow_sock6_sends_from(const struct socket *sock, const u8 *source);
+bool netflow_sock6_neigh_is_valid(struct socket *sock, const u8 *daddr, __be16 dport);
 
 u32 netflow_dev_index(struct net *net, const char *name);
 u32 netflow_notified_dev(void *info, char *name);

@@ -6,6 +6,7 @@
 #include <linux/netfilter.h>
 #include <linux/rtnetlink.h>
 #include <linux/sched.h>
+#include <linux/security.h>
 #include <linux/skbuff.h>
 #include <net/addrconf.h>
 #include <net/flow.h>
@@ -17,6 +18,7 @@
 #include <net/sock.h>
 
 #include "helpers.h"
+#include "neighbour.h"
 #include "packet.h"
 
 #if IS_ENABLED(CONFIG_IPV6)
@@ -33,12 +35,17 @@ static bool is_address_of(struct net *net, const struct net_device *dev,
 }
 #endif
 
-bool netflow_is_host_address6(const struct nf_hook_state *state, const u8 *address)
+/* Behind a VRF's device, the port tells: link-local addresses are its own. */
+bool netflow_is_host_address6(const struct sk_buff *skb, const struct nf_hook_state *state,
+			      const u8 *address)
 {
+	const struct net_device *dev = state->in ?: state->out, *port = NULL;
 	struct in6_addr addr;
 
 	memcpy(&addr, address, sizeof(addr));
-	return is_address_of(state->net, state->in ?: state->out, &addr);
+	if (ipv6_l3mdev_skb(IP6CB(skb)->flags))
+		port = dev_get_by_index_rcu(state->net, IP6CB(skb)->iif);
+	return is_address_of(state->net, port ?: dev, &addr);
 }
 
 /* The route that IPv6 has found, NULL if there is none: see route_of(). */
@@ -298,3 +305,90 @@ void netflow_fib6_lookup(struct net *net, u32 l3mdev_of, const struct fib6_query
 	memset(routes, 0, n * sizeof(*routes));
 }
 #endif
+
+/* Whether the kernel has IPv6 (-EAFNOSUPPORT), and a device, be it the loopback (-ENETDOWN). */
+int netflow_check_ipv6(struct net *net)
+{
+	const struct net_device *dev;
+	bool has = false;
+
+	if (!ipv6_mod_enabled())
+		return -EAFNOSUPPORT;
+	rcu_read_lock();
+	for_each_netdev_rcu(net, dev) {
+		const struct inet6_dev *idev = __in6_dev_get(dev);
+
+		has = idev && !READ_ONCE(idev->cnf.disable_ipv6);
+		if (has)
+			break;
+	}
+	rcu_read_unlock();
+	return has ? 0 : -ENETDOWN;
+}
+
+/* Without CONFIG_IPV6 there are no sockets of it, and none of these is called. */
+void netflow_sock6_set_v6only(struct socket *sock)
+{
+	ip6_sock_set_v6only(sock->sk);
+}
+
+void netflow_sock6_set_mtu_discover(struct socket *sock, int how)
+{
+	WRITE_ONCE(inet6_sk(sock->sk)->pmtudisc, how);
+}
+
+void netflow_sock6_set_recverr(struct socket *sock)
+{
+	ip6_sock_set_recverr(sock->sk);
+}
+
+/*
+ * Whether datagrams come from the address that the socket was to be bound to, or if that is
+ * unspecified, from where the route says. Unlike IPv4, IPv6 does not look whether it still is one
+ * of this host when it sends.
+ */
+bool netflow_sock6_sends_from(const struct socket *sock, const u8 *source)
+{
+	const struct sock *sk = sock->sk;
+	struct net *net = sock_net(sk);
+	const struct net_device *dev;
+	struct in6_addr addr;
+	bool is_ours;
+
+	memcpy(&addr, source, sizeof(addr));
+	if (!ipv6_addr_equal(&inet6_sk(sk)->saddr, &addr))
+		return false;
+	if (ipv6_addr_any(&addr))
+		return true;
+	rcu_read_lock();
+	dev = dev_get_by_index_rcu(net, READ_ONCE(sk->sk_bound_dev_if));
+	is_ours = is_address_of(net, dev, &addr);
+	rcu_read_unlock();
+	return is_ours;
+}
+
+/* See netflow_sock_neigh_is_valid(). */
+bool netflow_sock6_neigh_is_valid(struct socket *sock, const u8 *daddr, __be16 dport)
+{
+	const struct sock *sk = sock->sk;
+	struct flowi6 fl6 = {
+		.flowi6_oif = READ_ONCE(sk->sk_bound_dev_if),
+		.flowi6_mark = READ_ONCE(sk->sk_mark),
+		.flowi6_proto = IPPROTO_UDP,
+		.flowi6_uid = sk_uid(sk),
+		.saddr = inet6_sk(sk)->saddr,
+		.fl6_dport = dport,
+		.fl6_sport = inet_sk(sk)->inet_sport,
+	};
+	struct dst_entry *dst;
+	bool valid;
+
+	memcpy(&fl6.daddr, daddr, sizeof(fl6.daddr));
+	security_sk_classify_flow(sk, flowi6_to_flowi_common(&fl6));
+	dst = ip6_dst_lookup_flow(sock_net(sk), sk, &fl6, NULL);
+	if (IS_ERR(dst))
+		return true;
+	valid = neigh_is_valid(dst, &fl6.daddr);
+	dst_release(dst);
+	return valid;
+}

@@ -249,9 +249,15 @@ impl<'a> Packet<'a> {
     /// The same of IPv6.
     pub(crate) fn is_host_address6(&self, address: Ipv6Addr) -> bool {
         let address = address.octets();
-        // SAFETY: `state` is valid and the RCU read lock held by the type invariant; the address
-        // has 16 bytes.
-        unsafe { bindings::netflow_is_host_address6(self.state.as_ptr(), address.as_ptr()) }
+        // SAFETY: `skb` and `state` are valid and the RCU read lock held by the type invariant; the
+        // address has 16 bytes.
+        unsafe {
+            bindings::netflow_is_host_address6(
+                self.skb.as_ptr(),
+                self.state.as_ptr(),
+                address.as_ptr(),
+            )
+        }
     }
 
     /// Whether it stands for several packets on the wire (GRO, GSO).
