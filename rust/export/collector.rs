@@ -341,6 +341,11 @@ impl Collectors {
         Self { state, protocol }
     }
 
+    /// Bytes of payload that a datagram has at most which is begun now: all of them get the same.
+    pub(super) fn max_payload(&mut self) -> usize {
+        self.state.lock().settings.max_payload()
+    }
+
     /// A flow is not sent to any of them, as the format has no record for it.
     pub(super) fn unsupported(&mut self) -> Outcome {
         let mut outcome = Outcome::NoCollector;

@@ -130,10 +130,9 @@ impl Streams {
         ipfix.set_intervals(settings.intervals);
         v9.set_process(process);
         ipfix.set_process(process);
-        let payload = settings.max_payload();
-        v5.format_mut().set_max_payload(payload);
-        v9.format_mut().set_max_payload(payload);
-        ipfix.format_mut().set_max_payload(payload);
+        v5.fit();
+        v9.fit();
+        ipfix.fit();
     }
 
     /// Data Records in a full datagram of one that is in use.

@@ -193,7 +193,7 @@ impl SharedState {
 pub(super) const HEADERS: usize = 20 + 8;
 
 impl ExportState {
-    /// Sets what streams are made by; in force from the next sweep on.
+    /// Sets what streams are made by; in force from the next sweep on, at the latest.
     pub(crate) fn set(&mut self, settings: Settings) {
         self.settings = settings;
     }

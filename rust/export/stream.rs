@@ -102,6 +102,13 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
         };
     }
 
+    /// Makes the datagrams that follow no larger than what its Collectors may be sent. To be called
+    /// with an empty one.
+    pub(crate) fn fit(&mut self) {
+        let bytes = self.collectors.max_payload();
+        self.datagram.set_max_payload(bytes);
+    }
+
     /// Its format.
     pub(crate) fn format(&self) -> &F {
         &self.datagram
@@ -127,6 +134,7 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
     ///
     /// `now` reads the clock: each datagram has the time at which it is sent. Process context.
     pub(crate) fn export(&mut self, batch: &mut [Entry], now: impl Fn() -> ExportTime) {
+        self.fit();
         if F::ANNOUNCES {
             self.announce(&now);
             self.datagram.begin(now());
@@ -208,6 +216,7 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
 
     /// Begins a round of telling interfaces, which come in the order of their indices.
     pub(crate) fn begin_interfaces(&mut self) {
+        self.fit();
         self.interface_datagrams = INTERFACE_DATAGRAMS;
     }
 

@@ -205,6 +205,27 @@ proptest! {
     }
 }
 
+/// What is sent is no larger than all Collectors can be sent when the batch begins: behind the
+/// headers of IPv6, 1500 bytes hold 29 records of v5.
+#[test]
+fn datagrams_fit_the_collectors() {
+    let collectors = Collectors::new(vec![vec![true]]);
+    let mut stream = Stream::new(Box::new(v5::Datagram::new()), collectors);
+    let flows = vec![
+        Totals {
+            packets: 1,
+            bytes: 100
+        };
+        60
+    ];
+    for limit in [1500 - 28, 1500 - 48, 1500 - 28] {
+        stream.collectors.max_payload = Some(limit);
+        export(&mut stream, flows.len(), &flows);
+    }
+    let sent = stream.collectors.sent.iter().map(|sent| sent.records);
+    assert_eq!(sent.collect::<Vec<_>>(), [30, 30, 29, 29, 2, 30, 30]);
+}
+
 /// A format that counts datagrams, of up to eight bytes, and has for each packet of a flow the
 /// reason why that ended.
 #[derive(Default)]

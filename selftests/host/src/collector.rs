@@ -23,6 +23,8 @@ pub(crate) struct Collectors {
     pub(crate) announced: Vec<(usize, Vec<u8>)>,
     /// Whether one of them has been told nothing.
     pub(crate) new: bool,
+    /// Bytes of payload that all of them can be sent; the default is no limit.
+    pub(crate) max_payload: Option<usize>,
 }
 
 impl Collectors {
@@ -33,7 +35,12 @@ impl Collectors {
             sent: Vec::new(),
             announced: Vec::new(),
             new: true,
+            max_payload: None,
         }
+    }
+
+    pub(crate) fn max_payload(&mut self) -> usize {
+        self.max_payload.unwrap_or(usize::MAX)
     }
 
     pub(crate) fn are_new(&self) -> bool {
