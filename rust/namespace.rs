@@ -20,7 +20,7 @@
 mod reserve;
 mod work;
 
-use core::net::SocketAddrV4;
+use core::net::SocketAddr;
 
 use kernel::{
     new_mutex,
@@ -522,11 +522,15 @@ impl Namespace {
     }
 
     /// Removes a Collector. See [`ExportState::remove_collector`].
-    pub(crate) fn remove_collector(&self, address: SocketAddrV4) -> Result {
+    pub(crate) fn remove_collector(
+        &self,
+        address: SocketAddr,
+        device: Option<DeviceName>,
+    ) -> Result {
         let mut inner = self.shared.inner.lock();
         let domain = inner.domain.clone().ok_or(ENOENT)?;
         self.change_collectors(&mut inner, &domain, |export| {
-            export.remove_collector(address)
+            export.remove_collector(address, device)
         })
     }
 

@@ -153,7 +153,6 @@ done <<'END'
 239.255.255.255 multicast.*give the address of one host
 240.0.0.1 reserved.*give the address of one host
 255.255.255.255 broadcast.*give the address of one host
-[::1]:2055 must be an ipv4 address
 10.3.0.2:0 "0" is not a port \(1 to 65535\)
 10.3.0.2:65536 "65536" is not a port \(1 to 65535\)
 10.3.0.2: "" is not a port \(1 to 65535\)

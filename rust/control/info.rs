@@ -2,6 +2,8 @@
 
 //! The state of the exporter.
 
+use core::net::IpAddr;
+
 use kernel::prelude::*;
 
 use super::{
@@ -168,10 +170,10 @@ fn put_collector(
     let sequence = export.map_or(0, |s| s.sequence(to.protocol));
     nest.put_u32(uapi::NETFLOW_A_COLLECTOR_SEQUENCE, sequence)?;
     nest.put_uint(uapi::NETFLOW_A_COLLECTOR_UNSUPPORTED, collector.unsupported)?;
-    nest.put_bytes(uapi::NETFLOW_A_COLLECTOR_ADDRESS, &to.address.ip().octets())?;
+    put_address(nest, uapi::NETFLOW_A_COLLECTOR_ADDRESS, to.address.ip())?;
     nest.put_u16(uapi::NETFLOW_A_COLLECTOR_PORT, to.address.port())?;
     if !to.source.is_unspecified() {
-        nest.put_bytes(uapi::NETFLOW_A_COLLECTOR_SOURCE, &to.source.octets())?;
+        put_address(nest, uapi::NETFLOW_A_COLLECTOR_SOURCE, to.source)?;
     }
     if let Some(device) = &to.device {
         nest.put_bytes(uapi::NETFLOW_A_COLLECTOR_DEVICE, device.bytes_with_nul())?;
@@ -183,4 +185,11 @@ fn put_collector(
     nest.put_uint(uapi::NETFLOW_A_COLLECTOR_DATAGRAMS, collector.datagrams)?;
     nest.put_uint(uapi::NETFLOW_A_COLLECTOR_RECORDS, collector.records)?;
     nest.put_uint(uapi::NETFLOW_A_COLLECTOR_ERRORS, collector.errors)
+}
+
+fn put_address(nest: &mut Message<'_>, kind: u32, address: IpAddr) -> Result {
+    match address {
+        IpAddr::V4(address) => nest.put_bytes(kind, &address.octets()),
+        IpAddr::V6(address) => nest.put_bytes(kind, &address.octets()),
+    }
 }

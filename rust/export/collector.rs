@@ -3,8 +3,8 @@
 //! Collectors: where datagrams are sent to, each from a socket of its own. Process context.
 
 use core::net::{
-    Ipv4Addr,
-    SocketAddrV4, //
+    IpAddr,
+    SocketAddr, //
 };
 
 use kernel::{
@@ -85,11 +85,39 @@ pub(crate) struct Destination {
     /// What it is sent.
     pub(crate) protocol: Protocol,
     /// Where it listens.
-    pub(crate) address: SocketAddrV4,
-    /// Where datagrams come from; if unspecified, from where the route says.
-    pub(crate) source: Ipv4Addr,
+    pub(crate) address: SocketAddr,
+    /// Where datagrams come from, of the same family; if unspecified, from where the route says.
+    pub(crate) source: IpAddr,
     /// The device whose routes they follow.
     pub(crate) device: Option<DeviceName>,
+}
+
+impl Destination {
+    /// Whether it listens there. What a link-local address means depends on the device.
+    fn listens_at(&self, address: SocketAddr, device: Option<DeviceName>) -> bool {
+        self.address == address && (!is_link_local(address.ip()) || self.device == device)
+    }
+
+    /// Bytes of the headers in front of a datagram's payload: IP without options or extension
+    /// headers, and UDP.
+    fn headers(&self) -> usize {
+        match self.address {
+            SocketAddr::V4(_) => HEADERS_IPV4,
+            SocketAddr::V6(_) => HEADERS_IPV6,
+        }
+    }
+}
+
+/// See [`Destination::headers`].
+pub(super) const HEADERS_IPV4: usize = 20 + 8;
+const HEADERS_IPV6: usize = 40 + 8;
+
+/// Whether several hosts may have an address, each on another link.
+pub(crate) fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
 }
 
 /// A destination of datagrams.
@@ -183,10 +211,10 @@ impl Collector {
     }
 
     fn try_send(&self, payload: &[u8]) -> Result<(), Refusal> {
-        if !self.socket.knows_neighbour(self.to.address.into()) {
+        if !self.socket.knows_neighbour(self.to.address) {
             return Err(Refusal::NoNeighbour);
         }
-        match self.socket.send_to(self.to.address.into(), payload) {
+        match self.socket.send_to(self.to.address, payload) {
             Err(error @ (EAGAIN | ENOBUFS)) => Err(Refusal::Full(error)),
             sent => sent.map_err(Refusal::Final),
         }
@@ -227,13 +255,13 @@ impl CollectorTable {
     /// Adds one. `EEXIST` if it is there already, `ENOSPC` if there are too many, or why there is
     /// no socket for it.
     pub(super) fn add(&mut self, netns: &Netns, to: Destination) -> Result {
-        if self.iter().any(|c| c.to.address == to.address) {
+        if self.iter().any(|c| c.to.listens_at(to.address, to.device)) {
             return Err(EEXIST);
         }
         let place = self.all.iter_mut().find(|c| c.is_none()).ok_or(ENOSPC)?;
-        let socket = UdpSocket::new(netns, to.source.into(), to.device)?;
+        let socket = UdpSocket::new(netns, to.source, to.device)?;
         // So that the neighbour has answered when there is something to send.
-        socket.knows_neighbour(to.address.into());
+        socket.knows_neighbour(to.address);
         *place = Some(Collector {
             to,
             datagrams: 0,
@@ -256,11 +284,12 @@ impl CollectorTable {
         Ok(())
     }
 
-    /// Removes one. `ENOENT` if it is not there.
-    pub(super) fn remove(&mut self, address: SocketAddrV4) -> Result {
-        let is_it =
-            |c: &&mut Option<Collector>| c.as_ref().is_some_and(|c| c.to.address == address);
-        *self.all.iter_mut().find(is_it).ok_or(ENOENT)? = None;
+    /// Removes the one at an address, of a link-local one on the link of the device. `ENOENT` if it
+    /// is not there.
+    pub(super) fn remove(&mut self, address: SocketAddr, device: Option<DeviceName>) -> Result {
+        let is_it = |c: &Collector| c.to.listens_at(address, device);
+        let place = self.all.iter_mut().find(|c| c.as_ref().is_some_and(is_it));
+        *place.ok_or(ENOENT)? = None;
         self.share_send_buffers();
         Ok(())
     }
@@ -268,6 +297,13 @@ impl CollectorTable {
     /// Whether any of them is sent a protocol.
     pub(super) fn have(&self, protocol: Protocol) -> bool {
         self.iter().any(|c| c.to.protocol == protocol)
+    }
+
+    /// Bytes of the headers of any that is sent a protocol, at most.
+    fn headers(&self, protocol: Protocol) -> usize {
+        let of_protocol = self.iter().filter(|c| c.to.protocol == protocol);
+        let headers = of_protocol.map(|c| c.to.headers());
+        headers.max().unwrap_or(HEADERS_IPV4)
     }
 
     /// Those that are sent a protocol.
@@ -333,17 +369,25 @@ impl Waiting {
 pub(crate) struct Collectors {
     state: Arc<SharedState>,
     protocol: Protocol,
+    /// Bytes of headers that a datagram leaves room for.
+    headers: usize,
 }
 
 impl Collectors {
     /// Those of `state` that are sent `protocol`.
     pub(super) fn new(state: Arc<SharedState>, protocol: Protocol) -> Self {
-        Self { state, protocol }
+        Self {
+            state,
+            protocol,
+            headers: HEADERS_IPV4,
+        }
     }
 
     /// Bytes of payload that a datagram has at most which is begun now: all of them get the same.
     pub(super) fn max_payload(&mut self) -> usize {
-        self.state.lock().settings.max_payload()
+        let state = self.state.lock();
+        self.headers = state.collectors.headers(self.protocol);
+        state.settings.max_payload(self.headers)
     }
 
     /// A flow is not sent to any of them, as the format has no record for it.
@@ -382,7 +426,7 @@ impl Collectors {
     /// or a neighbour is not known, tries again each millisecond as long as may be.
     ///
     /// Collectors may come and go while it waits. The datagram is for those that are there at their
-    /// turn.
+    /// turn, unless there was none with headers as long as theirs when it was begun.
     pub(super) fn send(&mut self, payload: &[u8], records: u32) -> Outcome {
         self.send_to_each(payload, Content::Records(records))
     }
@@ -430,6 +474,7 @@ impl Collectors {
         } = &mut *state;
         let collector = collectors.all.get_mut(index)?.as_mut()?;
         if collector.to.protocol != self.protocol
+            || collector.to.headers() > self.headers
             || number.is_some_and(|number| number != collector.number)
         {
             return None;

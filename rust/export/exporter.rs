@@ -17,7 +17,8 @@ use super::{
         CollectorTable,
         Collectors,
         Patience,
-        Protocol, //
+        Protocol,
+        HEADERS_IPV4, //
     },
     format::{
         ExportTime,
@@ -29,8 +30,7 @@ use super::{
     state::{
         Sequences,
         Settings,
-        SharedState,
-        HEADERS, //
+        SharedState, //
     },
     stream::Stream,
     v5, v9,
@@ -49,7 +49,7 @@ use crate::{
 const BATCH_FLOWS: usize = 6 * v5::RECORDS_MAX;
 
 /// Bytes of payload that there is memory for.
-const PAYLOAD_MAX: usize = bindings::NETFLOW_PACKET_SIZE_MAX as usize - HEADERS;
+const PAYLOAD_MAX: usize = bindings::NETFLOW_PACKET_SIZE_MAX as usize - HEADERS_IPV4;
 
 /// Takes flows over from the cache, sends them, and accounts for each.
 pub(crate) struct Exporter {

@@ -49,7 +49,7 @@ impl OwnDatagrams {
     /// They are those to `collectors`, and to no others: these must be the Collectors of all
     /// streams. The table has room for [`COLLECTORS_MAX`] of them.
     pub(super) fn set<'a>(&self, collectors: impl Iterator<Item = &'a Collector>) {
-        let mut signatures = collectors.map(|c| signature(c.to.address.into(), c.source_port()));
+        let mut signatures = collectors.map(|c| signature(c.to.address, c.source_port()));
         for entry in &self.signatures {
             for (part, word) in entry.iter().zip(signatures.next().unwrap_or_default()) {
                 part.store(word, Relaxed);

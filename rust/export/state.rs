@@ -6,7 +6,7 @@
 //! in send buffers meanwhile. With this one held nobody waits for that: it is held for as long as
 //! it takes to make a socket, or to hand one datagram to the network stack.
 
-use core::net::SocketAddrV4;
+use core::net::SocketAddr;
 
 use kernel::{
     new_mutex,
@@ -36,6 +36,7 @@ use crate::{
     flow::sampling::Method,
     linux::{
         clock::Deadline,
+        netdevice::DeviceName,
         netns::Netns, //
     },
 };
@@ -102,11 +103,11 @@ impl Settings {
         sampling: Method::ALL,
     };
 
-    /// Bytes of payload that a datagram has at most.
-    pub(super) fn max_payload(&self) -> usize {
+    /// Bytes of payload that a datagram has at most, behind so many of headers.
+    pub(super) fn max_payload(&self, headers: usize) -> usize {
         usize::try_from(self.packet_size)
             .unwrap_or(usize::MAX)
-            .saturating_sub(HEADERS)
+            .saturating_sub(headers)
     }
 }
 
@@ -189,9 +190,6 @@ impl SharedState {
     }
 }
 
-/// Bytes of the headers in front of a datagram's payload: IPv4 without options, and UDP.
-pub(super) const HEADERS: usize = 20 + 8;
-
 impl ExportState {
     /// Sets what streams are made by; in force from the next sweep on, at the latest.
     pub(crate) fn set(&mut self, settings: Settings) {
@@ -239,8 +237,12 @@ impl ExportState {
     }
 
     /// Removes a Collector. See [`CollectorTable::remove`].
-    pub(crate) fn remove_collector(&mut self, address: SocketAddrV4) -> Result {
-        self.collectors.remove(address)?;
+    pub(crate) fn remove_collector(
+        &mut self,
+        address: SocketAddr,
+        device: Option<DeviceName>,
+    ) -> Result {
+        self.collectors.remove(address, device)?;
         self.own_datagrams.set(self.collectors.iter());
         Ok(())
     }
