@@ -140,8 +140,8 @@ fn plan_collectors(now: &Wanted, wanted: &Wanted, changes: &mut Vec<Change>) {
         changes.extend(removed.drain(..).map(remove));
     }
     for new in added {
-        // The kernel tells collectors apart by address and port.
-        let same = |old: &&Destination| old.socket_addr() == new.socket_addr();
+        // The kernel has one collector at each.
+        let same = |old: &&Destination| old.endpoint() == new.endpoint();
         if let Some(at) = removed.iter().position(same) {
             changes.push(remove(removed.remove(at)));
         }
@@ -209,11 +209,11 @@ impl Change {
             Self::Settings { new, .. } => client.set(new),
             Self::Collector { old, new } => {
                 if let Some(old) = old {
-                    client.collector_del(old.socket_addr().into())?;
+                    client.collector_del(&old.endpoint())?;
                 }
                 match new {
                     Some(new) => client.collector_add(
-                        new.socket_addr().into(),
+                        &new.endpoint(),
                         new.protocol,
                         new.source,
                         new.device.as_deref(),
@@ -317,7 +317,7 @@ impl Report<'_> {
             Self::Setting { new, .. } => format!("set {} {new}", new.setting.name),
             Self::Collector { new: Some(new), .. } => format!("collector add {new}"),
             Self::Collector { old: Some(old), .. } => {
-                format!("collector del {}", old.socket_addr())
+                format!("collector del {}", old.endpoint())
             }
             Self::Collector { .. } => String::new(),
             Self::Iface {

@@ -179,10 +179,10 @@ impl<T: Transport> Client<T> {
     }
 
     /// Sends flow records to one more address: in `protocol`, from `source`, by the routes of
-    /// `device`.
+    /// `device`, which unless given is the scope of the address.
     pub fn collector_add(
         &mut self,
-        to: Address,
+        to: &Address,
         protocol: Protocol,
         source: Option<IpAddr>,
         device: Option<&str>,
@@ -195,7 +195,7 @@ impl<T: Transport> Client<T> {
             (collector::PROTOCOL, number.to_vec())
         });
         let source = source.map(|source| (collector::SOURCE, octets(source)));
-        let device = device.map(|name| (collector::DEVICE, [name.as_bytes(), b"\0"].concat()));
+        let device = device.or(to.scope.as_deref()).map(device_attribute);
         self.request(with_collector(
             request,
             to,
@@ -205,9 +205,10 @@ impl<T: Transport> Client<T> {
     }
 
     /// Sends flow records to an address no longer.
-    pub fn collector_del(&mut self, to: Address) -> Result<(), Error> {
+    pub fn collector_del(&mut self, to: &Address) -> Result<(), Error> {
         let request = request("collector del", cmd::COLLECTOR_DEL);
-        self.request(with_collector(request, to, []))?.finish()
+        let scope = to.scope.as_deref().map(device_attribute);
+        self.request(with_collector(request, to, scope))?.finish()
     }
 
     fn request(&mut self, request: Request) -> Result<Replies<'_, T>, Error> {
@@ -240,7 +241,7 @@ fn with_iface(request: Request, name: &str, number: u32) -> Request {
 
 fn with_collector(
     request: Request,
-    to: Address,
+    to: &Address,
     more: impl IntoIterator<Item = (u16, Vec<u8>)>,
 ) -> Request {
     let address = [(collector::ADDRESS, octets(to.ip))];
@@ -249,6 +250,10 @@ fn with_collector(
         .map(|port| (collector::PORT, port.to_ne_bytes().to_vec()));
     let attributes = address.into_iter().chain(port).chain(more);
     request.nest(info::COLLECTOR, collector::NAMES, attributes)
+}
+
+fn device_attribute(name: &str) -> (u16, Vec<u8>) {
+    (collector::DEVICE, [name.as_bytes(), b"\0"].concat())
 }
 
 fn octets(address: IpAddr) -> Vec<u8> {

@@ -278,11 +278,11 @@ fn collector<T: Transport>(
             source,
             device,
         } => {
-            client.collector_add(to.address, *protocol, *source, device.as_deref())?;
+            client.collector_add(&to.address, *protocol, *source, device.as_deref())?;
         }
         Collector::Del(to) => {
-            let to = to_remove(client, to.address)?;
-            client.collector_del(to)?;
+            let to = to_remove(client, &to.address)?;
+            client.collector_del(&to)?;
         }
         Collector::List => {}
     }
@@ -305,17 +305,19 @@ fn collector<T: Transport>(
     }
 }
 
-/// The collector that is meant: without a port, the only one of its address.
-fn to_remove<T: Transport>(client: &mut Client<T>, given: Address) -> Result<Address, Error> {
-    if given.port.is_some() {
-        return Ok(given);
+/// The collector that is meant: without a port, or the scope of a link-local address, the only one
+/// that it can be.
+fn to_remove<T: Transport>(client: &mut Client<T>, given: &Address) -> Result<Address, Error> {
+    if given.is_whole() {
+        return Ok(given.clone());
     }
     let all = client.info()?.collectors;
-    let mut of_address = all.iter().filter(|collector| collector.address == given.ip);
-    match (of_address.next(), of_address.next()) {
-        (Some(only), None) => Ok(only.socket_addr().into()),
-        // The kernel takes the default port.
-        _ => Ok(given),
+    let endpoints = all.iter().map(messages::Collector::endpoint);
+    let mut meant = endpoints.filter(|endpoint| given.names(endpoint));
+    match (meant.next(), meant.next()) {
+        (Some(only), None) => Ok(only),
+        // The kernel takes the default port, and says that there is no scope.
+        _ => Ok(given.clone()),
     }
 }
 

@@ -8,10 +8,19 @@ mod support;
 
 use clap::Parser;
 use netflowctl::{
+    apply::{
+        plan,
+        reports, //
+    },
     cli::Cli,
     client::Client,
     commands,
-    error::Error, //
+    config_file::{
+        Destination,
+        Wanted, //
+    },
+    error::Error,
+    protocol::Protocol, //
 };
 use proptest::{
     collection::{
@@ -168,6 +177,36 @@ enable
     );
     // disable, set once, iface set, collector add and del, enable.
     assert_eq!(kernel.changes(), [6, 4, 5, 5, 5, 8, 9, 8, 9, 3]);
+}
+
+/// One at a link-local address, by this interface.
+fn on_link(device: &str, port: u16) -> Destination {
+    Destination {
+        address: "fe80::1".parse().unwrap(),
+        port,
+        protocol: Protocol::DEFAULT,
+        source: None,
+        device: Some(device.to_owned()),
+    }
+}
+
+#[test]
+fn collectors_of_a_link_are_told_apart_by_the_interface() {
+    let with = |collectors: &[Destination]| Wanted {
+        collectors: collectors.to_vec(),
+        ..Wanted::default()
+    };
+    let now = with(&[on_link("eth0", 2055), on_link("eth1", 2055)]);
+    let wanted = with(&[on_link("eth1", 2055), on_link("eth2", 2055)]);
+    let changes = plan(&now, &wanted);
+    let told: Vec<_> = reports(&changes).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "collector add [fe80::1%eth2]:2055",
+            "collector del [fe80::1%eth0]:2055",
+        ]
+    );
 }
 
 #[test]

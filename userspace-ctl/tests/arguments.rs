@@ -122,6 +122,24 @@ fn a_collector_may_have_a_source_and_a_device() {
 }
 
 #[test]
+fn a_scope_and_a_device_are_the_same() {
+    let read = |arguments: &str| Cli::read(arguments.split_whitespace());
+    for arguments in [
+        "netflowctl collector add fe80::1%eth0",
+        "netflowctl collector add fe80::1 --device eth0",
+        "netflowctl collector add fe80::1%eth0 --device eth0",
+        "netflowctl collector add 2001:db8::1 --device eth0",
+    ] {
+        assert!(read(arguments).is_ok(), "{arguments}");
+    }
+    let error = read("netflowctl collector add [fe80::1%eth0]:9 --device eth1").unwrap_err();
+    let line = usage_error(&error).unwrap();
+    let expected = "'[fe80::1%eth0]:9' and '--device eth1' differ in the interface";
+    assert!(line.contains(expected), "{line}");
+    assert_eq!(error.exit_code(), 2);
+}
+
+#[test]
 fn a_usage_error_is_one_line() {
     for (arguments, expected) in [
         (

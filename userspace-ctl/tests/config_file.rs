@@ -81,6 +81,11 @@ fn a_file_says_what_is_wanted() {
         address = "192.0.2.12"
         port = 9
         protocol = "v9"
+        [[collectors]]
+        address = "fe80::1%eth0"
+        [[collectors]]
+        address = "fe80::1%eth1"
+        device = "eth1"
         [interfaces]
         eth0 = 7
         "eth0.100" = 0x1_0000
@@ -99,6 +104,8 @@ fn a_file_says_what_is_wanted() {
                 protocol: Protocol::from_name("v9").unwrap(),
                 ..to("192.0.2.12:9", None, None)
             },
+            to("[fe80::1]:2055", None, Some("eth0")),
+            to("[fe80::1]:2055", None, Some("eth1")),
         ],
         ifaces: [("eth0".to_owned(), 7), ("eth0.100".to_owned(), 65536)].into(),
     };
@@ -233,8 +240,28 @@ fn tables_are_told_from_values() {
             "neither an IP",
         ),
         (
-            "collectors = [{ address = \"fe80::1%eth0\" }]",
-            "neither an IP",
+            "collectors = [{ address = \"2001:db8::1%eth0\" }]",
+            "for link-local addresses",
+        ),
+        (
+            "collectors = [{ address = \"fe80::1\" }]",
+            "a link-local address without its interface",
+        ),
+        (
+            "collectors = [{ address = \"fe80::1%\" }]",
+            "no interface behind",
+        ),
+        (
+            "collectors = [{ address = \"fe80::1%e/0\" }]",
+            "\"e/0\" is not a name of an interface",
+        ),
+        (
+            "collectors = [{ address = \"fe80::1%eth0\", device = \"eth1\" }]",
+            "the scope is eth0, but device \"eth1\"",
+        ),
+        (
+            "collectors = [{ address = \"fe80::1%e\" }, { address = \"fe80::1\", device = \"e\" }]",
+            "[fe80::1%e]:2055 is there twice",
         ),
         ("collectors = [{ address = \"10.1\" }]", "neither an IP"),
         ("collectors = [{ address = \"a..b\" }]", "neither an IP"),
@@ -253,6 +280,19 @@ fn tables_are_told_from_values() {
         let told = mistakes(&format!("enabled = true\n{text}"));
         assert_eq!(told.lines().count(), 1, "{text}: {told}");
         assert!(told.contains(expected), "{text}: {told}");
+    }
+}
+
+#[test]
+fn the_unspecified_address_is_no_source() {
+    for (address, source, expected) in [
+        ("192.0.2.1", "0.0.0.0", "192.0.2.1:2055"),
+        ("2001:db8::1", "::", "[2001:db8::1]:2055"),
+    ] {
+        let text = format!(
+            "enabled = true\n[[collectors]]\naddress = \"{address}\"\nsource = \"{source}\""
+        );
+        assert_eq!(wanted(&text).collectors, [to(expected, None, None)]);
     }
 }
 

@@ -109,7 +109,7 @@ proptest! {
     #[test]
     fn addresses_are_read_as_they_are_printed(ip in any::<std::net::IpAddr>(), port in 1u16..) {
         let address = std::net::SocketAddr::new(ip, port);
-        let is = |port| Ok(netflowctl::address::Address { ip, port });
+        let is = |port| Ok(netflowctl::address::Address { ip, scope: None, port });
         prop_assert_eq!(netflowctl::address::parse(&address.to_string()), is(Some(port)));
         let with_default = netflowctl::address::parse(&ip.to_string());
         prop_assert_eq!(with_default, is(None));

@@ -183,9 +183,18 @@ fn addresses_may_be_of_ipv6() {
     assert_eq!(flow.next_hop.to_string(), "::");
     let collector = nest(8, &[nla(1, &long), nla_u16(2, 9995)]);
     let info = Info::decode(&collector).unwrap();
+    assert_eq!(info.collectors[0].endpoint().to_string(), "[2001::1]:9995");
+}
+
+#[test]
+fn a_link_local_address_is_told_with_its_interface() {
+    let mut address = [0; 16];
+    (address[0], address[1], address[15]) = (0xfe, 0x80, 1);
+    let collector = nest(8, &[nla(1, &address), nla_u16(2, 9995), nla(7, b"eth0\0")]);
+    let info = Info::decode(&collector).unwrap();
     assert_eq!(
-        info.collectors[0].socket_addr().to_string(),
-        "[2001::1]:9995"
+        info.collectors[0].endpoint().to_string(),
+        "[fe80::1%eth0]:9995"
     );
 }
 

@@ -390,6 +390,23 @@ fn without_a_port_the_only_collector_of_an_address_is_removed() {
 }
 
 #[test]
+fn without_a_scope_the_only_collector_of_an_address_is_removed() {
+    let mut address = [0; 16];
+    (address[0], address[1], address[15]) = (0xfe, 0x80, 1);
+    let on = |device: &[u8]| nest(8, &[nla(1, &address), nla_u16(2, 2055), nla(7, device)]);
+    let one = [on(b"eth0\0")].concat();
+    let two = [on(b"eth0\0"), on(b"eth1\0")].concat();
+    for (collectors, has_device) in [(one, true), (two, false)] {
+        let state = [reply(0, FIRST, 1, &collectors), ack(FIRST)].concat();
+        let command = "netflowctl collector del [fe80::1]:2055";
+        let run = attempt(command, vec![state, ack(FIRST + 1)]);
+        run.result.unwrap();
+        let device = nla(7, b"eth0\0");
+        assert_eq!(run.requests[1].ends_with(&device), has_device);
+    }
+}
+
+#[test]
 fn collectors_are_listed() {
     assert_eq!(
         print("netflowctl collector list", vec![info(FIRST)]),

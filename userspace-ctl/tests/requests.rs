@@ -33,18 +33,18 @@ fn requests_are_those_of_the_specification() {
     assert_eq!(client.flush().unwrap(), 9);
     client
         .collector_add(
-            address::parse("192.0.2.10").unwrap(),
+            &address::parse("192.0.2.10").unwrap(),
             Protocol::from_number(2),
             None,
             None,
         )
         .unwrap();
     client
-        .collector_del(address::parse("[2001:db8::1]:9995").unwrap())
+        .collector_del(&address::parse("[2001:db8::1]:9995").unwrap())
         .unwrap();
     client
         .collector_add(
-            address::parse("192.0.2.10:2056").unwrap(),
+            &address::parse("192.0.2.10:2056").unwrap(),
             Protocol::DEFAULT,
             Some("198.51.100.1".parse().unwrap()),
             Some("mgmt"),
@@ -87,6 +87,28 @@ fn requests_are_those_of_the_specification() {
         ],
     ];
     assert_eq!(kernel.requests(), expected);
+}
+
+#[test]
+fn the_scope_of_an_address_is_a_device() {
+    let kernel = Kernel::with_family((FIRST..FIRST + 2).map(ack));
+    let mut client = client(&kernel);
+    let to = address::parse("[fe80::1%eth0]:9995").unwrap();
+    client
+        .collector_add(&to, Protocol::DEFAULT, None, None)
+        .unwrap();
+    client.collector_del(&to).unwrap();
+    #[rustfmt::skip]
+    let attributes = [
+        44, 0, 8, 0x80,
+        20, 0, 1, 0, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+        6, 0, 2, 0, 0x0b, 0x27, 0, 0,
+        9, 0, 7, 0, b'e', b't', b'h', b'0', 0, 0, 0, 0,
+    ];
+    for (request, command) in kernel.requests().iter().zip([8, 9]) {
+        assert_eq!(request[16..18], [command, 1]);
+        assert_eq!(request[20..], attributes);
+    }
 }
 
 #[test]

@@ -164,12 +164,14 @@ pub enum Collector {
         protocol: Protocol,
         /// Send from this address of the host
         ///
-        /// Unless given, the route to the collector chooses one, which changes with the route.
+        /// It is of the same IP version as that of the collector. Unless given, the route to the
+        /// collector chooses one, which changes with the route.
         #[arg(long, value_name = "ADDRESS")]
         source: Option<IpAddr>,
         /// Send by this interface, or by the routes of this VRF
         ///
-        /// The name is looked up for each datagram: an interface may go and come back.
+        /// The name is looked up for each datagram: an interface may go and come back. A link-local
+        /// address needs the interface of its link, here or as its scope (%eth0).
         #[arg(long, value_name = "DEV")]
         device: Option<String>,
     },
@@ -181,7 +183,7 @@ pub enum Collector {
 }
 
 /// The argument that names a collector.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct CollectorAddress {
     /// Where it listens
     #[arg(
@@ -189,7 +191,8 @@ pub struct CollectorAddress {
         value_parser = address::parse,
         help = format!(
             "IP address and UDP port, {netflow} unless given, and {ipfix} to add one of IPFIX; an \
-             IPv6 address with a port needs brackets, as in [2001:db8::1]:{netflow}",
+             IPv6 address with a port needs brackets, as in [2001:db8::1]:{netflow}, and a \
+             link-local one its interface, as in fe80::1%eth0",
             netflow = Protocol::PORT_NETFLOW,
             ipfix = Protocol::PORT_IPFIX,
         ),

@@ -30,9 +30,9 @@ const ABOUT: &str = "Controls the NetFlow exporter of the kernel module netflow"
 const LONG_ABOUT: &str = "\
 Controls the NetFlow exporter of the kernel module netflow.
 
-The exporter accounts the IPv4 packets that a network namespace receives, or those at other points \
-of their way through it, to flows, and sends a record of each flow to collectors when it has \
-expired. Every network namespace has an exporter of its own, with its own flows, settings, \
+The exporter accounts the packets of IPv4 and IPv6 that a network namespace receives, or those at \
+other points of their way through it, to flows, and sends a record of each flow to collectors when \
+it has expired. Every network namespace has an exporter of its own, with its own flows, settings, \
 collectors and counters; nothing is accounted before it is enabled.
 
 Looking at the state is open to all. Changing it, and listing flows, needs the capability \
@@ -106,23 +106,39 @@ impl Cli {
     {
         let cli = Self::try_parse_from(arguments)?;
         // The parser sees no conflict with an option before the name of the command.
-        let conflict = |text| Err(clap::Error::raw(ErrorKind::ArgumentConflict, text));
+        let conflict = |text: String| Err(clap::Error::raw(ErrorKind::ArgumentConflict, text));
         match cli.command {
             Command::Info {
                 prometheus: true, ..
             } if cli.options.json => {
-                conflict("the argument '--prometheus' cannot be used with '--json'")
+                conflict("the argument '--prometheus' cannot be used with '--json'".into())
             }
             Command::Info {
                 all_netns: true, ..
             } if !cli.options.netns.is_empty() => {
-                conflict("the argument '--all-netns' cannot be used with '--netns <NAME>'")
+                conflict("the argument '--all-netns' cannot be used with '--netns <NAME>'".into())
+            }
+            Command::Collector(Collector::Add {
+                ref to,
+                device: Some(ref device),
+                ..
+            }) if to
+                .address
+                .scope
+                .as_ref()
+                .is_some_and(|scope| scope != device) =>
+            {
+                conflict(format!(
+                    "'{}' and '--device {device}' differ in the interface",
+                    to.address
+                ))
             }
             Command::Info {
                 prometheus: true, ..
             } => Ok(cli),
             _ if cli.options.netns.len() > 1 => conflict(
-                "the argument '--netns <NAME>' can be used several times with '--prometheus' only",
+                "the argument '--netns <NAME>' can be used several times with '--prometheus' only"
+                    .into(),
             ),
             _ => Ok(cli),
         }

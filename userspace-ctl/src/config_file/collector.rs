@@ -10,6 +10,10 @@ use super::{
     Destination, //
 };
 use crate::{
+    address::{
+        is_link_local,
+        parse_host, //
+    },
     error::reason,
     protocol::Protocol, //
 };
@@ -52,11 +56,13 @@ pub(super) fn read(
             "source" => {
                 let what = "source is an IP address of this host, as a string";
                 let text = reader.string(value, what);
-                source = text.and_then(|text| match text.parse() {
+                let address = text.and_then(|text| match text.parse::<IpAddr>() {
                     Ok(address) => Some(address),
                     Err(_) => reader.wrong(at, what),
                 });
-                is_right &= source.is_some();
+                is_right &= address.is_some();
+                // The unspecified one is none.
+                source = address.filter(|address| !address.is_unspecified());
             }
             "device" => {
                 let name = reader.string(value, "device is the name of an interface or a VRF");
@@ -73,7 +79,22 @@ pub(super) fn read(
         reader.missing(value.span().start, "a collector without address");
         return None;
     };
-    let addresses = addresses(reader, host, lookup)?;
+    let (addresses, scope) = addresses(reader, host, lookup)?;
+    if let Some(scope) = scope {
+        let at = host.span().start;
+        if let Some(other) = device.filter(|device| device != scope) {
+            let other = other.escape_debug();
+            return reader.wrong(at, format!("the scope is {scope}, but device \"{other}\""));
+        }
+        device = reader.device(at, scope);
+        is_right &= device.is_some();
+    } else if device.is_none() && is_right && addresses.iter().any(|ip| is_link_local(*ip)) {
+        let at = host.span().start;
+        return reader.wrong(
+            at,
+            "a link-local address without its interface (%INTERFACE)",
+        );
+    }
     if !is_right {
         return None;
     }
@@ -86,7 +107,7 @@ pub(super) fn read(
         device: device.clone(),
     };
     let is_there = |address: &&IpAddr| lookup.now.contains(&destination(**address));
-    // As long as IPv6 is the exception among collectors.
+    // As long as most are reached by IPv4 as well.
     let is_best = |address: &&IpAddr| address.is_ipv4() == source.is_none_or(|s| s.is_ipv4());
     let all = || addresses.iter();
     let address = all()
@@ -96,13 +117,19 @@ pub(super) fn read(
     address.copied().map(destination)
 }
 
-/// The addresses of a host, at least one.
-fn addresses(reader: &mut Reader<'_>, value: &At<'_>, lookup: &Lookup<'_>) -> Option<Vec<IpAddr>> {
+/// The addresses of a host, at least one; and the scope, if there is one.
+fn addresses<'v>(
+    reader: &mut Reader<'_>,
+    value: &'v At<'v>,
+    lookup: &Lookup<'_>,
+) -> Option<(Vec<IpAddr>, Option<&'v str>)> {
     let at = value.span().start;
     let what = "address is an IP address or a host name, as a string";
     let host = reader.string(value, what)?;
-    if let Ok(address) = host.parse() {
-        return Some(vec![address]);
+    match parse_host(host) {
+        Ok((address, scope)) => return Some((vec![address], scope)),
+        Err(error) if host.contains('%') => return reader.wrong(at, error),
+        Err(_) => {}
     }
     if !is_host_name(host) {
         let host = host.escape_debug();
@@ -112,7 +139,7 @@ fn addresses(reader: &mut Reader<'_>, value: &At<'_>, lookup: &Lookup<'_>) -> Op
         );
     }
     match (lookup.name)(host) {
-        Ok(addresses) if !addresses.is_empty() => Some(addresses),
+        Ok(addresses) if !addresses.is_empty() => Some((addresses, None)),
         Ok(_) => reader.unresolved(at, format!("host name {host} has no address")),
         Err(error) => reader.unresolved(at, format!("host name {host}: {}", reason(&error))),
     }

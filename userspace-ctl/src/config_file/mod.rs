@@ -26,6 +26,7 @@ pub use write::{
 };
 
 use crate::{
+    address::Address,
     messages::{
         Collector,
         Info, //
@@ -37,10 +38,7 @@ use serde::Serialize;
 use std::{
     collections::BTreeMap,
     fmt,
-    net::{
-        IpAddr,
-        SocketAddr, //
-    }, //
+    net::IpAddr, //
 };
 
 /// An example, for the manual as for the package.
@@ -76,15 +74,16 @@ pub struct Destination {
 
 impl Destination {
     /// What tells it from other collectors.
-    pub fn socket_addr(&self) -> SocketAddr {
-        SocketAddr::new(self.address, self.port)
+    pub fn endpoint(&self) -> Address {
+        Address::of_collector(self.address, self.port, self.device.as_deref())
     }
 }
 
 /// As the arguments of `collector add`.
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.socket_addr())?;
+        let endpoint = self.endpoint();
+        write!(f, "{endpoint}")?;
         if self.protocol != Protocol::DEFAULT {
             write!(f, " --protocol {}", self.protocol.name())?;
         }
@@ -92,8 +91,8 @@ impl fmt::Display for Destination {
             write!(f, " --source {source}")?;
         }
         match &self.device {
-            Some(device) => write!(f, " --device {device}"),
-            None => Ok(()),
+            Some(device) if endpoint.scope.is_none() => write!(f, " --device {device}"),
+            _ => Ok(()),
         }
     }
 }

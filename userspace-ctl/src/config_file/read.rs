@@ -249,12 +249,9 @@ impl Reader<'_> {
             let Some(collector) = collector::read(self, value, lookup) else {
                 continue;
             };
-            let address = collector.socket_addr();
-            if collectors
-                .iter()
-                .any(|other| other.socket_addr() == address)
-            {
-                self.wrong::<()>(value.span().start, format!("{address} is there twice"));
+            let endpoint = collector.endpoint();
+            if collectors.iter().any(|other| other.endpoint() == endpoint) {
+                self.wrong::<()>(value.span().start, format!("{endpoint} is there twice"));
             }
             collectors.push(collector);
         }

@@ -8,6 +8,7 @@ use super::{
     Expired, //
 };
 use crate::{
+    address::Address,
     error::{
         reason,
         Error, //
@@ -33,10 +34,7 @@ use serde::{
 };
 use std::{
     io,
-    net::{
-        IpAddr,
-        SocketAddr, //
-    },
+    net::IpAddr, //
 };
 
 /// State, settings, ledger, collectors and numbers of interfaces.
@@ -250,9 +248,9 @@ impl Collector {
         })
     }
 
-    /// Address and port together.
-    pub fn socket_addr(&self) -> SocketAddr {
-        SocketAddr::new(self.address, self.port)
+    /// What tells it from other collectors.
+    pub fn endpoint(&self) -> Address {
+        Address::of_collector(self.address, self.port, self.device.as_deref())
     }
 }
 

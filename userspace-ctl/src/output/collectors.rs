@@ -33,7 +33,7 @@ pub fn print(out: &mut impl Write, collectors: &[Collector]) -> io::Result<()> {
     let mut table = Table::new(out, &columns);
     for collector in collectors {
         table.row(|row| {
-            row.cell(collector.socket_addr())
+            row.cell(collector.endpoint())
                 .word(collector.protocol.name());
             match collector.source {
                 Some(source) => row.cell(source),

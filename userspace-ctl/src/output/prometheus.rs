@@ -217,7 +217,7 @@ fn collectors(page: &mut Page<'_, impl Write>) -> io::Result<()> {
 
 /// What tells a collector from others.
 fn labels(collector: &Collector) -> Vec<(String, String)> {
-    let address = collector.socket_addr().to_string();
+    let address = collector.endpoint().to_string();
     let mut labels = vec![
         ("collector".to_owned(), address),
         ("protocol".to_owned(), collector.protocol.name().to_owned()),
