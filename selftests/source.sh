@@ -11,6 +11,8 @@
 
 # shellcheck source=selftests/lib/netflow.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
+# shellcheck source=selftests/lib/arrivals.sh
+. "$SELFTESTS/lib/arrivals.sh"
 begin nft ss
 
 second_link() {
@@ -19,35 +21,8 @@ second_link() {
 		join collector c1 10.6.0.2/24 10.6.0.1 02:00:00:00:06:01 &&
 		ip -n router addr add 10.0.0.1/32 dev lo &&
 		on collector sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.c0.rp_filter=0 \
-			net.ipv4.conf.c1.rp_filter=0 || return
-	on collector nft -f - <<-'END'
-		table ip arrivals {
-			set seen {
-				typeof ip saddr . ip daddr . udp dport
-				flags dynamic; counter; size 65535
-			}
-			chain count {
-				type filter hook prerouting priority -500;
-				udp dport 2055-2060 \
-					update @seen { ip saddr . ip daddr . udp dport } drop
-			}
-		}
-	END
-}
-
-# export_flow: one datagram to each collector.
-export_flow() {
-	on collector nft flush set ip arrivals seen &&
-		inject <<<"udp 10.1.0.2:7 10.9.0.1:53 len=100" && nf flush
-}
-
-# arrive "SOURCE DESTINATION PORT"...: datagrams that one export sends, one each.
-arrive() {
-	export_flow || return
-	printf '%s\n' "$@" | sort >"$TMP/expected"
-	nft_elements arrivals seen collector | awk '$4 == 1 { print $1, $2, $3; next } { print }' \
-		>"$TMP/arrived"
-	same "$TMP/expected" "$TMP/arrived"
+			net.ipv4.conf.c1.rp_filter=0 &&
+		count_arrivals ip
 }
 
 # collector_is PORT FIELD VALUE

@@ -66,9 +66,9 @@ nft_flows() {
 	} | sum_flows
 }
 
-# nft_elements TABLE SET [NETNS]: the elements of a set, each with its packets and bytes.
+# nft_elements TABLE SET [NETNS [FAMILY]]: the elements of a set, each with its packets and bytes.
 nft_elements() {
-	on "${3:-router}" nft -n list set ip "$1" "$2" | awk '/counter packets [0-9]/ {
+	on "${3:-router}" nft -n list set "${4:-ip}" "$1" "$2" | awk '/counter packets [0-9]/ {
 		gsub(/elements = |counter packets|bytes|[{},.] |["{},]/, " ")
 		$1 = $1
 		print
@@ -143,11 +143,12 @@ v5_records() {
 
 ### Collectors
 
-# start_nfcapd NAME [PORT] [NETNS]: collects into $TMP/NAME.
+# start_nfcapd NAME [PORT [NETNS [OPTION...]]]: collects into $TMP/NAME.
 start_nfcapd() {
 	local port=${2:-2055} ns=${3:-collector}
 	mkdir -p "$TMP/$1"
-	ip netns exec "$ns" nfcapd -w "$TMP/$1" -p "$port" -t 86400 -B 4000000 >"$TMP/$1.log" 2>&1 &
+	ip netns exec "$ns" nfcapd -w "$TMP/$1" -p "$port" -t 86400 -B 4000000 "${@:4}" \
+		>"$TMP/$1.log" 2>&1 &
 	nfcapd_pid=$! nfcapd_port=$port
 	processes+=("$nfcapd_pid")
 	eventually 20 received_all "$nfcapd_pid" "$port"
@@ -155,7 +156,9 @@ start_nfcapd() {
 
 # received_all PID PORT: the process has read all that waits on its UDP port.
 received_all() {
-	awk -v port="$(printf ':%04X' "$2")" '
+	local port
+	port=$(printf ':%04X' "$2")
+	cat "/proc/$1/net/udp" "/proc/$1/net/udp6" 2>/dev/null | awk -v port="$port" '
 		substr($2, length($2) - 4) == port {
 			there = 1
 			waits = waits || $5 !~ /:0*$/
@@ -164,7 +167,7 @@ received_all() {
 		END {
 			if (drops) print drops " datagrams were dropped"
 			exit !there || waits || drops
-		}' "/proc/$1/net/udp"
+		}'
 }
 
 # stop_nfcapd: makes it write its file. One at a time is enough for every test.
