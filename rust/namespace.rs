@@ -43,7 +43,7 @@ use crate::{
     },
     export::{
         clock::Clock,
-        collector::Destination,
+        destination::Destination,
         refresh::Intervals,
         state::{
             ExportState,

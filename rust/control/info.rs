@@ -13,10 +13,8 @@ use super::{
 use crate::{
     bindings as uapi,
     export::{
-        collector::{
-            Collector,
-            Protocol, //
-        },
+        collector::Collector,
+        destination::Protocol,
         state::ExportState, //
     },
     flow::{

@@ -18,7 +18,7 @@ use super::Request;
 use crate::{
     bindings as uapi,
     config::Config,
-    export::collector::{
+    export::destination::{
         is_link_local,
         Destination,
         Protocol, //

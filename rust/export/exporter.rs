@@ -16,7 +16,9 @@ use super::{
     collector::{
         CollectorTable,
         Collectors,
-        Patience,
+        Patience, //
+    },
+    destination::{
         Protocol,
         HEADERS_IPV4, //
     },

@@ -19,6 +19,7 @@
 pub(crate) mod batch;
 pub(crate) mod clock;
 pub(crate) mod collector;
+pub(crate) mod destination;
 pub(crate) mod exporter;
 pub(crate) mod field;
 pub(crate) mod format;

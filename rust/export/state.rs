@@ -23,10 +23,12 @@ use super::{
     collector::{
         Collector,
         CollectorTable,
-        Destination,
         Patience,
-        Protocol,
         Waiting, //
+    },
+    destination::{
+        Destination,
+        Protocol, //
     },
     own::OwnDatagrams,
     refresh::Intervals,
