@@ -40,6 +40,9 @@ use crate::{
 /// Collectors that there can be.
 pub(crate) const COLLECTORS_MAX: usize = bindings::NETFLOW_MAX_COLLECTORS as usize;
 
+/// Bytes that every host has to accept.
+const PACKET_SIZE_MIN: usize = bindings::NETFLOW_PACKET_SIZE_MIN as usize;
+
 /// Milliseconds of each second that sending may wait, for room in send buffers or for neighbours,
 /// but for a flush.
 const WAIT_PER_SECOND: Msecs = 200;
@@ -70,6 +73,9 @@ pub(crate) struct Collector {
     missed: bool,
     /// That, but now its socket accepts datagrams: it is to be told anew.
     is_back: bool,
+    /// Bytes of payload that it is sent at most. It is sent nothing that was begun before it came:
+    /// until then, these are 0.
+    max_payload: usize,
     /// Why it refused the last of them.
     pub(crate) last_error: Option<Error>,
     /// The neighbour did not answer in time. Until it does, no round waits for it again: others
@@ -142,6 +148,16 @@ impl Collector {
         Attempt::Done(Outcome::SendFailed)
     }
 
+    /// Finds out how many bytes of payload it can be sent, in packets of `packet_size` bytes that
+    /// need not be fragmented, as far as this host knows. A path whose MTU is less than what
+    /// every host has to accept is none to shrink for.
+    fn fit(&mut self, packet_size: usize) -> usize {
+        let mtu = self.socket.route_mtu(self.to.address);
+        let mtu = mtu.map_or(packet_size, |mtu| mtu.max(PACKET_SIZE_MIN));
+        self.max_payload = packet_size.min(mtu).saturating_sub(self.to.headers());
+        self.max_payload
+    }
+
     fn try_send(&self, payload: &[u8]) -> Result<(), Refusal> {
         if !self.socket.knows_neighbour(self.to.address) {
             return Err(Refusal::NoNeighbour);
@@ -200,6 +216,7 @@ impl CollectorTable {
             records: 0,
             errors: 0,
             unsupported: 0,
+            max_payload: 0,
             told: match to.protocol {
                 Protocol::V5 => Told::Yes,
                 Protocol::V9 | Protocol::Ipfix => Told::No,
@@ -231,11 +248,14 @@ impl CollectorTable {
         self.iter().any(|c| c.to.protocol == protocol)
     }
 
-    /// Bytes of the headers of any that is sent a protocol, at most.
-    fn headers(&self, protocol: Protocol) -> usize {
-        let of_protocol = self.iter().filter(|c| c.to.protocol == protocol);
-        let headers = of_protocol.map(|c| c.to.headers());
-        headers.max().unwrap_or(HEADERS_IPV4)
+    /// Finds out how many bytes of payload each can be sent that is sent a protocol, and returns
+    /// how many all of them can.
+    fn fit(&mut self, protocol: Protocol, packet_size: usize) -> usize {
+        let of_protocol = self.of(protocol);
+        let max_payloads = of_protocol.map(|collector| collector.fit(packet_size));
+        max_payloads
+            .min()
+            .unwrap_or(packet_size.saturating_sub(HEADERS_IPV4))
     }
 
     /// Those that are sent a protocol.
@@ -301,25 +321,20 @@ impl Waiting {
 pub(crate) struct Collectors {
     state: Arc<SharedState>,
     protocol: Protocol,
-    /// Bytes of headers that a datagram leaves room for.
-    headers: usize,
 }
 
 impl Collectors {
     /// Those of `state` that are sent `protocol`.
     pub(super) fn new(state: Arc<SharedState>, protocol: Protocol) -> Self {
-        Self {
-            state,
-            protocol,
-            headers: HEADERS_IPV4,
-        }
+        Self { state, protocol }
     }
 
     /// Bytes of payload that a datagram has at most which is begun now: all of them get the same.
     pub(super) fn max_payload(&mut self) -> usize {
-        let state = self.state.lock();
-        self.headers = state.collectors.headers(self.protocol);
-        state.settings.max_payload(self.headers)
+        let mut state = self.state.lock();
+        let packet_size = state.settings.packet_size;
+        let packet_size = usize::try_from(packet_size).unwrap_or(usize::MAX);
+        state.collectors.fit(self.protocol, packet_size)
     }
 
     /// A flow is not sent to any of them, as the format has no record for it.
@@ -358,7 +373,7 @@ impl Collectors {
     /// or a neighbour is not known, tries again each millisecond as long as may be.
     ///
     /// Collectors may come and go while it waits. The datagram is for those that are there at their
-    /// turn, unless there was none with headers as long as theirs when it was begun.
+    /// turn, and were when it was begun.
     pub(super) fn send(&mut self, payload: &[u8], records: u32) -> Outcome {
         self.send_to_each(payload, Content::Records(records))
     }
@@ -406,7 +421,7 @@ impl Collectors {
         } = &mut *state;
         let collector = collectors.all.get_mut(index)?.as_mut()?;
         if collector.to.protocol != self.protocol
-            || collector.to.headers() > self.headers
+            || payload.len() > collector.max_payload
             || number.is_some_and(|number| number != collector.number)
         {
             return None;

@@ -104,13 +104,6 @@ impl Settings {
         inactive_timeout: 0,
         sampling: Method::ALL,
     };
-
-    /// Bytes of payload that a datagram has at most, behind so many of headers.
-    pub(super) fn max_payload(&self, headers: usize) -> usize {
-        usize::try_from(self.packet_size)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(headers)
-    }
 }
 
 /// What may still be sent.

@@ -134,10 +134,11 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
     ///
     /// `now` reads the clock: each datagram has the time at which it is sent. Process context.
     pub(crate) fn export(&mut self, batch: &mut [Entry], now: impl Fn() -> ExportTime) {
-        self.fit();
         if F::ANNOUNCES {
             self.announce(&now);
             self.datagram.begin(now());
+        } else {
+            self.fit();
         }
         // The first flow with a record in the datagram.
         let mut first = 0usize;
@@ -195,6 +196,8 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
         if self.collectors.are_new() {
             self.refresh.restart();
         }
+        // After that: who comes later is not new yet, and who is new is sent what is begun now.
+        self.fit();
         let time = now();
         let Some(due) = self.refresh.due(time) else {
             return;

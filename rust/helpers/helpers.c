@@ -571,26 +571,45 @@ int netflow_sock_bind_device(struct socket *sock, const char *name)
 	return sock_bindtoindex(sk, ifindex, true);
 }
 
+/* The route that a datagram would be sent by, or an ERR_PTR(). */
+static struct rtable *sock_route(struct socket *sock, __be32 daddr, __be16 dport)
+{
+	const struct sock *sk = sock->sk;
+	struct flowi4 fl4;
+
+	return ip_route_output_ports(sock_net(sk), &fl4, sk, daddr, inet_sk(sk)->inet_saddr,
+				     dport, inet_sk(sk)->inet_sport, IPPROTO_UDP,
+				     READ_ONCE(inet_sk(sk)->tos) & INET_DSCP_MASK,
+				     READ_ONCE(sk->sk_bound_dev_if));
+}
+
 /*
  * Whether the link-layer address is known that a datagram would be sent to. If not, the
  * kernel asks for it. Without a route there is nothing to be known.
  */
 bool netflow_sock_neigh_is_valid(struct socket *sock, __be32 daddr, __be16 dport)
 {
-	const struct sock *sk = sock->sk;
-	struct flowi4 fl4;
-	struct rtable *rt;
+	struct rtable *rt = sock_route(sock, daddr, dport);
 	bool valid;
 
-	rt = ip_route_output_ports(sock_net(sk), &fl4, sk, daddr, inet_sk(sk)->inet_saddr,
-				   dport, inet_sk(sk)->inet_sport, IPPROTO_UDP,
-				   READ_ONCE(inet_sk(sk)->tos) & INET_DSCP_MASK,
-				   READ_ONCE(sk->sk_bound_dev_if));
 	if (IS_ERR(rt))
 		return true;
 	valid = neigh_is_valid(&rt->dst, &daddr);
 	ip_rt_put(rt);
 	return valid;
+}
+
+/* MTU of the path that a datagram would take, as far as this host knows it; 0 without a route. */
+u32 netflow_sock_route_mtu(struct socket *sock, __be32 daddr, __be16 dport)
+{
+	struct rtable *rt = sock_route(sock, daddr, dport);
+	u32 mtu;
+
+	if (IS_ERR(rt))
+		return 0;
+	mtu = dst_mtu(&rt->dst);
+	ip_rt_put(rt);
+	return mtu;
 }
 
 u64 netflow_mem_available(void)

@@ -164,6 +164,7 @@ void netflow_sock_lock_port(struct socket *sock);
 __be32 netflow_sock_source(const struct socket *sock);
 int netflow_sock_bind_device(struct socket *sock, const char *name);
 bool netflow_sock_neigh_is_valid(struct socket *sock, __be32 daddr, __be16 dport);
+u32 netflow_sock_route_mtu(struct socket *sock, __be32 daddr, __be16 dport);
 
 int netflow_check_ipv6(struct net *net);
 void netflow_sock6_set_v6only(struct socket *sock);
@@ -171,6 +172,7 @@ void netflow_sock6_set_mtu_discover(struct socket *sock, int how);
 void netflow_sock6_set_recverr(struct socket *sock);
 bool netflow_sock6_sends_from(const struct socket *sock, const u8 *source);
 bool netflow_sock6_neigh_is_valid(struct socket *sock, const u8 *daddr, __be16 dport);
+u32 netflow_sock6_route_mtu(struct socket *sock, const u8 *daddr, __be16 dport);
 
 u32 netflow_dev_index(struct net *net, const char *name);
 u32 netflow_notified_dev(void *info, char *name);

@@ -367,8 +367,9 @@ bool netflow_sock6_sends_from(const struct socket *sock, const u8 *source)
 	return is_ours;
 }
 
-/* See netflow_sock_neigh_is_valid(). */
-bool netflow_sock6_neigh_is_valid(struct socket *sock, const u8 *daddr, __be16 dport)
+/* See sock_route() of IPv4. */
+static struct dst_entry *sock6_route(const struct socket *sock, const struct in6_addr *daddr,
+				     __be16 dport)
 {
 	const struct sock *sk = sock->sk;
 	struct flowi6 fl6 = {
@@ -377,18 +378,43 @@ bool netflow_sock6_neigh_is_valid(struct socket *sock, const u8 *daddr, __be16 d
 		.flowi6_proto = IPPROTO_UDP,
 		.flowi6_uid = sk_uid(sk),
 		.saddr = inet6_sk(sk)->saddr,
+		.daddr = *daddr,
 		.fl6_dport = dport,
 		.fl6_sport = inet_sk(sk)->inet_sport,
 	};
+
+	security_sk_classify_flow(sk, flowi6_to_flowi_common(&fl6));
+	return ip6_dst_lookup_flow(sock_net(sk), sk, &fl6, NULL);
+}
+
+/* See netflow_sock_neigh_is_valid(). */
+bool netflow_sock6_neigh_is_valid(struct socket *sock, const u8 *daddr, __be16 dport)
+{
 	struct dst_entry *dst;
+	struct in6_addr addr;
 	bool valid;
 
-	memcpy(&fl6.daddr, daddr, sizeof(fl6.daddr));
-	security_sk_classify_flow(sk, flowi6_to_flowi_common(&fl6));
-	dst = ip6_dst_lookup_flow(sock_net(sk), sk, &fl6, NULL);
+	memcpy(&addr, daddr, sizeof(addr));
+	dst = sock6_route(sock, &addr, dport);
 	if (IS_ERR(dst))
 		return true;
-	valid = neigh_is_valid(dst, &fl6.daddr);
+	valid = neigh_is_valid(dst, &addr);
 	dst_release(dst);
 	return valid;
+}
+
+/* See netflow_sock_route_mtu(). */
+u32 netflow_sock6_route_mtu(struct socket *sock, const u8 *daddr, __be16 dport)
+{
+	struct dst_entry *dst;
+	struct in6_addr addr;
+	u32 mtu;
+
+	memcpy(&addr, daddr, sizeof(addr));
+	dst = sock6_route(sock, &addr, dport);
+	if (IS_ERR(dst))
+		return 0;
+	mtu = dst_mtu(dst);
+	dst_release(dst);
+	return mtu;
 }

@@ -191,6 +191,27 @@ impl UdpSocket {
         }
     }
 
+    /// MTU of the path that datagrams would take, as far as this host knows it: of the route, of
+    /// its interface, or from an ICMP message. `None` without a route. Process context.
+    ///
+    /// `to` is of the family of the socket.
+    pub(crate) fn route_mtu(&self, to: SocketAddr) -> Option<usize> {
+        self.bind_device().ok()?;
+        let (socket, port) = (self.socket.as_ptr(), to.port().to_be());
+        let mtu = match (self.source, to.ip()) {
+            // SAFETY: The socket is valid, and of this family, by the type invariant.
+            (IpAddr::V4(_), IpAddr::V4(to)) => unsafe {
+                bindings::netflow_sock_route_mtu(socket, to_be32(to), port)
+            },
+            // SAFETY: As above; the address has the 16 bytes that are read.
+            (IpAddr::V6(_), IpAddr::V6(to)) => unsafe {
+                bindings::netflow_sock6_route_mtu(socket, to.octets().as_ptr(), port)
+            },
+            _ => 0,
+        };
+        usize::try_from(mtu).ok().filter(|mtu| *mtu != 0)
+    }
+
     /// Binds it to the device that has the name now.
     fn bind_device(&self) -> Result {
         match &self.device {

@@ -23,6 +23,8 @@ pub(crate) struct Collectors {
     pub(crate) announced: Vec<(usize, Vec<u8>)>,
     /// Whether one of them has been told nothing.
     pub(crate) new: bool,
+    /// Whether all that are known to be new have been asked how large a datagram may be.
+    fits: bool,
     /// Bytes of payload that all of them can be sent; the default is no limit.
     pub(crate) max_payload: Option<usize>,
 }
@@ -35,15 +37,18 @@ impl Collectors {
             sent: Vec::new(),
             announced: Vec::new(),
             new: true,
+            fits: false,
             max_payload: None,
         }
     }
 
     pub(crate) fn max_payload(&mut self) -> usize {
+        self.fits = true;
         self.max_payload.unwrap_or(usize::MAX)
     }
 
-    pub(crate) fn are_new(&self) -> bool {
+    pub(crate) fn are_new(&mut self) -> bool {
+        self.fits &= !self.new;
         self.new
     }
 
@@ -51,7 +56,9 @@ impl Collectors {
         self.new = false;
     }
 
+    /// One that came after the datagram was begun would not get it, but count as told.
     pub(crate) fn announce(&mut self, payload: &[u8]) -> Outcome {
+        assert!(self.fits);
         self.announced.push((self.sent.len(), payload.to_vec()));
         Outcome::Exported
     }
