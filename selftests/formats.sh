@@ -12,26 +12,11 @@
 
 # shellcheck source=selftests/lib/netflow.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
+# shellcheck source=selftests/lib/decoders.sh
+. "$SELFTESTS/lib/decoders.sh"
 begin nfcapd nfdump nfacctd tcpdump tshark nft
 
-declare -A PORT=([v5]=2055 [v9]=2056 [ipfix]=4739 [late]=4740)
-declare -A PID=()
-
-start_all() {
-	local protocol
-	for protocol in v5 v9 ipfix late; do
-		start_nfcapd "nfcapd.$protocol" "${PORT[$protocol]}" || return
-		PID[$protocol]=$nfcapd_pid
-	done
-}
-
-stop_all() {
-	local protocol
-	for protocol in v5 v9 ipfix late; do
-		nfcapd_pid=${PID[$protocol]} nfcapd_port=${PORT[$protocol]}
-		stop_nfcapd || return
-	done
-}
+PORT[late]=4740
 
 # Over the boundaries of several seconds, and more than two datagrams of each protocol at once.
 talk() {
@@ -75,21 +60,6 @@ by_nfacctd() {
 	same "$TMP/by_nfcapd" "$TMP/by_nfacctd"
 }
 
-# As tshark tells its protocols: v5 and v9 are not at their ports.
-decode() {
-	tshark -n -r "$TMP/link.pcap" -d udp.port==2055-2058,cflow -d udp.port==4739,cflow \
-		-d udp.port==4740,cflow "$@" 2>"$TMP/tshark.log"
-}
-
-# understood PORT: all that went there.
-understood() {
-	decode -Y "udp.dstport == $1" -V >"$TMP/decoded.$1" || return
-	grep -q 'Cisco NetFlow/IPFIX' "$TMP/decoded.$1" || return
-	without 'No template found|[Mm]alformed|Bad length' "$TMP/decoded.$1" || return
-	decode -Y "udp.dstport == $1 && cflow.sequence_analysis.expected_sn" >"$TMP/missed" &&
-		without . "$TMP/missed"
-}
-
 # names PORT: number, name and description of each interface that was told there.
 names() {
 	decode -Y "udp.dstport == $1 && cflow.if_name" -T pdml | sed -nE '
@@ -111,22 +81,6 @@ first_sets() {
 	local header=$((2 * $2))
 	decode -Y "udp.dstport == $1" -T fields -e udp.payload | head -n 3 |
 		cut -c "$((header + 1))-$((header + 4))" | xargs
-}
-
-# sequence_errors PROTOCOL: as nfcapd has counted them, if all datagrams were understood.
-sequence_errors() {
-	sed -nE 's/.*Sequence Errors: ([0-9]+), Bad Packets: 0.*/\1/p' "$TMP/nfcapd.$1.log" |
-		tail -n 1
-}
-
-# nfcapd does not count the records of options in IPFIX's sequence.
-errors_of_options() {
-	local messages errors
-	messages=$(decode -Y 'udp.dstport == 4739' -T fields -e udp.payload | cut -c 33-36 |
-		grep -cE "0003|012d")
-	errors=$(sequence_errors ipfix)
-	echo "$errors errors, $messages messages with options"
-	[ "$errors" -le "$messages" ]
 }
 
 need two_hosts

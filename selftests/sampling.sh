@@ -11,26 +11,9 @@
 
 # shellcheck source=selftests/lib/netflow.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
+# shellcheck source=selftests/lib/decoders.sh
+. "$SELFTESTS/lib/decoders.sh"
 begin nfcapd nfdump nfacctd tcpdump tshark nft nc ethtool taskset
-
-declare -A PORT=([v5]=2055 [v9]=2056 [ipfix]=4739)
-declare -A PID=()
-
-start_all() {
-	local protocol
-	for protocol in "${!PORT[@]}"; do
-		start_nfcapd "nfcapd.$protocol" "${PORT[$protocol]}" || return
-		PID[$protocol]=$nfcapd_pid
-	done
-}
-
-stop_all() {
-	local protocol
-	for protocol in "${!PORT[@]}"; do
-		nfcapd_pid=${PID[$protocol]} nfcapd_port=${PORT[$protocol]}
-		stop_nfcapd || return
-	done
-}
 
 # ignored_is PACKETS BYTES: by sampling, and nothing else.
 ignored_is() {
@@ -48,9 +31,7 @@ told() {
 	shift
 	fields=("${@/#/-e cflow.}")
 	# shellcheck disable=SC2068 # words
-	tshark -n -r "$TMP/link.pcap" -d udp.port==2055-2058,cflow -d udp.port==4739,cflow \
-		-Y "udp.dstport == $port && cflow.${1}" -T fields ${fields[@]} 2>/dev/null |
-		sort -u | xargs
+	decode -Y "udp.dstport == $port && cflow.${1}" -T fields ${fields[@]} | sort -u | xargs
 }
 
 packets_of() { show_flows "udp 10.1.0.2:$1 10.9.0.1:53" packets; }
