@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rmmod, disable and deletion of the namespace while traffic runs, and concurrent commands: the
-# kernel reports no error, and no packet is missing from a ledger or from the collector.
+# kernel reports no error, and no packet is missing from a ledger or from the collector of v5. There
+# is one of IPFIX, too.
 #
 #    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
 #    sends all the time         netflow  | 10.3.0.1 ----- collector 10.3.0.2: nfcapd
@@ -17,8 +18,10 @@ ROUNDS=20
 # More than flood.py has; a small cache is made faster.
 FLOWS=2048
 
+add_collectors() { nf collector add 10.3.0.2 && nf collector add 10.3.0.2 --protocol ipfix; }
+
 start() {
-	nf collector add 10.3.0.2 && nf enable --max-flows "${1:-$FLOWS}" --inactive-timeout 1
+	add_collectors && nf enable --max-flows "${1:-$FLOWS}" --inactive-timeout 1
 }
 
 traffic_runs() { [ "$(on router cat /sys/class/net/to-left/statistics/rx_packets)" -gt 100 ]; }
@@ -50,7 +53,7 @@ unload_while_busy() {
 
 disable_while_busy() {
 	local round seen
-	nf collector add 10.3.0.2 || return
+	add_collectors || return
 	for ((round = 1; round <= ROUNDS; round++)); do
 		seen=$(info packets.seen)
 		nf enable --max-flows "$FLOWS" --inactive-timeout 1 && let_traffic_run &&
@@ -104,7 +107,10 @@ repeat() {
 }
 
 switch() { nf enable --max-flows "$FLOWS"; nf disable; }
-change_collectors() { nf collector add 10.3.0.2:2056; nf collector del 10.3.0.2:2056; }
+change_collectors() {
+	nf collector add 10.3.0.2:2056 --protocol v9
+	nf collector del 10.3.0.2:2056
+}
 
 compete() {
 	local pid competitors=()
@@ -129,6 +135,7 @@ collected_is_exported() {
 }
 
 need two_hosts
+need start_nfcapd nfcapd.ipfix 4739
 need start_nfcapd nfcapd
 ip netns exec left python3 -S "$SELFTESTS/flood.py" &
 processes+=($!)
