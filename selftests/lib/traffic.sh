@@ -179,7 +179,8 @@ stop_nfcapd() {
 }
 
 # start_nfacctd PORT [PRIMITIVE]: in the namespace `collector`. Its log is $TMP/nfacctd.log. With a
-# further primitive, its flows are for those who read $TMP/nfacctd.csv themselves.
+# further primitive, its flows are for those who read $TMP/nfacctd.csv themselves; so they are if
+# NFACCTD_KEY has other primitives. Of more than some thousand flows it writes some early or twice.
 start_nfacctd() {
 	nfacctd_port=${1:-2056}
 	cat >"$TMP/nfacctd.conf" <<-END
@@ -191,7 +192,7 @@ start_nfacctd() {
 		plugins: print[x]
 		plugin_buffer_size: 10240
 		plugin_pipe_size: 1024000
-		aggregate[x]: src_host,dst_host,src_port,dst_port,proto,tos${2:+,$2}
+		aggregate[x]: ${NFACCTD_KEY:-src_host,dst_host,src_port,dst_port,proto,tos}${2:+,$2}
 		print_output[x]: csv
 		print_output_file[x]: $TMP/nfacctd.csv
 		print_refresh_time[x]: 86400
