@@ -60,7 +60,10 @@ check "namespaces do not log twice" logged_ledgers_hold 2
 
 need stop_nfcapd
 collected nfcapd | without_tos >"$TMP/collected"
-check "every flow was collected" same "$TMP/expected" "$TMP/collected"
+cp "$TMP/collected" "$TMP/certain"
+# A deleted namespace has 50 ms to send, in which a slow kernel may not get to all flows.
+[ "${TIMEOUT_FACTOR:-1}" = 1 ] || sed -i '/ 10\.9\.0\.4 /d' "$TMP/expected" "$TMP/certain"
+check "every flow was collected" same "$TMP/expected" "$TMP/certain"
 check "the logged ledgers say the same" \
 	equal "packets and bytes exported" "$(total "$TMP/collected")" "$(logged_exports)"
 done_testing
