@@ -14,27 +14,11 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
 # shellcheck source=selftests/lib/arrivals.sh
 . "$SELFTESTS/lib/arrivals.sh"
+# shellcheck source=selftests/lib/decoders.sh
+. "$SELFTESTS/lib/decoders.sh"
 begin nfcapd nfdump tcpdump tshark nft
 
 HOST=2001:db8:3::2
-declare -A PORT=([v5]=2055 [v9]=2056 [ipfix]=4739)
-declare -A PID=()
-
-start_all() {
-	local protocol
-	for protocol in v5 v9 ipfix; do
-		start_nfcapd "nfcapd.$protocol" "${PORT[$protocol]}" collector -6 || return
-		PID[$protocol]=$nfcapd_pid
-	done
-}
-
-stop_all() {
-	local protocol
-	for protocol in v5 v9 ipfix; do
-		nfcapd_pid=${PID[$protocol]} nfcapd_port=${PORT[$protocol]}
-		stop_nfcapd || return
-	done
-}
 
 # export_flows FIRST_PORT LAST_PORT: of IPv4, of two packets each.
 export_flows() {
@@ -69,8 +53,7 @@ in_capture() {
 	shift
 	fields=("${@/#/-e }")
 	# shellcheck disable=SC2068 # words
-	tshark -n -r "$TMP/link.pcap" -d udp.port==2055-2058,cflow -d udp.port==4739,cflow \
-		-Y "$filter" -T fields ${fields[@]} 2>"$TMP/tshark.log"
+	decode -Y "$filter" -T fields ${fields[@]}
 }
 
 # fits PORT BYTES: no packet there is larger, and one nearly is; none is a fragment.
@@ -162,7 +145,7 @@ need start_injector left l0 02:00:00:00:01:01
 
 ### Records, and the size of datagrams
 
-need start_all
+need start_all -6
 need start_capture "$TMP/link.pcap" collector -i c0 udp
 check "a collector without port gets 2055" nf collector add $HOST
 check "one of NetFlow v9, with a port" nf collector add "[$HOST]:2056" --protocol v9

@@ -8,10 +8,11 @@
 declare -A PORT=([v5]=2055 [v9]=2056 [ipfix]=4739)
 declare -A PID=()
 
+# start_all [NFCAPD_ARGUMENT...]
 start_all() {
 	local protocol
 	for protocol in "${!PORT[@]}"; do
-		start_nfcapd "nfcapd.$protocol" "${PORT[$protocol]}" || return
+		start_nfcapd "nfcapd.$protocol" "${PORT[$protocol]}" collector "$@" || return
 		PID[$protocol]=$nfcapd_pid
 	done
 }
@@ -19,6 +20,7 @@ start_all() {
 stop_all() {
 	local protocol
 	for protocol in "${!PORT[@]}"; do
+		# shellcheck disable=SC2034 # for stop_nfcapd
 		nfcapd_pid=${PID[$protocol]} nfcapd_port=${PORT[$protocol]}
 		stop_nfcapd || return
 	done
@@ -49,7 +51,7 @@ sequence_errors() {
 # of Sets (cflow.flowset_id) of each message that it got.
 errors_of_options() {
 	local messages errors
-	messages=$(tr ', ' '\n\n' | grep -cxE "3|301")
+	messages=$(grep -oE "[0-9]+" | grep -cxE "3|301")
 	errors=$(sequence_errors ipfix)
 	echo "$errors errors, $messages Sets of options"
 	[ "$errors" -le "$messages" ]
