@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Real traffic of many kinds, and captures with every fault that we know: what nfcapd
-# collects of each is what tshark reads in it; of the latter, also what make_captures.py
-# says that it has put in. The topology is drawn in replay_captures.sh, which does the work.
+# Real traffic of many kinds, of IPv4 and IPv6, and captures with every fault that we know: what
+# nfcapd collects of each through v5, v9 and IPFIX is what tshark reads in it; of the latter, also
+# what make_captures.py says that it has put in. The topology is drawn in replay_captures.sh, which
+# does the work.
 
 # shellcheck source=selftests/lib/netflow.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"

@@ -5,22 +5,26 @@ that were collected."""
 import collections
 
 import capture_flows
+import ipv4
+import ipv6
 import link_layer
+import upper_layer
 from capture_flows import Flow
+from upper_layer import Unknown
 
 PIECE_PACKETS, PIECE_BYTES = 100000, 32 << 20  # what is sent at a time
 PACKET_MAX = 65535
-IPV4_HEADER, PORTS_LENGTH = 20, 4
+FAMILIES = {family.LAYER: family for family in (ipv4, ipv6)}
 
-# Nanoseconds by which a time may be off: NetFlow v5 has milliseconds, so one to either side. And
-# for about a quarter of one, 2^18 ns, the exporter uses the time that it read for an earlier
+# Nanoseconds by which a time may be off: all protocols have milliseconds, so one to either side.
+# And for about a quarter of one, 2^18 ns, the exporter uses the time that it read for an earlier
 # packet.
 LATE = 1000000
 EARLY = LATE + (1 << 18)
 
 
 class Piece:
-    """IPv4 packets of a capture that are sent in one go, and the flows that they make. First
+    """Packets of a capture that are sent in one go, and the flows that they make. First
     and last of these are numbers of packets."""
 
     def __init__(self, result):
@@ -30,37 +34,46 @@ class Piece:
     def full(self):
         return len(self.packets) >= PIECE_PACKETS or self.bytes >= PIECE_BYTES
 
-    def differences(self, records, arrived, handled):
-        """(key, text) of each flow that differs from `records`. `arrived` and `handled` are
-        times of each packet."""
+    def differences(self, protocol, records, arrived, handled):
+        """(key, text) of each flow that differs from the records that came by a protocol.
+        `arrived` and `handled` are times of each packet."""
         actual = {}
         for key, *counts in records:
             actual.setdefault(key, Flow()).add(*counts)
         none = Flow()
-        for key in sorted(self.flows.keys() | actual.keys()):
-            wanted, got = self.flows.get(key, none), actual.get(key, none)
-            if (wanted.packets, wanted.bytes) != (got.packets, got.bytes):
-                yield key, (
-                    f"the capture has {wanted.packets} packets, {wanted.bytes} bytes, "
-                    f"nfdump {got.packets} packets, {got.bytes} bytes"
-                )
-            # tshark does not tell the flags of a segment whose header is cut off; the exporter may.
-            elif wanted.flags != (got.flags if wanted.flags_known else got.flags & wanted.flags):
-                flags = f"0x{wanted.flags:02x} in the capture, 0x{got.flags:02x} by nfdump"
-                yield key, f"TCP flags are {flags}"
-            else:
-                for what, number, time in ("first", wanted.first, got.first), (
-                    "last",
-                    wanted.last,
-                    got.last,
-                ):
-                    time *= 1000000
-                    if not arrived[number] - EARLY <= time <= handled[number] + LATE:
-                        yield key, (
-                            f"{what} packet came at {seconds(arrived[number])}, was handled by "
-                            f"{seconds(handled[number])}, nfdump says {seconds(time)}"
-                        )
-                        break
+        # NetFlow v5 has no record for a flow of IPv6.
+        here = {key for key in self.flows if protocol != "v5" or not is_ipv6(key)}
+        for key in sorted(here | actual.keys()):
+            wanted, got = self.flows[key] if key in here else none, actual.get(key, none)
+            if text := difference(wanted, got, arrived, handled):
+                yield key, text
+
+
+def difference(wanted, got, arrived, handled):
+    """What differs between a flow of the capture and one that was collected, if anything."""
+    if (wanted.packets, wanted.bytes) != (got.packets, got.bytes):
+        return (
+            f"the capture has {wanted.packets} packets, {wanted.bytes} bytes, "
+            f"nfdump {got.packets} packets, {got.bytes} bytes"
+        )
+    # tshark does not tell the flags of a segment whose header is cut off; the exporter may.
+    if wanted.flags != (got.flags if wanted.flags_known else got.flags & wanted.flags):
+        return f"TCP flags are 0x{wanted.flags:02x} in the capture, 0x{got.flags:02x} by nfdump"
+    for what, number, time in (
+        ("first", wanted.first, got.first),
+        ("last", wanted.last, got.last),
+    ):
+        time *= 1000000
+        if not arrived[number] - EARLY <= time <= handled[number] + LATE:
+            return (
+                f"{what} packet came at {seconds(arrived[number])}, was handled by "
+                f"{seconds(handled[number])}, nfdump says {seconds(time)}"
+            )
+    return None
+
+
+def is_ipv6(key):
+    return ":" in key
 
 
 def seconds(nanoseconds):
@@ -72,18 +85,35 @@ class Result:
 
     def __init__(self, capture):
         self.capture = capture
-        self.packets = 0
-        self.flows, self.wrong = set(), {}
+        self.packets = self.mended = 0
+        self.flows = set()
+        self.wrong = {}  # for each flow that differs: what the protocols say of it
         self.left_out = collections.Counter()
         self.errors = []
 
-    def add(self, piece, lost, records, arrived, handled):
+    def add(self, piece, accounts, records, arrived, handled):
+        """`accounts` are what the exporter counted besides flows, `records` are those of each
+        protocol."""
         self.packets += sum(flow.packets for flow in piece.flows.values())
         self.flows.update(piece.flows)
-        for key, text in piece.differences(records, arrived, handled):
-            self.wrong.setdefault(key, text)
-        for what, packets in lost.items():
-            self.errors.append(f"the exporter {what} {packets} packets")
+        for protocol, collected in records.items():
+            for key, text in piece.differences(protocol, collected, arrived, handled):
+                self.wrong.setdefault(key, {}).setdefault(text, []).append(protocol)
+        for what in "ignored", "lost":
+            if accounts[what]:
+                self.errors.append(f"the exporter {what} {accounts[what]} packets")
+        of_ipv6 = sum(is_ipv6(key) for key, *_ in records["v9"])
+        if accounts["unsupported"] != of_ipv6:
+            self.errors.append(
+                f"v5: {accounts['unsupported']} flows are unsupported, {of_ipv6} are of IPv6"
+            )
+
+    def lines(self):
+        """Everything that is wrong."""
+        yield from self.errors
+        for key, texts in self.wrong.items():
+            for text, protocols in texts.items():
+                yield f"{key}: {', '.join(protocols)}: {text}"
 
 
 def pieces(frames, results):
@@ -108,66 +138,81 @@ def pieces(frames, results):
 
 
 def add_frame(piece, link, captured, length, told):
-    """Adds the packet of a frame, if an IPv4 router may be handed it, and to its flow if
-    the router has to take it."""
+    """Adds the packet of a frame, if a router may be handed it, and to its flow if the router
+    has to take it."""
     left_out = piece.result.left_out
-    layers_told = told["frame.protocols"]
     place = link_layer.locate(link, captured)
     if place is None:
-        left_out[not_located(piece.result.capture, layers_told)] += 1
+        left_out[not_located(piece.result.capture, told["frame.protocols"])] += 1
         return
     offset, layers = place
-    if layers_told != layers and not layers_told.startswith(layers + ":"):
-        left_out[f"{layers} to us, {layers_told} to tshark"] += 1
-        return
-    if told["ip.cur_rt"] and layers_told.split(":").count("ip") > 1:
-        left_out["source route around another packet"] += 1  # fields of which of them?
-        return
-    packet = captured[offset:length]
+    try:
+        check_layers(layers, captured[offset : offset + 1], told)
+        add_packet(
+            piece,
+            FAMILIES[layers.rpartition(":")[2]],
+            captured[offset:length],
+            length - offset,
+            told,
+        )
+    except Unknown as why:
+        left_out[str(why)] += 1
+
+
+def add_packet(piece, family, captured, length, told):
+    """`captured` are the bytes of the packet that there are, `length` is how many there were."""
+    sent, packet = captured, None
+    if len(captured) < length and len(captured) < family.header_length(captured):
+        raise Unknown(f"{family.NAME} header not captured")
+    if not captured:
+        raise Unknown("malformed")
+    why = family.refusal(told, length, captured)
+    mended = why == ipv4.BAD_CHECKSUM
+    if mended:
+        why, sent = None, ipv4.mend(captured)
+    if not why:
+        packet = family.read(told)
+        if packet.length > PACKET_MAX:
+            raise Unknown("larger than the MTU")
+        if upper_layer.not_told(family, told, packet, len(captured)):
+            raise Unknown("ports or type not read by tshark")
     if len(captured) < length:
-        header = (packet[0] & 0xF) * 4 if packet else IPV4_HEADER
-        if len(packet) < header:
-            left_out["IPv4 header not captured"] += 1
-            return
-        packet = fill_up(packet, header, min(length - offset, PACKET_MAX))
-    if not packet:
-        left_out["malformed"] += 1
-        return
-    why = capture_flows.refusal(told, length - offset)
-    if not why and ports_unknown(told, len(captured) - offset):
-        left_out["ports or type not read by tshark"] += 1
-        return
+        sent = fill_up(family, sent, packet, min(length, PACKET_MAX))
     if why:
-        left_out[why] += 1
+        piece.result.left_out[why] += 1
     else:
-        number = len(piece.packets)
-        capture_flows.add_frame(piece.flows, told, number)
-    piece.packets.append(packet[:PACKET_MAX])
-    piece.bytes += len(packet)
+        piece.result.mended += mended
+        capture_flows.add_packet(piece.flows, family, told, packet, len(piece.packets))
+    piece.packets.append((family.ETHERTYPE, sent[:PACKET_MAX]))
+    piece.bytes += len(sent)
 
 
-def fill_up(packet, header, length):
+def fill_up(family, captured, packet, length):
     """Zeros for what was not captured; and for ports that are cut off half-way, which tshark
     does not read either."""
-    if len(packet) < header + PORTS_LENGTH:
-        packet = packet[:header]
-    return packet.ljust(length, b"\0")
+    if packet and packet.begins:
+        if len(captured) < packet.headers + upper_layer.needed(family, packet):
+            captured = captured[: packet.headers]
+    return captured.ljust(length, b"\0")
 
 
-def ports_unknown(told, captured):
-    """Whether the packet has ports, or ICMP's type and code, that tshark does not tell, because the
-    rest of the header is missing."""
-    names = [f"{name}.srcport" for name in set(capture_flows.PORTS.values())]
-    if told["ip.frag_offset"] != "0" or any(told[name] for name in [*names, "icmp.type"]):
-        return False
-    length = min(captured, int(told["ip.len"])) - int(told["ip.hdr_len"])
-    return length >= {capture_flows.ICMP: 2, **dict.fromkeys(capture_flows.PORTS, 4)}.get(
-        told["ip.proto"], length + 1
-    )
+def check_layers(layers, first, told):
+    """Whether tshark finds the packet in the same layers. `first` is the first byte of it."""
+    layers_told = told["frame.protocols"]
+    if layers_told == layers or layers_told.startswith(layers + ":"):
+        if told["ip.cur_rt"] and layers.endswith("ip") and layers_told.split(":").count("ip") > 1:
+            raise Unknown("source route around another packet")  # fields of which of them?
+        return
+    # IPv6 of another version is nothing to tshark.
+    if layers.endswith(":ipv6") and first and first[0] >> 4 != 6:
+        if layers_told == layers.removesuffix("ipv6") + "data":
+            return
+    raise Unknown(f"{layers} to us, {layers_told or 'nothing'} to tshark")
 
 
 def not_located(capture, layers_told):
     layers = layers_told.split(":")
-    if "ip" in layers:
-        return f"IPv4 in {':'.join(layers[: layers.index('ip')])}"
-    return "not IPv4" if layers_told else f"not IPv4 ({capture.link})"
+    for at, layer in enumerate(layers):
+        if layer in FAMILIES:
+            return f"{FAMILIES[layer].NAME} in {':'.join(layers[:at])}"
+    return "not IP" if layers_told else f"not IP ({capture.link})"

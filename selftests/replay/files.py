@@ -12,9 +12,9 @@ import re
 import subprocess
 import tempfile
 
-import capture_flows
 import pcap
-from capture_flows import Failure
+import tshark
+from tshark import Failure
 
 SUFFIXES = set(
     """.5vw .apc .atc .bfr .bin .btsnoop .cap .dmp .dump .enc .erf .fdc .lcap .libpcap .ntar .pcap
@@ -87,7 +87,7 @@ def inspect(captures, work):
     ]
     try:
         result = subprocess.run(
-            command, capture_output=True, timeout=capture_flows.SECONDS_MAX, check=False
+            command, capture_output=True, timeout=tshark.SECONDS_MAX, check=False
         )
         crashed = result.returncode < 0
     except subprocess.TimeoutExpired:
@@ -162,7 +162,7 @@ def frames(captures, work):
     try:
         run("mergecap", "-a", "-I", "none", "-w", joined, *[capture.source for capture in captures])
         with open(joined, "rb") as stream:
-            both = in_step(pcap.frames(stream), capture_flows.frames(joined))
+            both = in_step(pcap.frames(stream), tshark.frames(joined))
             for capture in captures:
                 for _ in range(capture.frames):
                     frame = next(both, None)
@@ -178,7 +178,7 @@ def frames(captures, work):
 def frames_of_one(capture):
     """As far as it can be read. Nothing is kept, it may be huge."""
     with normalised(capture) as ours, normalised(capture) as theirs:
-        for frame in in_step(pcap.frames(ours), capture_flows.frames("-", stdin=theirs)):
+        for frame in in_step(pcap.frames(ours), tshark.frames("-", stdin=theirs)):
             yield capture, *frame
 
 
@@ -216,7 +216,7 @@ def run(*command):
     """Runs a command and returns what it prints."""
     command = [str(word) for word in command]
     result = subprocess.run(
-        command, capture_output=True, text=True, timeout=capture_flows.SECONDS_MAX, check=False
+        command, capture_output=True, text=True, timeout=tshark.SECONDS_MAX, check=False
     )
     if result.returncode != 0:
         said = result.stderr.strip() or result.stdout.strip()

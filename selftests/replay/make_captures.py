@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """make_captures.py DIRECTORY: writes captures for replay_captures.sh that the network would
-rarely give us: packets with every fault that ip_rcv() looks for, files that are cut, damaged
-or lie, and each way in which IPv4 is carried.
+rarely give us: packets with every fault that ip_rcv_core() and ip6_rcv_core() look for, files
+that are cut, damaged or lie, and each way in which IPv4 and IPv6 are carried.
 
 Prints "FILE PACKETS FLOWS" for each, what a router has to make of it; "-" where that is
 random, or only the replay itself can tell.
@@ -14,80 +14,21 @@ import random
 import struct
 import sys
 
-PCAP, PCAP_NANO, PCAP_MODIFIED = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34
-ETHERNET_HEADER = bytes.fromhex("021122334455" "021122334466")
-ETHERNET = ETHERNET_HEADER + b"\x08\0"
+import make_ipv6
+from make_packets import (
+    ETHERNET,
+    ETHERNET_HEADER,
+    PCAP,
+    PCAP_MODIFIED,
+    PCAP_NANO,
+    checksum,
+    ip,
+    pcap,
+    tcp,
+    udp,
+)
+
 SECTION = struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)
-
-
-def checksum(data):
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
-def ip(
-    payload=b"",
-    protocol=17,
-    source="192.0.2.1",
-    destination="198.51.100.2",
-    options=b"",
-    tos=0,
-    fragment=0,
-    version=4,
-    words=None,
-    length=None,
-    wrong=0,
-):
-    """An IPv4 packet; the last of these are what its header claims, if not the truth."""
-    address = lambda text: bytes(int(number) for number in text.split("."))
-    size = 20 + len(options)
-
-    def header(check):
-        return (
-            struct.pack(
-                "!BBHHHBBH4s4s",
-                version << 4 | (size // 4 if words is None else words),
-                tos,
-                size + len(payload) if length is None else length,
-                7,
-                fragment,
-                64,
-                protocol,
-                check,
-                address(source),
-                address(destination),
-            )
-            + options
-        )
-
-    # The kernel sums up as many words as the header claims.
-    claimed = size if words is None else words * 4
-    return header(checksum((header(0) + payload)[:claimed]) ^ wrong) + payload
-
-
-def udp(source=1000, destination=53, data=b"data"):
-    return struct.pack("!HHHH", source, destination, 8 + len(data), 0) + data
-
-
-def tcp(source=1000, destination=80, flags=0x18, data=b"data"):
-    return struct.pack("!HHIIBBHHH", source, destination, 1, 1, 5 << 4, flags, 8192, 0, 0) + data
-
-
-def pcap(frames, link=1, magic=PCAP, order="<"):
-    """A pcap file of frames, or of (frame, length on the wire, length that was captured) where
-    these are wrong."""
-    file = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 262144, link)
-    for number, frame in enumerate(frames):
-        frame, wire, captured = (
-            frame if isinstance(frame, tuple) else (frame, len(frame), len(frame))
-        )
-        extra = b"\0" * 8 if magic == PCAP_MODIFIED else b""
-        file += (
-            struct.pack(order + "IIII", 1700000000 + number, number, captured, wire) + extra + frame
-        )
-    return file
 
 
 def block(kind, body, order="<"):
@@ -105,7 +46,7 @@ def packet_block(frame, number=0, wire=None):
 
 
 def faults():
-    """Packets that ip_rcv() takes, and packets that it drops."""
+    """Packets that ip_rcv_core() takes, its checksum mended, and packets that it drops."""
     source_route = b"\x83\x0b\x04" + bytes([192, 0, 2, 9, 192, 0, 2, 10]) + b"\0"
     used_up = b"\x83\x0b\x0c" + source_route[3:]
     quoted = ip(udp(), options=source_route)[:48]
@@ -144,10 +85,11 @@ def faults():
                 ("240.0.0.1", "0.0.0.0"),
             )
         ],
+        ip(udp(), wrong=1),
+        ip(udp(), wrong=0xFFFF, source="192.0.2.78"),
+        ip(tcp(), protocol=6, options=source_route, wrong=0x1234, source="192.0.2.79"),
     ]
     dropped = [
-        ip(udp(), wrong=1),
-        ip(udp(), wrong=0xFFFF),
         ip(udp(), length=0),
         ip(udp(), length=19),
         ip(udp(), length=33),
@@ -297,6 +239,11 @@ def captures():
         [(zeros[:kept], len(zeros), kept) for kept in range(30, 36)]
     ), 2, 1
     yield "many.pcap", pcap([ETHERNET + ip(udp(port, 9)) for port in range(3000)]), 3000, 3000
+    cut = ETHERNET + ip(udp(data=b"x" * 100), wrong=1)
+    yield "checksums.pcap", pcap(
+        [*plain, ETHERNET + ip(udp(1), wrong=9), (cut[:42], 142, 42)]
+    ), 5, 3
+    yield from make_ipv6.captures()
     for seed in range(4):
         yield f"mutated/{seed}.pcap", pcap(list(mutated(seed))), "-", "-"
 

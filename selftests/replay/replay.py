@@ -4,10 +4,10 @@
 runs it in the network namespace that packets are sent from.
 
 1. tshark reads captures, many at a time (files.py), and counts their flows.
-2. The IPv4 packets of each capture are addressed to the router, and sent by tcpreplay; then
-   netflowctl flushes the router's flows to nfcapd, and tells how many records were exported
-   by then: so it is known which of them are of which capture (router.py).
-3. Every few seconds nfdump lists what nfcapd got, and it is compared flow by flow with what
+2. The IP packets of each capture are addressed to the router, and sent by tcpreplay; then
+   netflowctl flushes the router's flows to an nfcapd for each protocol, and tells how many records
+   were exported by then: so it is known which of them are of which capture (router.py).
+3. Every few seconds nfdump lists what each nfcapd got, and it is compared flow by flow with what
    tshark counted, and with the times at which tcpdump saw the packets (compare.py).
 
 A capture that something goes wrong with is tried once more, alone; if it does so again,
@@ -22,9 +22,9 @@ import tempfile
 import time
 
 import files
-from capture_flows import Failure
-from compare import Result, pieces
+from compare import Result, is_ipv6, pieces
 from router import Router
+from tshark import Failure
 
 INSPECTED = 50  # captures at a time
 SESSION_SECONDS, SESSION_FRAMES = 10, 400000  # then what was collected is compared
@@ -54,16 +54,16 @@ class Report:
     def compared(self, result):
         left_out = ", ".join(f"{count} {why}" for why, count in sorted(result.left_out.items()))
         if not result.flows and not result.wrong and not result.errors:
-            self.skipped(
-                result.capture, f"nothing that an IPv4 router accepts ({left_out or 'empty'})"
-            )
+            self.skipped(result.capture, f"nothing that a router accepts ({left_out or 'empty'})")
             return
+        remarks = [f"checksums mended: {result.mended}"] if result.mended else []
+        remarks += [f"left out: {left_out}"] if left_out else []
         self.line(
             result.capture,
             f"{result.packets:7} packets {len(result.flows):6} flows {len(result.wrong):6} differ"
-            + (f"  (left out: {left_out})" if left_out else ""),
+            + (f"  ({'; '.join(remarks)})" if remarks else ""),
         )
-        lines = result.errors + [f"{key}: {text}" for key, text in result.wrong.items()]
+        lines = list(result.lines())
         for line in lines[:SHOWN]:
             print(f"    {line}")
         if len(lines) > SHOWN:
@@ -72,6 +72,7 @@ class Report:
             compared=1,
             packets=result.packets,
             flows=len(result.flows),
+            ipv6=sum(map(is_ipv6, result.flows)),
             differ=len(result.wrong),
             wrong=bool(lines),
         )
@@ -83,7 +84,8 @@ class Report:
             f"{totals['captures']} captures: {totals['compared']} compared, "
             f"{totals['skipped']} skipped, "
             f"{totals['failed']} failed; "
-            f"{totals['packets']} packets, {totals['flows']} flows, {totals['differ']} differ "
+            f"{totals['packets']} packets, {totals['flows']} flows ({totals['ipv6']} of IPv6), "
+            f"{totals['differ']} differ "
             f"in {totals['wrong']} captures; {time.monotonic() - self.started:.0f} s",
             flush=True,
         )
@@ -91,7 +93,7 @@ class Report:
 
 
 class Session:
-    """What was sent since nfcapd and tcpdump were started, and is not compared yet."""
+    """What was sent since the collectors and tcpdump were started, and is not compared yet."""
 
     def __init__(self, router):
         self.router, self.begin = router, router.start()
@@ -101,9 +103,9 @@ class Session:
     def send(self, piece):
         """Sends a piece."""
         first = self.router.frames // 2
-        records, lost = self.router.send(piece.packets)
+        records, accounts = self.router.send(piece.packets)
         packets, piece.packets = len(piece.packets), None
-        self.sent.append((piece, lost, first, packets, records))
+        self.sent.append((piece, accounts, first, packets, records))
 
     def full(self):
         return (
@@ -114,9 +116,10 @@ class Session:
         """Compares all that was sent. Returns the results of the captures that are complete."""
         arrived, handled, records = self.router.collect()
         begin = self.begin
-        for piece, lost, first, packets, end in self.sent:
+        for piece, accounts, first, packets, end in self.sent:
             here = slice(first, first + packets)
-            piece.result.add(piece, lost, records[begin:end], arrived[here], handled[here])
+            mine = {name: records[name][begin[name] : end[name]] for name in records}
+            piece.result.add(piece, accounts, mine, arrived[here], handled[here])
             begin = end
         return self.complete
 

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The router, the sender in front of it, and the collector behind it.
+"""The router, the sender in front of it, and the collectors behind it, one for each protocol.
 
 Times are taken by tcpdump on the interface that packets come in by: the stamp of a packet
-socket, which the kernel takes just before it hands the packet to IPv4, and so to the
-exporter. Behind each packet a marker is sent, a frame that IPv4 does not know. The kernel
+socket, which the kernel takes just before it hands the packet to IP, and so to the
+exporter. Behind each packet a marker is sent, a frame that IP does not know. The kernel
 handles them one after the other, so that the exporter looked at its clock between the two
 stamps, however long the machine was stopped in between.
 """
 
 import array
+import collections
 import json
 import os
 import shutil
@@ -16,15 +17,19 @@ import signal
 import subprocess
 import time
 
+import ipv4
+import ipv6
 import pcap
-from capture_flows import Failure
 from files import run
+from tshark import Failure
 
 ROUTER, COLLECTOR = "router", "collector"
 SENDER_DEVICE, ROUTER_DEVICE = "s0", "from-sender"
 ADDRESSES = bytes.fromhex("020000000101" "020000000102")  # the router's, the sender's
-IPV4, MARKER = b"\x08\x00", b"\x88\xb5"  # EtherTypes; the second is for experiments (IEEE 802)
-COLLECTOR_PORT = 2055
+ETHERTYPES = (ipv4.ETHERTYPE, ipv6.ETHERTYPE)
+MARKER = b"\x88\xb5"  # an EtherType for experiments (IEEE 802)
+COLLECTOR_ADDRESS = "198.18.0.2"
+PORTS = {"v5": 2055, "v9": 2056, "ipfix": 4739}  # of the collector of each protocol
 FACTOR = int(os.environ.get("TIMEOUT_FACTOR") or 1)
 PATIENCE = 60 * FACTOR  # seconds, for what takes a moment unless something is broken
 SPREAD, GAP_MAX = 100000, 10000  # microseconds that packets are spread over, and between two
@@ -64,59 +69,46 @@ class Router:
         self.running = []
         # Tasks and packets of the sender on one CPU keep their order.
         self.cpu = max(os.sched_getaffinity(0))
-        self.frames = self.records = 0
-        self.info = {}
+        self.frames = 0
+        self.info, self.nfcapd = {}, {}
 
     def start(self):
-        """Starts collector and tcpdump. Returns how many records of former flows nfcapd gets."""
+        """Starts collectors and tcpdump. Returns how many records of former flows each collector
+        gets."""
         shutil.rmtree(self.collected, ignore_errors=True)
         self.arrived.unlink(missing_ok=True)
-        self.collected.mkdir()
+        for protocol, port in PORTS.items():
+            folder = self.collected / protocol
+            folder.mkdir(parents=True)
+            command = ["nfcapd", "-w", folder, "-p", port, "-t", "86400", "-B", "60000000"]
+            command += ["-W", 1]  # several write what they get in any order
+            self.nfcapd[protocol] = self.spawn(COLLECTOR, subprocess.DEVNULL, *command)
         with open(self.work / "tcpdump.log", "w+", encoding="utf-8") as log:
-            self.nfcapd = self.spawn(
-                COLLECTOR,
-                subprocess.DEVNULL,
-                "nfcapd",
-                "-w",
-                self.collected,
-                "-p",
-                COLLECTOR_PORT,
-                "-t",
-                "86400",
-                "-B",
-                "60000000",
-            )
-            self.tcpdump = self.spawn(
-                ROUTER,
-                log,
-                "tcpdump",
-                "-Z",
-                "root",
-                "-n",
-                "-i",
-                ROUTER_DEVICE,
-                "-Q",
-                "in",
-                "-s",
-                "14",
-                "-B",
-                "65536",
-                "-U",
-                "--time-stamp-precision=nano",
-                "-w",
-                self.arrived,
-                f"ether proto 0x{IPV4.hex()} or ether proto 0x{MARKER.hex()}",
-            )
+            command = ["tcpdump", *"-Z root -n -Q in -s 14 -B 65536 -U".split()]
+            command += ["--time-stamp-precision=nano", "-i", ROUTER_DEVICE, "-w", self.arrived]
+            wanted = " or ".join(f"ether proto 0x{word.hex()}" for word in (*ETHERTYPES, MARKER))
+            self.spawn(ROUTER, log, *command, wanted)
         log = self.work / "tcpdump.log"
         wait_until(
             lambda: self.alive() and "listening on" in log.read_text(errors="replace"),
             "tcpdump listens",
         )
-        wait_until(lambda: self.alive() and self.collector_queue() == 0, "nfcapd listens")
-        self.frames, self.info = 0, read_info()
-        self.records = self.info["collectors"][0]["records"]
+        wait_until(lambda: self.alive() and self.have_read_all(), "nfcapd listens")
+        self.add_collectors()
+        self.frames = 0
         self.flush()
         return self.exported()
+
+    def add_collectors(self):
+        """Adds them anew: an nfcapd that was just started knows no templates, and a collector that
+        was just added is sent them first."""
+        known = {collector["port"] for collector in read_info()["collectors"]}
+        for protocol, port in PORTS.items():
+            collector = f"{COLLECTOR_ADDRESS}:{port}"
+            if port in known:
+                run("netflowctl", "--netns", ROUTER, "collector", "del", collector)
+            command = ["netflowctl", "--netns", ROUTER, "collector", "add", collector]
+            run(*command, "--protocol", protocol)
 
     def spawn(self, netns, stderr, *command):
         command = ["ip", "netns", "exec", netns, *[str(word) for word in command]]
@@ -139,56 +131,65 @@ class Router:
             process.wait()
         self.running = []
 
-    def collector_queue(self):
-        """Bytes that nfcapd has still to read, None while it is not listening."""
-        with open(f"/proc/{self.nfcapd.pid}/net/udp", encoding="ascii") as table:
+    def have_read_all(self):
+        """Whether all collectors are listening, and have nothing more to read."""
+        return all(self.queue(protocol) == 0 for protocol in PORTS)
+
+    def queue(self, protocol):
+        """Bytes that a collector has still to read, None while it is not listening."""
+        with open(f"/proc/{self.nfcapd[protocol].pid}/net/udp", encoding="ascii") as table:
             for line in table:
                 words = line.split()
-                if words[1].endswith(f":{COLLECTOR_PORT:04X}"):
+                if words[1].endswith(f":{PORTS[protocol]:04X}"):
                     if int(words[12]):
                         raise Failure(f"nfcapd's socket dropped {words[12]} datagrams")
                     return int(words[4].partition(":")[2], 16)
         return None
 
     def flush(self):
-        """Has all flows exported to nfcapd."""
+        """Has all flows exported to the collectors."""
         run("netflowctl", "--netns", ROUTER, "flush")
         wait_for_backlog()
-        wait_until(
-            lambda: self.alive() and self.collector_queue() == 0, "nfcapd reads what it gets"
-        )
+        wait_until(lambda: self.alive() and self.have_read_all(), "nfcapd reads what it gets")
         self.info = read_info()
 
     def exported(self):
-        """Records since the start."""
-        return self.info["collectors"][0]["records"] - self.records
+        """Records since the start, of each protocol."""
+        records = {each["port"]: each["records"] for each in self.info["collectors"]}
+        return {protocol: records[port] for protocol, port in PORTS.items()}
+
+    def accounts(self):
+        """What the exporter has counted that is not in records."""
+        packets, collectors = self.info["packets"], self.info["collectors"]
+        (unsupported,) = (each["unsupported"] for each in collectors if each["port"] == PORTS["v5"])
+        return collections.Counter(
+            ignored=packets["ignored"], lost=packets["lost"], unsupported=unsupported
+        )
 
     def send(self, packets):
-        """Sends IPv4 packets and makes the exporter export their flows. Returns how many
-        records it has exported since the start, and what it did not account to a flow."""
+        """Sends packets, each with its EtherType, and makes the exporter export their flows.
+        Returns how many records it has exported since the start, and what it has counted
+        meanwhile that is not in records."""
         dropped = softnet()[1]
         gap = min(GAP_MAX, SPREAD // len(packets))
         marker = ADDRESSES + MARKER
         with pcap.Writer(self.prepared) as file:
-            for number, packet in enumerate(packets):
-                file.write(number * gap, (ADDRESSES + IPV4 + packet)[: pcap.FRAME_MAX])
+            for number, (ethertype, packet) in enumerate(packets):
+                file.write(number * gap, (ADDRESSES + ethertype + packet)[: pcap.FRAME_MAX])
                 file.write(number * gap, marker.ljust(60, b"\0"))
         run("taskset", "-c", self.cpu, "tcpreplay", "-q", "-i", SENDER_DEVICE, self.prepared)
         self.frames += 2 * len(packets)
         wait_for_backlog()
         if softnet()[1] != dropped:
             raise Failure("the kernel's backlog overflowed: packets were lost before the router")
-        before = self.info
+        before = self.accounts()
         self.flush()
-        lost = {}
-        for key in "ignored", "lost":
-            if packets := self.info["packets"][key] - before["packets"][key]:
-                lost[key] = packets
-        return self.exported(), lost
+        return self.exported(), self.accounts() - before
 
     def collect(self):
         """Ends the session. Returns the times at which packets arrived and at which they had
-        been handled, in nanoseconds, and the flows that nfcapd got, in the order of arrival."""
+        been handled, in nanoseconds, and the flows that each collector got, in the order of
+        arrival."""
         size = pcap.headers_size(self.frames)
         wait_until(
             lambda: self.alive() and self.arrived.stat().st_size >= (size if self.frames else 0),
@@ -203,22 +204,25 @@ class Router:
         arrived, handled = array.array("Q"), array.array("Q")
         if self.frames:
             for number, (time_stamp, ethertype) in enumerate(pcap.stamps(self.arrived)):
-                times, wanted = ((arrived, IPV4), (handled, MARKER))[number % 2]
-                if ethertype != wanted:
+                times, wanted = ((arrived, ETHERTYPES), (handled, (MARKER,)))[number % 2]
+                if ethertype not in wanted:
                     raise Failure("packets do not arrive in the order in which they were sent")
                 times.append(time_stamp)
         if len(arrived) + len(handled) != self.frames:
             raise Failure(f"tcpdump saw {len(arrived) + len(handled)} of {self.frames} frames")
-        records = list(self.flows()) if expected else []
-        if len(records) != expected:
-            raise Failure(f"{expected} records were exported, nfdump lists {len(records)}")
+        records = {}
+        for protocol, number in expected.items():
+            records[protocol] = list(self.flows(protocol)) if number else []
+            if len(records[protocol]) != number:
+                listed = len(records[protocol])
+                raise Failure(f"{number} {protocol} records were exported, nfdump lists {listed}")
         return arrived, handled, records
 
-    def flows(self):
+    def flows(self, protocol):
         """(key, packets, bytes, flags, first, last) of each record; times are milliseconds since
         1970."""
         fields = "csv:%sa,%da,%pr,%sp,%dp,%tos,%pkt,%byt,%flg,%tsr,%ter"
-        command = ["nfdump", "-q", "-N", "-R", self.collected, "-o", fields]
+        command = ["nfdump", "-q", "-N", "-R", self.collected / protocol, "-o", fields]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as nfdump:
@@ -227,6 +231,8 @@ class Router:
                 words = line.strip().split(",")
                 if len(words) != 11:
                     continue
+                if ":" in words[0]:
+                    words[:2] = map(ipv6.address, words[:2])
                 if "." in words[4]:  # type.code of ICMP
                     kind, code = words[4].split(".")
                     words[4] = str(int(kind) * 256 + int(code))
