@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""capture_flows.py [-x] FILE [FILTER]: the IPv4 flows in a capture file, counted by tshark.
+"""capture_flows.py [-x] FILE [FILTER]: the flows in a capture file, counted by tshark.
 
 Prints a line for each flow, sorted:
 
@@ -8,40 +8,37 @@ Prints a line for each flow, sorted:
 
 and with -x also TCP_FLAGS, all of them together, and the times FIRST and LAST.
 
-It counts what an IPv4 router's PRE_ROUTING hook is handed: packets whose outermost
-network protocol is IPv4, without VLAN tag, and that pass the checks of the kernel's
-ip_rcv(): version, header length, header checksum, and a total length that the packet
-really has. Bytes are the IPv4 total length. Fragments but the first have no ports. For
-ICMP the destination port is type * 256 + code.
+It counts what a router's PRE_ROUTING hooks are handed: packets whose outermost network
+protocol is IPv4 or IPv6, without VLAN tag, and that pass the checks of the kernel's ip_rcv()
+and ip6_rcv_core(). Bytes are those of the packet with its IP header. Fragments but the first
+have no ports. For ICMP the destination port is type * 256 + code, and the ToS is IPv6's traffic
+class.
 """
 
 import sys
 
 import ipv4
+import ipv6
 import tshark
 import upper_layer
 
-# What an IPv4 packet lies in directly in a capture of a single link, and the length of that header.
-LINKS = {"eth:ethertype:ip": 14, "sll:ethertype:ip": 16, "null:ip": 4, "raw:ip": 0}
+# What a packet lies in directly in a capture of a single link, and the length of that header.
+LINKS = {"eth:ethertype": 14, "sll:ethertype": 16, "null": 4, "raw": 0}
 ENCAP_SLL2, SLL2_HEADER = "210", 20
+FAMILIES = {family.LAYER: family for family in (ipv4, ipv6)}
 
 
-def refused_link(frame):
-    """Why a host on a single link does not take this frame for IPv4, or None if it does."""
-    protocols = frame["frame.protocols"].split(":")
-    if "vlan" in protocols:
-        return "VLAN"
-    if "ip" not in protocols or ":".join(protocols[: protocols.index("ip") + 1]) not in LINKS:
-        return "not IPv4"
-    return None
-
-
-def room(frame):
-    """Bytes from the IPv4 header to the end of a frame that is not refused."""
+def outermost(frame):
+    """The family of the packet in a frame, and the bytes from its header to the frame's end. None
+    if a host on a single link does not take it for IP."""
+    layers = frame["frame.protocols"].split(":")
+    first = next((at for at, layer in enumerate(layers) if layer in FAMILIES), 0)
+    header = LINKS.get(":".join(layers[:first]))
+    if header is None:
+        return None
     if frame["frame.encap_type"] == ENCAP_SLL2:
-        return int(frame["frame.len"]) - SLL2_HEADER
-    protocols = frame["frame.protocols"].split(":")
-    return int(frame["frame.len"]) - LINKS[":".join(protocols[: protocols.index("ip") + 1])]
+        header = SLL2_HEADER
+    return FAMILIES[layers[first]], int(frame["frame.len"]) - header
 
 
 class Flow:
@@ -78,8 +75,15 @@ def main():
     extended = sys.argv[1] == "-x"
     flows = {}
     for frame in tshark.frames(*sys.argv[1 + extended :]):
-        if not refused_link(frame) and not ipv4.refusal(frame, room(frame)):
-            add_packet(flows, ipv4, frame, ipv4.read(frame), frame["frame.time_epoch"])
+        place = outermost(frame)
+        if place is None:
+            continue
+        family, room = place
+        try:
+            if not family.refusal(frame, room, b""):
+                add_packet(flows, family, frame, family.read(frame), frame["frame.time_epoch"])
+        except upper_layer.Unknown as why:
+            print(f"capture_flows: a packet is left out: {why}", file=sys.stderr)
     for key, counted in sorted(flows.items()):
         extra = (counted.flags, counted.first, counted.last) if extended else ()
         print(key, counted.packets, counted.bytes, *extra)
