@@ -59,6 +59,21 @@ static const struct rt6_info *route_of(const struct sk_buff *skb)
 }
 
 /*
+ * A loopback device receives what IPv6 has sent, with its route and the number of the device that
+ * has the address; but also what tc, MPLS or a program gives it, whose route is found behind
+ * PRE_ROUTING and is held by no reference, unless by NFQUEUE. Only for an address of the loopback
+ * itself have both the same number.
+ */
+static bool is_looped_by_loopback(const struct sk_buff *skb, const struct net_device *in)
+{
+	const struct inet6_dev *idev = ip6_dst_idev(skb_dst(skb));
+
+	if (IP6CB(skb)->iif != in->ifindex)
+		return true;
+	return !skb_dst_is_noref(skb) && idev && idev->dev == in;
+}
+
+/*
  * Sent by this host, and received by it. It has the route that it was sent by, and nothing of
  * that tells it from one that was found for what is received. So the device has to: it is the
  * loopback, or that of a VRF, which keeps its own Ethernet header, unless what it receives is
@@ -70,7 +85,9 @@ static bool is_looped(const struct sk_buff *skb, const struct nf_hook_state *sta
 
 	if (!in || !route_of(skb))
 		return false;
-	if (in->flags & IFF_LOOPBACK || skb->pkt_type == PACKET_LOOPBACK)
+	if (in->flags & IFF_LOOPBACK)
+		return is_looped_by_loopback(skb, in);
+	if (skb->pkt_type == PACKET_LOOPBACK)
 		return true;
 	if (!netif_is_l3_master(in))
 		return false;
