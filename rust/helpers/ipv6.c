@@ -101,6 +101,19 @@ static bool is_looped(const struct sk_buff *skb, const struct nf_hook_state *sta
 }
 
 /*
+ * nf_dup_ipv6() has made it, although it does not know any more (NFQUEUE was between): it has the
+ * number of the device that has received the original, but comes from the device that it goes out
+ * by. So does what is forwarded to a group, which has a flag.
+ */
+static bool is_sent_copy(const struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	const struct inet6_skb_parm *parm = IP6CB(skb);
+
+	return state->in && state->in == state->out && parm->iif != state->in->ifindex &&
+	       !(parm->flags & IP6SKB_FORWARDED);
+}
+
+/*
  * The flags that IPv4 has, where IPv6 tells the same otherwise.
  *
  * A packet that was received has a number of its device, which all clear that send it anew (into
@@ -119,7 +132,7 @@ static u32 ipcb_flags(const struct sk_buff *skb, const struct nf_hook_state *sta
 		from_l3_slave |= state->in && netif_is_l3_master(state->in) && !looped;
 		break;
 	case NF_INET_POST_ROUTING:
-		forwarded = parm->iif;
+		forwarded = parm->iif && !is_sent_copy(skb, state);
 #if IS_ENABLED(CONFIG_IP_VS)
 		forwarded &= !skb->ipvs_property;
 #endif
