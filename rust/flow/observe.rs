@@ -95,6 +95,8 @@ pub(crate) struct HookFacts {
     pub(crate) output_route: bool,
     /// The kernel has forwarded it, or what it is a copy of.
     pub(crate) forwarded: bool,
+    /// It was received for this host, and then forwarded: a segment of its route is here (SRv6).
+    pub(crate) past_input: bool,
     /// A bridge has handed it over.
     pub(crate) bridged: bool,
     /// The bridge is handing it over just now.
@@ -128,6 +130,8 @@ pub(crate) struct Traversal {
     is_duplicate: bool,
     /// This host sent it, and receives it now.
     looped: bool,
+    /// It was forwarded behind INPUT.
+    past_input: bool,
     origin: Origin,
 }
 
@@ -192,6 +196,7 @@ impl Traversal {
                 }
             },
             looped: facts.output_route,
+            past_input: facts.past_input,
             origin: Origin::of(point, facts),
         }
     }
@@ -214,11 +219,17 @@ impl Traversal {
         const OUT: u32 = ObservationPoint::Output.bit() | ObservationPoint::Postrouting.bit();
         const IN: u32 = ObservationPoint::Prerouting.bit();
 
+        let through = if self.past_input {
+            IN | ObservationPoint::Input.bit()
+        } else {
+            IN
+        };
         let before = match point {
             ObservationPoint::Prerouting if self.looped => OUT,
             ObservationPoint::Prerouting => 0,
             ObservationPoint::Input if self.looped => OUT | IN,
-            ObservationPoint::Input | ObservationPoint::Forward => IN,
+            ObservationPoint::Input => IN,
+            ObservationPoint::Forward => through,
             ObservationPoint::Output => match self.origin {
                 Origin::Here | Origin::Popped => 0,
                 Origin::Forwarded | Origin::Ipvs => IN,
@@ -226,7 +237,7 @@ impl Traversal {
             },
             ObservationPoint::Postrouting => match self.origin {
                 Origin::Here | Origin::Popped => ObservationPoint::Output.bit(),
-                Origin::Forwarded => IN | ObservationPoint::Forward.bit(),
+                Origin::Forwarded => through | ObservationPoint::Forward.bit(),
                 Origin::Leaked => {
                     IN | ObservationPoint::Forward.bit() | ObservationPoint::Output.bit()
                 }

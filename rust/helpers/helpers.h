@@ -28,6 +28,9 @@ struct spinlock;
 struct timer_list;
 struct xarray;
 
+/* A flag beside IPSKB_*: IPv6 has received it at LOCAL_IN, and sent it on to its next segment. */
+#define NETFLOW_PAST_LOCAL_IN (1U << 31)
+
 /*
  * What a hook reads of every packet, as it stands in the C structs. All is as wide as
  * a register: else the compiler puts what is small together, only to be taken apart.
@@ -38,7 +41,7 @@ struct packet_view {
 	u32 len;		/* bytes from the network header to the end */
 	u32 input;		/* index of the device that received it, 0 if there is none */
 	u32 mark;
-	u32 ipcb_flags;		/* IPSKB_*, of IPv6 too */
+	u32 ipcb_flags;		/* IPSKB_*, of IPv6 too; NETFLOW_PAST_LOCAL_IN */
 	u32 gso_size;
 	/* The rest is 0 if not, and anything else if so. */
 	u32 output_route;	/* its route was found in order to send it */

@@ -15,6 +15,7 @@
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
 #include <net/l3mdev.h>
+#include <net/seg6.h>
 #include <net/sock.h>
 
 #include "helpers.h"
@@ -27,9 +28,41 @@ static bool is_address_of(struct net *net, const struct net_device *dev,
 {
 	return ipv6_mod_enabled() && ipv6_chk_addr(net, address, dev, 0);
 }
+
+/*
+ * A segment that is an address of this host: ipv6_srh_rcv() sends a packet on that has passed
+ * LOCAL_IN with this address, and leaves it in the routing header, behind the segment that is the
+ * destination now. What goes by the segments of seg6local(8), which are routes and no addresses,
+ * passes no LOCAL_IN.
+ */
+static bool is_past_local_in(const struct sk_buff *skb, const struct nf_hook_state *state)
+{
+	struct ipv6_sr_hdr buffer;
+	const struct ipv6_sr_hdr *header;
+	const struct in6_addr *segment;
+	struct in6_addr address;
+	unsigned int offset = 0;
+
+	if (likely(!READ_ONCE(state->net->ipv6.devconf_all->seg6_enabled)) ||
+	    !ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr) ||
+	    ipv6_find_hdr(skb, &offset, NEXTHDR_ROUTING, NULL, NULL) < 0)
+		return false;
+	header = skb_header_pointer(skb, offset, sizeof(buffer), &buffer);
+	if (!header || header->type != IPV6_SRCRT_TYPE_4 ||
+	    header->segments_left >= header->first_segment)
+		return false;
+	offset += sizeof(*header) + (header->segments_left + 1) * sizeof(address);
+	segment = skb_header_pointer(skb, offset, sizeof(address), &address);
+	return segment && is_address_of(state->net, NULL, segment);
+}
 #else
 static bool is_address_of(struct net *net, const struct net_device *dev,
 			  const struct in6_addr *address)
+{
+	return false;
+}
+
+static bool is_past_local_in(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
 	return false;
 }
@@ -124,21 +157,26 @@ static bool is_sent_copy(const struct sk_buff *skb, const struct nf_hook_state *
 static u32 ipcb_flags(const struct sk_buff *skb, const struct nf_hook_state *state, bool looped)
 {
 	const struct inet6_skb_parm *parm = IP6CB(skb);
-	bool from_l3_slave, forwarded = false;
+	bool from_l3_slave, forwarded = false, past_local_in = false;
 
 	from_l3_slave = ipv6_l3mdev_skb(parm->flags);
 	switch (state->hook) {
 	case NF_INET_PRE_ROUTING:
 		from_l3_slave |= state->in && netif_is_l3_master(state->in) && !looped;
 		break;
+	case NF_INET_FORWARD:
+		past_local_in = is_past_local_in(skb, state);
+		break;
 	case NF_INET_POST_ROUTING:
 		forwarded = parm->iif && !is_sent_copy(skb, state);
 #if IS_ENABLED(CONFIG_IP_VS)
 		forwarded &= !skb->ipvs_property;
 #endif
+		past_local_in = forwarded && is_past_local_in(skb, state);
 		break;
 	}
-	return (from_l3_slave ? IPSKB_L3SLAVE : 0) | (forwarded ? IPSKB_FORWARDED : 0);
+	return (from_l3_slave ? IPSKB_L3SLAVE : 0) | (forwarded ? IPSKB_FORWARDED : 0) |
+	       (past_local_in ? NETFLOW_PAST_LOCAL_IN : 0);
 }
 
 void netflow_packet6_view(const struct sk_buff *skb, const struct nf_hook_state *state,

@@ -179,6 +179,13 @@ impl<'a> Packet<'a> {
         self.view.ipcb_flags & bindings::NETFLOW_IPSKB_FORWARDED != 0
     }
 
+    /// `NETFLOW_PAST_LOCAL_IN`, of IPv6 at FORWARD and POSTROUTING: it was for this host, which
+    /// sends it on.
+    #[inline(always)]
+    pub(crate) fn is_past_local_in(&self) -> bool {
+        self.view.ipcb_flags & bindings::NETFLOW_PAST_LOCAL_IN != 0
+    }
+
     /// `IPSKB_L3SLAVE`: a VRF has received it from a device that is enslaved to it.
     #[inline(always)]
     pub(crate) fn is_l3_slave(&self) -> bool {

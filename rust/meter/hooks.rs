@@ -88,6 +88,7 @@ pub(super) fn facts(packet: &Packet<'_>) -> HookFacts {
         from_l3_slave: packet.is_l3_slave(),
         output_route: packet.has_output_route(),
         forwarded: packet.is_forwarded(),
+        past_input: packet.is_past_local_in(),
         bridged: packet.is_bridged(),
         ..HookFacts::default()
     };

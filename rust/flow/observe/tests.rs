@@ -20,6 +20,7 @@ const NONE: HookFacts = HookFacts {
     from_l3_slave: false,
     output_route: false,
     forwarded: false,
+    past_input: false,
     bridged: false,
     in_bridge: false,
     ipvs: false,
@@ -39,6 +40,10 @@ fn paths() -> Vec<(&'static str, Vec<(ObservationPoint, HookFacts)>)> {
     let forwarded = HookFacts {
         forwarded: true,
         ..RECEIVED
+    };
+    let sent_on = HookFacts {
+        past_input: true,
+        ..forwarded
     };
     let forwarded_to_group = HookFacts {
         output_route: true,
@@ -136,6 +141,16 @@ fn paths() -> Vec<(&'static str, Vec<(ObservationPoint, HookFacts)>)> {
                 (Prerouting, RECEIVED),
                 (Forward, forwarded),
                 (Postrouting, forwarded),
+            ],
+        ),
+        // ipv6_srh_rcv() takes it from INPUT, and forwards it.
+        (
+            "received for a segment, and sent on to the next",
+            vec![
+                (Prerouting, RECEIVED),
+                (Input, RECEIVED),
+                (Forward, sent_on),
+                (Postrouting, sent_on),
             ],
         ),
         (
