@@ -19,12 +19,13 @@ ip route add default via 10.0.0.2
 ip route add 192.168.0.0/16 via 10.0.0.3
 insmod "$BENCH/netflow_bench.ko" device=d0 empty="$([ "$LANE" = empty ] && echo 1 || echo 0)"
 
-# start FLOWS: with room for as many.
+# start FLOWS [NAME VALUE]...: with room for as many, and settings of ours.
 start() {
 	case $LANE in
 		ours)
 			insmod "$NETFLOW_KO"
-			netflowctl enable --max-flows "$1"
+			netflowctl set max-flows "$@"
+			netflowctl enable
 			;;
 		peer)
 			insmod "$BENCH/ipt_NETFLOW.ko" destination=127.0.0.1:2055 \
@@ -92,8 +93,7 @@ refused() {
 # not_sampled: of packets of known flows, one of 16383 is accounted.
 not_sampled() {
 	[ "$LANE" = ours ] || return 0
-	start 65536
-	netflowctl set sampling 16383
+	start 65536 sampling 16383
 	measure not_sampled hit 1000 2000000 1 0
 	stop
 }
