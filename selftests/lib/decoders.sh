@@ -47,12 +47,13 @@ sequence_errors() {
 		tail -n 1
 }
 
-# errors_of_options: nfcapd does not count the records of options in IPFIX's sequence. Reads the ids
-# of Sets (cflow.flowset_id) of each message that it got.
+# errors_of_options: nfcapd does not count the records of options in IPFIX's sequence, so each
+# message with some may be an error to it. Reads the ids of Sets (cflow.flowset_id), a line for
+# each message.
 errors_of_options() {
 	local messages errors
-	messages=$(grep -oE "[0-9]+" | grep -cxE "3|301")
+	messages=$(grep -cwE "3|301")
 	errors=$(sequence_errors ipfix)
-	echo "$errors errors, $messages Sets of options"
+	echo "$errors errors, $messages messages with options"
 	[ "$errors" -le "$messages" ]
 }
