@@ -75,7 +75,7 @@ pub(crate) struct Collector {
     is_back: bool,
     /// Bytes of payload that it is sent at most. It is sent nothing that was begun before it came:
     /// until then, these are 0.
-    max_payload: usize,
+    limit: usize,
     /// Why it refused the last of them.
     pub(crate) last_error: Option<Error>,
     /// The neighbour did not answer in time. Until it does, no round waits for it again: others
@@ -154,8 +154,8 @@ impl Collector {
     fn fit(&mut self, packet_size: usize) -> usize {
         let mtu = self.socket.route_mtu(self.to.address);
         let mtu = mtu.map_or(packet_size, |mtu| mtu.max(PACKET_SIZE_MIN));
-        self.max_payload = packet_size.min(mtu).saturating_sub(self.to.headers());
-        self.max_payload
+        self.limit = packet_size.min(mtu).saturating_sub(self.to.headers());
+        self.limit
     }
 
     fn try_send(&self, payload: &[u8]) -> Result<(), Refusal> {
@@ -216,7 +216,7 @@ impl CollectorTable {
             records: 0,
             errors: 0,
             unsupported: 0,
-            max_payload: 0,
+            limit: 0,
             told: match to.protocol {
                 Protocol::V5 => Told::Yes,
                 Protocol::V9 | Protocol::Ipfix => Told::No,
@@ -252,8 +252,8 @@ impl CollectorTable {
     /// how many all of them can.
     fn fit(&mut self, protocol: Protocol, packet_size: usize) -> usize {
         let of_protocol = self.of(protocol);
-        let max_payloads = of_protocol.map(|collector| collector.fit(packet_size));
-        max_payloads
+        let limits = of_protocol.map(|collector| collector.fit(packet_size));
+        limits
             .min()
             .unwrap_or(packet_size.saturating_sub(HEADERS_IPV4))
     }
@@ -330,7 +330,7 @@ impl Collectors {
     }
 
     /// Bytes of payload that a datagram has at most which is begun now: all of them get the same.
-    pub(super) fn max_payload(&mut self) -> usize {
+    pub(super) fn limit(&mut self) -> usize {
         let mut state = self.state.lock();
         let packet_size = state.settings.packet_size;
         let packet_size = usize::try_from(packet_size).unwrap_or(usize::MAX);
@@ -421,7 +421,7 @@ impl Collectors {
         } = &mut *state;
         let collector = collectors.all.get_mut(index)?.as_mut()?;
         if collector.to.protocol != self.protocol
-            || payload.len() > collector.max_payload
+            || payload.len() > collector.limit
             || number.is_some_and(|number| number != collector.number)
         {
             return None;

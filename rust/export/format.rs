@@ -76,7 +76,7 @@ pub(crate) trait Format {
 
     /// Sets how many bytes of payload a datagram has at most. Takes an empty datagram, and has no
     /// effect on what does not fit by itself.
-    fn set_max_payload(&mut self, bytes: usize);
+    fn set_limit(&mut self, bytes: usize);
 
     /// Data Records that a datagram holds then, if each is of another flow; at least one.
     fn records_max(&self) -> usize;

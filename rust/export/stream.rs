@@ -105,8 +105,8 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
     /// Makes the datagrams that follow no larger than what its Collectors may be sent. To be called
     /// with an empty one.
     pub(crate) fn fit(&mut self) {
-        let bytes = self.collectors.max_payload();
-        self.datagram.set_max_payload(bytes);
+        let bytes = self.collectors.limit();
+        self.datagram.set_limit(bytes);
     }
 
     /// Its format.

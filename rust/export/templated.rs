@@ -164,7 +164,7 @@ impl<P: Protocol, B: DerefMut<Target = [u8]>> Datagram<P, B> {
 impl<P: Protocol, B: DerefMut<Target = [u8]>> Format for Datagram<P, B> {
     const ANNOUNCES: bool = true;
 
-    fn set_max_payload(&mut self, bytes: usize) {
+    fn set_limit(&mut self, bytes: usize) {
         self.sets.set_limit(bytes);
     }
 

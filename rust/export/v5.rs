@@ -182,7 +182,7 @@ impl Format for Datagram {
     /// Records have one layout.
     const ANNOUNCES: bool = false;
 
-    fn set_max_payload(&mut self, bytes: usize) {
+    fn set_limit(&mut self, bytes: usize) {
         let records = bytes.saturating_sub(size_of::<Header>()) / size_of::<Record>();
         self.capacity = records.clamp(1, RECORDS_MAX);
     }
@@ -387,7 +387,7 @@ mod tests {
             (8972, 30),
         ] {
             let mut datagram = Datagram::new();
-            datagram.set_max_payload(bytes);
+            datagram.set_limit(bytes);
             for i in 0..records {
                 assert_eq!(
                     append(&mut datagram, flow()),

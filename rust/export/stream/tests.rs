@@ -219,7 +219,7 @@ fn datagrams_fit_the_collectors() {
         60
     ];
     for limit in [1500 - 28, 1500 - 48, 1500 - 28] {
-        stream.collectors.max_payload = Some(limit);
+        stream.collectors.limit = Some(limit);
         export(&mut stream, flows.len(), &flows);
     }
     let sent = stream.collectors.sent.iter().map(|sent| sent.records);
@@ -238,7 +238,7 @@ impl Format for Bytes {
     const ANNOUNCES: bool = false;
 
     /// Its limit is given when it is made.
-    fn set_max_payload(&mut self, _bytes: usize) {}
+    fn set_limit(&mut self, _bytes: usize) {}
 
     fn records_max(&self) -> usize {
         8

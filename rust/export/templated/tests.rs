@@ -393,7 +393,7 @@ fn check_sets(payload: &[u8], header: usize, record_lens: &dyn Fn(u16) -> Option
 /// checks that a decoder finds all of it.
 fn check<P: Decoder>(steps: &[Step], limit: usize, mut sequence: u32) {
     let mut datagram = Datagram::<P, _>::new(vec![0xee; 9000]);
-    datagram.set_max_payload(limit);
+    datagram.set_limit(limit);
     datagram.set_domain(7);
     let mut known = P::Known::default();
     let mut expected: Vec<Step> = Vec::new();

@@ -26,7 +26,7 @@ pub(crate) struct Collectors {
     /// Whether all that are known to be new have been asked how large a datagram may be.
     fits: bool,
     /// Bytes of payload that all of them can be sent; the default is no limit.
-    pub(crate) max_payload: Option<usize>,
+    pub(crate) limit: Option<usize>,
 }
 
 impl Collectors {
@@ -38,13 +38,13 @@ impl Collectors {
             announced: Vec::new(),
             new: true,
             fits: false,
-            max_payload: None,
+            limit: None,
         }
     }
 
-    pub(crate) fn max_payload(&mut self) -> usize {
+    pub(crate) fn limit(&mut self) -> usize {
         self.fits = true;
-        self.max_payload.unwrap_or(usize::MAX)
+        self.limit.unwrap_or(usize::MAX)
     }
 
     pub(crate) fn are_new(&mut self) -> bool {
