@@ -154,6 +154,13 @@ settings! {
         attribute: NETFLOW_A_CONFIG_SAMPLING_MODE,
         default: SamplingMode::Random,
     }
+    /// Bytes of payload that a datagram of NetFlow v9 or IPFIX takes at most.
+    max_payload: u32 {
+        name: "max-payload",
+        attribute: NETFLOW_A_CONFIG_MAX_PAYLOAD,
+        range: NETFLOW_PAYLOAD_MIN to NETFLOW_PAYLOAD_MAX " bytes",
+        default: 1400,
+    }
 }
 
 /// Checks the load parameters. The error says what to change.

@@ -299,6 +299,7 @@ fn apply(config: &Config, domain: &ObservationDomain) {
         engine: (config.engine_type, config.engine_id),
         domain_id: config.observation_domain_id,
         packet_size: config.max_packet_size,
+        payload: config.max_payload,
         intervals: Intervals {
             seconds: config.template_refresh,
             datagrams: config.template_refresh_datagrams,

@@ -3,7 +3,8 @@
 #
 # Datagrams are not larger than the MTU of the path, as far as the router knows it, and pass links
 # with a smaller one, whether or not ICMP does: those of IPv4 are sent without DF.
-# `max-packet-size` keeps them from being fragmented there. With IPv6, ICMP tells.
+# `max-packet-size` keeps them from being fragmented there. With IPv6, ICMP tells. Those of v9 and
+# IPFIX have no more payload than `max-payload`, which leaves room for tunnels further on.
 #
 #    left 10.1.0.2 ----- router 10.1.0.1 | 10.2.0.1 ----- right 10.2.0.2, 10.9.0.0/16
 #                               netflow  | 10.3.0.1 ----- collector 10.3.0.2 | 10.4.0.1
@@ -13,7 +14,7 @@
 
 # shellcheck source=selftests/lib/netflow.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
-begin nfcapd nfdump nft
+begin nfcapd nfdump nft tcpdump tshark
 
 set_up_far() {
 	add_netns far &&
@@ -86,6 +87,28 @@ exports_in() {
 	equal "datagrams" $((($3 - $2 + $1) / $1)) $((after - before))
 }
 
+# capture COMMAND...: what is sent to the collector while it runs. $TMP/payloads has the port and
+# the bytes of payload of each datagram.
+capture() {
+	start_capture "$TMP/link.pcap" collector -i c0 udp || return
+	"$@" || return
+	stop_capture "$TMP/link.pcap" || return
+	tshark -n -r "$TMP/link.pcap" -T fields -E separator=' ' -e udp.dstport -e udp.length |
+		awk '{ print $1, $2 - 8 }' >"$TMP/payloads"
+}
+
+# largest PORT: bytes of payload.
+largest() { awk -v port="$1" '$1 == port { print $2 }' "$TMP/payloads" | sort -n | tail -n 1; }
+
+# keeps_to BYTES PORT: full datagrams have no room for another record, of up to 67 bytes and 3 of
+# padding.
+keeps_to() {
+	local bytes
+	bytes=$(largest "$2")
+	echo "the largest datagram to port $2 has $bytes bytes of payload, $1 are allowed"
+	[ "$bytes" -le "$1" ] && [ "$bytes" -gt $(($1 - 70)) ]
+}
+
 need two_hosts
 need also_ipv6
 need set_up_far
@@ -140,4 +163,18 @@ check "it did not arrive" arrivals_are datagrams 0 ip6
 check "from then on datagrams have 27 records" exports_in 27 6001 6054
 check "they arrive" eventually 10 arrivals_are datagrams 2 ip6
 check "no fragment does" arrivals_are fragments 0 ip6
+
+need nf collector del "[2001:db8:4::2]:2056"
+need nf collector add 10.3.0.2
+need nf collector add 10.3.0.2:2056 --protocol v9
+need nf collector add 10.3.0.2 --protocol ipfix
+# The MTU leaves 1,472.
+for payload in 1400 512 8972; do
+	[ "$payload" = 1400 ] || need nf set max-payload "$payload"
+	check "max-payload $payload: those of v5 have 30 records" capture exports_in 30 7001 7300
+	check "24 + 30 * 48 bytes" equal "payload" 1464 "$(largest 2055)"
+	limit=$((payload < 1472 ? payload : 1472))
+	check "those of v9 have up to $limit bytes" keeps_to "$limit" 2056
+	check "those of IPFIX have up to $limit bytes" keeps_to "$limit" 4739
+done
 done_testing

@@ -51,7 +51,8 @@ use crate::{
 const BATCH_FLOWS: usize = 6 * v5::RECORDS_MAX;
 
 /// Bytes of payload that there is memory for.
-const PAYLOAD_MAX: usize = bindings::NETFLOW_PACKET_SIZE_MAX as usize - HEADERS_IPV4;
+const PAYLOAD_MAX: usize = bindings::NETFLOW_PAYLOAD_MAX as usize;
+const _: () = assert!(PAYLOAD_MAX + HEADERS_IPV4 == bindings::NETFLOW_PACKET_SIZE_MAX as usize);
 
 /// Takes flows over from the cache, sends them, and accounts for each.
 pub(crate) struct Exporter {
@@ -132,6 +133,8 @@ impl Streams {
         ipfix.set_intervals(settings.intervals);
         v9.set_process(process);
         ipfix.set_process(process);
+        v9.set_payload(settings.payload);
+        ipfix.set_payload(settings.payload);
         v5.fit();
         v9.fit();
         ipfix.fit();

@@ -81,6 +81,8 @@ pub(crate) struct Settings {
     pub(crate) domain_id: u32,
     /// Bytes that a datagram takes at most, with IP and UDP headers.
     pub(crate) packet_size: u32,
+    /// Bytes of payload that one of a protocol with templates takes at most.
+    pub(crate) payload: u32,
     /// How often Collectors are told templates and options.
     pub(crate) intervals: Intervals,
     /// What options tell: the timeouts, in seconds.
@@ -96,6 +98,7 @@ impl Settings {
         engine: (0, 0),
         domain_id: 0,
         packet_size: 0,
+        payload: 0,
         intervals: Intervals {
             seconds: 0,
             datagrams: 0,

@@ -45,6 +45,8 @@ pub(crate) struct Stream<D> {
     sequence: u32,
     collectors: Collectors,
     refresh: Refresh,
+    /// Bytes of payload that a datagram takes at most, whatever its Collectors may be sent.
+    payload: usize,
     /// From which interface on Collectors are to be told of all, whether or not they have changed.
     interfaces_from: Option<u32>,
     /// Datagrams with interfaces that may still be sent in this round.
@@ -68,6 +70,7 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
                 seconds: u32::MAX,
                 datagrams: u32::MAX,
             }),
+            payload: usize::MAX,
             interfaces_from: None,
             interface_datagrams: 0,
             process: Process::default(),
@@ -102,10 +105,16 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
         };
     }
 
-    /// Makes the datagrams that follow no larger than what its Collectors may be sent. To be called
-    /// with an empty one.
+    /// Sets how many bytes of payload datagrams take at most, from the next [`fit`](Self::fit) on.
+    /// Until then, as many as Collectors may be sent.
+    pub(crate) fn set_payload(&mut self, bytes: u32) {
+        self.payload = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
+
+    /// Makes the datagrams that follow no larger than what was set, and what its Collectors may be
+    /// sent. To be called with an empty one.
     pub(crate) fn fit(&mut self) {
-        let bytes = self.collectors.limit();
+        let bytes = self.collectors.limit().min(self.payload);
         self.datagram.set_limit(bytes);
     }
 

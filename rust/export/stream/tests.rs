@@ -226,6 +226,41 @@ fn datagrams_fit_the_collectors() {
     assert_eq!(sent.collect::<Vec<_>>(), [30, 30, 29, 29, 2, 30, 30]);
 }
 
+/// A stream that has a limit of its own keeps to the lower one, and full datagrams come near: they
+/// have no room for another record of IPv4 (67 bytes, and up to 3 of padding).
+#[test]
+fn datagrams_keep_to_the_limit_of_their_stream() {
+    let collectors = Collectors::new(vec![vec![true]]);
+    let mut stream = Stream::new(Box::new(ipfix::Datagram::new(vec![0; 9000])), collectors);
+    let flows = vec![
+        Totals {
+            packets: 1,
+            bytes: 100
+        };
+        300
+    ];
+    for (path, own) in [(1472, 1400), (1452, 512), (1452, 8972), (8972, 8972)] {
+        stream.collectors.limit = Some(path);
+        stream.set_payload(own);
+        stream.restart();
+        stream.collectors.sent.clear();
+        stream.collectors.announced.clear();
+        export(&mut stream, flows.len(), &flows);
+
+        let limit = path.min(own as usize);
+        let announced = &stream.collectors.announced;
+        assert!(!announced.is_empty());
+        assert!(announced.iter().all(|(_, payload)| payload.len() <= limit));
+        let sent = stream.collectors.sent.iter();
+        let lens: Vec<_> = sent.map(|sent| sent.payload.len()).collect();
+        let (last, full) = lens.split_last().unwrap();
+        assert!(!full.is_empty() && *last <= limit);
+        for len in full {
+            assert!((limit - 69..=limit).contains(len), "{len} of {limit}");
+        }
+    }
+}
+
 /// A format that counts datagrams, of up to eight bytes, and has for each packet of a flow the
 /// reason why that ended.
 #[derive(Default)]
