@@ -32,7 +32,7 @@ use crate::bindings;
 /// What is done.
 pub(crate) trait PeriodicTask: Send + Sync + 'static {
     /// Milliseconds from the end of one run to the next.
-    const PERIOD: Msecs;
+    fn period(&self) -> Msecs;
 
     /// The regular run. Process context.
     fn run(&self);
@@ -116,7 +116,8 @@ impl<T: PeriodicTask> PeriodicWork<T> {
     fn enqueue(self: Arc<Self>) {
         // An error returns the reference, to be dropped: someone else has queued it, or stopped it.
         let queue = self.queue.clone();
-        let _ = queue.enqueue_delayed::<Arc<Self>, 0>(self, msecs_to_jiffies(T::PERIOD));
+        let period = msecs_to_jiffies(self.task.period());
+        let _ = queue.enqueue_delayed::<Arc<Self>, 0>(self, period);
     }
 
     /// Stops a work item: on return it does not run, nor will it. Process context, not in the work.

@@ -153,7 +153,9 @@ fn export_evicted<A: Family>(cache: &Cache<A>, exporter: &mut Exporter) -> u32 {
 }
 
 impl PeriodicTask for Meter {
-    const PERIOD: Msecs = 1000;
+    fn period(&self) -> Msecs {
+        1000
+    }
 
     fn run(&self) {
         /// Half of what SysUptime's order can bear.
