@@ -6,11 +6,13 @@
 //! buckets and its locks are in the folder `cache`.
 
 pub(crate) mod bucket;
+pub(crate) mod ctnetlink;
 pub(crate) mod entry;
 pub(crate) mod expiry;
 pub(crate) mod families;
 pub(crate) mod key;
 pub(crate) mod ledger;
+pub(crate) mod nat;
 pub(crate) mod observe;
 pub(crate) mod parse;
 pub(crate) mod ring;
