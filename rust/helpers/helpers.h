@@ -104,6 +104,16 @@ struct fib6_route {
 	u8 type;		/* RTN_* */
 };
 
+/* Where packets come from and go to; IPv4 addresses have zeros behind them. */
+struct conntrack_ends {
+	u8 src[16];
+	u8 dst[16];
+	__be16 sport;
+	__be16 dport;
+	u8 family;		/* AF_INET or AF_INET6 */
+	u8 proto;
+};
+
 void netflow_spin_lock(struct spinlock *lock);
 void netflow_spin_unlock(struct spinlock *lock);
 void netflow_spin_lock_bh(struct spinlock *lock);
@@ -176,6 +186,13 @@ void netflow_sock6_set_recverr(struct socket *sock);
 bool netflow_sock6_sends_from(const struct socket *sock, const u8 *source);
 bool netflow_sock6_neigh_is_valid(struct socket *sock, const u8 *daddr, __be16 dport);
 u32 netflow_sock6_route_mtu(struct socket *sock, const u8 *daddr, __be16 dport);
+
+void *netflow_conntrack_get(void);
+void netflow_conntrack_put(void);
+bool netflow_conntrack_post_nat(void *find_get, struct net *net, struct conntrack_ends *ends);
+int netflow_conntrack_listen(struct net *net, int rcvbuf, struct socket **result);
+int netflow_conntrack_receive(struct socket *sock, void *buffer, size_t size);
+u32 netflow_conntrack_missed(const struct socket *sock);
 
 u32 netflow_dev_index(struct net *net, const char *name);
 u32 netflow_notified_dev(void *info, char *name);

@@ -8,6 +8,7 @@
 pub(crate) mod alloc;
 pub(crate) mod bh_lock;
 pub(crate) mod clock;
+pub(crate) mod conntrack;
 pub(crate) mod cpuhp;
 pub(crate) mod fib;
 pub(crate) mod fib6;
