@@ -31,6 +31,7 @@ use crate::{
             LINGER, //
         },
         families::AddressFamilies,
+        nat::NatRecords,
         observe::ObservationPoints,
         sampling::Method, //
     },
@@ -161,6 +162,12 @@ settings! {
         range: NETFLOW_PAYLOAD_MIN to NETFLOW_PAYLOAD_MAX " bytes",
         default: 1400,
     }
+    /// What is told of network address translation.
+    nat: Nat {
+        name: "nat",
+        attribute: NETFLOW_A_CONFIG_NAT,
+        default: Nat::Off,
+    }
 }
 
 /// Checks the load parameters. The error says what to change.
@@ -288,6 +295,14 @@ impl Config {
         Method::new(self.sampling, self.sampling_mode == SamplingMode::Random)
     }
 
+    /// What is told of NAT.
+    pub(crate) fn nat_records(&self) -> NatRecords {
+        NatRecords {
+            flows: matches!(self.nat, Nat::Flows | Nat::All),
+            events: matches!(self.nat, Nat::Events | Nat::All),
+        }
+    }
+
     /// When flows leave the cache, in the units of [`Policy`]. `max_bytes`: bytes at which the
     /// export formats want a flow to leave.
     pub(crate) fn policy(&self, max_bytes: u64) -> Policy {
@@ -332,6 +347,20 @@ enumeration! {
         Random = netflow_sampling_mode_NETFLOW_SAMPLING_MODE_RANDOM,
         /// The last one of these.
         Deterministic = netflow_sampling_mode_NETFLOW_SAMPLING_MODE_DETERMINISTIC,
+    }
+}
+
+enumeration! {
+    /// What is told of network address translation.
+    Nat {
+        /// Nothing.
+        Off = netflow_nat_NETFLOW_NAT_OFF,
+        /// What it makes of flows.
+        Flows = netflow_nat_NETFLOW_NAT_FLOWS,
+        /// When sessions begin and end.
+        Events = netflow_nat_NETFLOW_NAT_EVENTS,
+        /// Both.
+        All = netflow_nat_NETFLOW_NAT_ALL,
     }
 }
 

@@ -81,6 +81,7 @@ use crate::{
         domain::ObservationDomain,
         hooks::Observations,
         interfaces::InterfaceNumbers,
+        nat_events::NatEventsAtWork,
         Meter, //
     },
     module_parameters,
@@ -140,6 +141,10 @@ struct Inner {
     flushes: Flushes,
     /// Whether the flows in the cache are to be judged anew, by a policy that has changed.
     recheck: bool,
+    /// What exported NAT events until the setting changed: to be stopped.
+    retired: Option<NatEventsAtWork>,
+    /// Whether that is being stopped.
+    is_retiring: bool,
     /// Why it is not enabled that was to be, the last time that someone asked for it.
     enable_error: Option<ExtAck>,
 }
@@ -173,7 +178,9 @@ enum Exporting {
 /// 1. the hook functions: on return no CPU is in one ([`Observations`]);
 /// 2. the instance of CPU hotplug: `cpu_dead` does not run any more;
 /// 3. the timers of the batches (`Datapath`), then the batches, which are drained;
-/// 4. the work: neither a regular nor a kicked sweep runs any more.
+/// 4. the work: neither a regular nor a kicked sweep runs any more;
+/// 5. the work that exports NAT events; those that are left are exported, or if the namespace or
+///    the module goes, counted as lost.
 ///
 /// Before that the flags say that nothing is observed ([`Inner::disable`]); after it a flush
 /// exports what is in the cache (`Shared::finish`).
@@ -185,6 +192,8 @@ struct Running {
     observations: Observations,
     _work: Started<Meter>,
     meter: Arc<Meter>,
+    /// While NAT events are exported.
+    nat_events: Option<NatEventsAtWork>,
 }
 
 /// The state of a namespace, for a reply.
@@ -259,6 +268,14 @@ fn disabling() -> ExtAck {
     )
 }
 
+/// Why NAT events cannot be exported again yet: those of a moment would be, twice.
+fn retiring() -> ExtAck {
+    ExtAck::new(
+        EBUSY,
+        c"the last NAT events are being exported since that was switched off: try again",
+    )
+}
+
 impl Inner {
     /// The observation domain, a new one if there is none. Who succeeds with what it is for, keeps
     /// it.
@@ -307,6 +324,7 @@ fn apply(config: &Config, domain: &ObservationDomain) {
         active_timeout: config.active_timeout,
         inactive_timeout: config.inactive_timeout,
         sampling: config.sampling_method(),
+        nat_records: config.nat_records(),
     });
     // Before the flag that has it asked.
     domain.sampler.set_method(config.sampling_method());
@@ -326,10 +344,21 @@ impl Shared {
             observations,
             _work: Started::new(work),
             meter,
+            nat_events: None,
         };
         if let Err(error) = running.observations.add(config.observe) {
             inner.disable(running);
             return Err(error.into());
+        }
+        if config.nat_records().events {
+            let domain = running.meter.domain.clone();
+            match NatEventsAtWork::new(&self.netns, domain, self.queue.clone()) {
+                Ok(nat_events) => running.nat_events = Some(nat_events),
+                Err(error) => {
+                    inner.disable(running);
+                    return Err(error.into());
+                }
+            }
         }
         apply(config, &running.meter.domain);
         // Collectors may have come since the memory was reserved.
@@ -418,6 +447,21 @@ impl Namespace {
             // stays: whenever a hook goes, all packets are dropped that wait in an NFQUEUE of the
             // namespace (nf_queue_nf_hook_drop()).
             running.observations.add(config.observe)?;
+            match (config.nat_records().events, &running.nat_events) {
+                (true, None) if inner.is_retiring => return Err(retiring()),
+                (true, None) => {
+                    // What is to be stopped goes on instead.
+                    running.nat_events = Some(match inner.retired.take() {
+                        Some(nat_events) => nat_events,
+                        None => {
+                            let queue = self.shared.queue.clone();
+                            NatEventsAtWork::new(&self.shared.netns, domain.clone(), queue)?
+                        }
+                    });
+                }
+                (false, Some(_)) => inner.retired = running.nat_events.take(),
+                _ => {}
+            }
             apply(&config, domain);
             running.meter.set(&config);
             inner.recheck = true;
@@ -628,6 +672,8 @@ impl State for Namespace {
                         generation: 0,
                         flushes: Flushes::default(),
                         recheck: false,
+                        retired: None,
+                        is_retiring: false,
                         enable_error: None,
                     },
                     "netflow_namespace"

@@ -52,7 +52,7 @@ const struct nla_policy netflow_collector_nl_policy[NETFLOW_A_COLLECTOR_UNSUPPOR
 	[NETFLOW_A_COLLECTOR_UNSUPPORTED] = { .type = NLA_UINT, },
 };
 
-const struct nla_policy netflow_config_nl_policy[NETFLOW_A_CONFIG_MAX_PAYLOAD + 1] = {
+const struct nla_policy netflow_config_nl_policy[NETFLOW_A_CONFIG_NAT + 1] = {
 	[NETFLOW_A_CONFIG_MAX_FLOWS] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_config_max_flows_range),
 	[NETFLOW_A_CONFIG_ACTIVE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_config_active_timeout_range),
 	[NETFLOW_A_CONFIG_INACTIVE_TIMEOUT] = NLA_POLICY_FULL_RANGE(NLA_U32, &netflow_a_config_inactive_timeout_range),
@@ -71,6 +71,7 @@ const struct nla_policy netflow_config_nl_policy[NETFLOW_A_CONFIG_MAX_PAYLOAD + 
 	[NETFLOW_A_CONFIG_SAMPLING] = NLA_POLICY_RANGE(NLA_U32, NETFLOW_SAMPLING_MIN, NETFLOW_SAMPLING_MAX),
 	[NETFLOW_A_CONFIG_SAMPLING_MODE] = NLA_POLICY_MAX(NLA_U32, 1),
 	[NETFLOW_A_CONFIG_MAX_PAYLOAD] = NLA_POLICY_RANGE(NLA_U32, NETFLOW_PAYLOAD_MIN, NETFLOW_PAYLOAD_MAX),
+	[NETFLOW_A_CONFIG_NAT] = NLA_POLICY_MAX(NLA_U32, 3),
 };
 
 /* NETFLOW_CMD_ENABLE - do */

@@ -14,7 +14,7 @@
 
 /* Common nested types */
 extern const struct nla_policy netflow_collector_nl_policy[NETFLOW_A_COLLECTOR_UNSUPPORTED + 1];
-extern const struct nla_policy netflow_config_nl_policy[NETFLOW_A_CONFIG_MAX_PAYLOAD + 1];
+extern const struct nla_policy netflow_config_nl_policy[NETFLOW_A_CONFIG_NAT + 1];
 
 int netflow_nl_info_get_doit(struct sk_buff *skb, struct genl_info *info);
 int netflow_nl_flow_get_dumpit(struct sk_buff *skb,

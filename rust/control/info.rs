@@ -13,6 +13,7 @@ use super::{
 use crate::{
     bindings as uapi,
     export::{
+        batch::EventAccounts,
         collector::Collector,
         destination::Protocol,
         state::ExportState, //
@@ -88,7 +89,45 @@ fn put(message: &mut Message<'_>, report: &Report<'_>) -> Result {
     })?;
     message.put_nest(uapi::NETFLOW_A_INFO_IPV6, |nest| {
         put_family(nest, report, AddressFamily::Ipv6)
+    })?;
+    message.put_nest(uapi::NETFLOW_A_INFO_NAT_STATE, |nest| {
+        put_nat(nest, report.export)
     })
+}
+
+fn put_nat(nest: &mut Message<'_>, export: Option<&ExportState>) -> Result {
+    let events = export.map_or(EventAccounts::default(), |s| s.nat_events);
+    let counts = [
+        (
+            uapi::NETFLOW_A_NAT_STATE_UNTRACKED_FLOWS,
+            export.map_or(0, |s| s.untracked_flows),
+        ),
+        (uapi::NETFLOW_A_NAT_STATE_EVENTS_EXPORTED, events.exported),
+        (
+            uapi::NETFLOW_A_NAT_STATE_EVENTS_NO_COLLECTOR,
+            events.no_collector,
+        ),
+        (
+            uapi::NETFLOW_A_NAT_STATE_EVENTS_UNSUPPORTED,
+            events.unsupported,
+        ),
+        (
+            uapi::NETFLOW_A_NAT_STATE_EVENTS_SEND_FAILED,
+            events.send_failed,
+        ),
+        (uapi::NETFLOW_A_NAT_STATE_EVENTS_OVERRUN, events.overrun),
+        (uapi::NETFLOW_A_NAT_STATE_EVENTS_MALFORMED, events.malformed),
+    ];
+    counts
+        .iter()
+        .try_for_each(|(kind, count)| nest.put_uint(*kind, *count))?;
+    match export.and_then(|s| s.nat_error) {
+        Some(error) => nest.put_u32(
+            uapi::NETFLOW_A_NAT_STATE_ERROR,
+            error.to_errno().unsigned_abs(),
+        ),
+        None => Ok(()),
+    }
 }
 
 /// Why an exporter could not be enabled, as a refusal would have told it.

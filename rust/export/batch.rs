@@ -14,6 +14,10 @@
 
 use core::ops::DerefMut;
 
+use super::format::{
+    Appended,
+    Format, //
+};
 use crate::flow::{
     entry::{
         AnyFlow,
@@ -22,6 +26,10 @@ use crate::flow::{
     expiry::Reason,
     families::PerFamily,
     ledger::Totals,
+    nat::{
+        AnyEndpoints,
+        NatEvent, //
+    },
 };
 
 /// What became of a flow or of a datagram; the better, the greater.
@@ -114,6 +122,42 @@ impl FamilyAccounts {
     }
 }
 
+/// What streams export: a flow or an event, in Data Records of its own.
+pub(crate) trait Exportable {
+    /// Appends its record number `index`, from 0.
+    fn append_to(&self, format: &mut impl Format, index: u64) -> Appended;
+
+    /// What becomes of it.
+    fn fate(&mut self) -> &mut Fate;
+}
+
+/// What becomes of something that is exported.
+#[derive(Clone, Copy)]
+pub(crate) struct Fate {
+    /// The worst of its datagrams so far, in the stream that is at work.
+    in_stream: Outcome,
+    /// The best of the streams that have been at work.
+    best: Outcome,
+}
+
+impl Fate {
+    const NEW: Self = Self {
+        in_stream: Outcome::Exported,
+        best: Outcome::NoCollector,
+    };
+
+    /// A datagram with a record of it had that outcome.
+    pub(crate) fn note_datagram(&mut self, outcome: Outcome) {
+        self.in_stream = self.in_stream.min(outcome);
+    }
+
+    /// A stream has exported it, in datagrams that were all noted.
+    pub(crate) fn note_told(&mut self) {
+        self.best = self.best.max(self.in_stream);
+        self.in_stream = Outcome::Exported;
+    }
+}
+
 /// A flow in a batch.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry {
@@ -121,10 +165,9 @@ pub(crate) struct Entry {
     pub(crate) flow: AnyFlow,
     /// Why it left the cache.
     pub(crate) reason: Reason,
-    /// The worst of its datagrams so far, in the stream that is at work.
-    in_stream: Outcome,
-    /// The best of the streams that have been at work.
-    best: Outcome,
+    /// With what addresses and ports its packets leave this host, if that is to be told.
+    pub(crate) after: Option<AnyEndpoints>,
+    fate: Fate,
 }
 
 impl Entry {
@@ -135,20 +178,90 @@ impl Entry {
         Self {
             flow,
             reason,
-            in_stream: Outcome::Exported,
-            best: Outcome::NoCollector,
+            after: None,
+            fate: Fate::NEW,
+        }
+    }
+}
+
+impl Exportable for Entry {
+    #[inline]
+    fn append_to(&self, format: &mut impl Format, index: u64) -> Appended {
+        match &self.after {
+            None => format.append(&self.flow, self.reason, index),
+            Some(after) => format.append_translated(&self.flow, after, self.reason, index),
         }
     }
 
-    /// A datagram with a record of this flow had that outcome.
-    pub(crate) fn note_datagram(&mut self, outcome: Outcome) {
-        self.in_stream = self.in_stream.min(outcome);
+    fn fate(&mut self) -> &mut Fate {
+        &mut self.fate
+    }
+}
+
+/// An event that is to be exported.
+#[derive(Clone, Copy)]
+pub(crate) struct EventEntry {
+    event: NatEvent,
+    fate: Fate,
+}
+
+impl EventEntry {
+    /// What the memory of a batch is filled with.
+    pub(crate) const VACANT: Self = Self::new(NatEvent::VACANT);
+
+    pub(crate) const fn new(event: NatEvent) -> Self {
+        Self {
+            event,
+            fate: Fate::NEW,
+        }
+    }
+}
+
+impl Exportable for EventEntry {
+    fn append_to(&self, format: &mut impl Format, _index: u64) -> Appended {
+        format.append_event(&self.event)
     }
 
-    /// A stream has exported the flow, in datagrams that were all noted.
-    pub(crate) fn note_told(&mut self) {
-        self.best = self.best.max(self.in_stream);
-        self.in_stream = Outcome::Exported;
+    fn fate(&mut self) -> &mut Fate {
+        &mut self.fate
+    }
+}
+
+/// What became of the events that there were.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct EventAccounts {
+    /// In datagrams that a Collector's socket accepted.
+    pub(crate) exported: u64,
+    /// Lost as there was no Collector.
+    pub(crate) no_collector: u64,
+    /// Lost as no Collector gets a format that has a record for them.
+    pub(crate) unsupported: u64,
+    /// Lost as no Collector's socket accepted the datagram, or as there was no time to send it.
+    pub(crate) send_failed: u64,
+    /// Lost as the queue was full in which they wait to be read.
+    pub(crate) overrun: u64,
+    /// Not understood.
+    pub(crate) malformed: u64,
+}
+
+impl EventAccounts {
+    /// Events are not exported, as they are not to be any more.
+    pub(crate) fn abandon(&mut self, events: &[EventEntry]) {
+        let events = u64::try_from(events.len()).unwrap_or(0);
+        self.send_failed = self.send_failed.wrapping_add(events);
+    }
+
+    /// Events have ended so, when all streams have exported them.
+    pub(crate) fn settle(&mut self, events: &[EventEntry]) {
+        for entry in events {
+            let account = match entry.fate.best {
+                Outcome::NoCollector => &mut self.no_collector,
+                Outcome::Unsupported => &mut self.unsupported,
+                Outcome::SendFailed => &mut self.send_failed,
+                Outcome::Exported => &mut self.exported,
+            };
+            *account = account.wrapping_add(1);
+        }
     }
 }
 
@@ -207,7 +320,7 @@ impl<S: DerefMut<Target = [Entry]>> Batch<S> {
     /// Enters each flow into its account, when all streams have exported it. Empties the batch.
     pub(crate) fn settle(&mut self, accounts: &mut Accounts) {
         for entry in self.entries() {
-            accounts.settle(&entry.flow, entry.best);
+            accounts.settle(&entry.flow, entry.fate.best);
         }
         self.len = 0;
     }

@@ -10,7 +10,9 @@ use kernel::{
 use super::{
     batch::{
         Batch,
-        Entry, //
+        Entry,
+        EventEntry,
+        Exportable, //
     },
     clock::Clock,
     collector::{
@@ -35,19 +37,24 @@ use super::{
         SharedState, //
     },
     stream::Stream,
-    v5, v9,
+    translation, v5, v9,
 };
 use crate::{
     bindings,
     flow::{
         entry::AnyFlow,
         expiry::Reason,
-        ledger::Totals, //
+        ledger::Totals,
+        nat::NatRecords, //
     },
-    linux::netns::Netns,
+    linux::{
+        cond_resched,
+        conntrack::Conntrack,
+        netns::Netns, //
+    },
 };
 
-/// Flows that a batch has room for: they fit in 20 KiB.
+/// Flows that a batch has room for: they fit in 32 KiB.
 const BATCH_FLOWS: usize = 6 * v5::RECORDS_MAX;
 
 /// Bytes of payload that there is memory for.
@@ -61,6 +68,12 @@ pub(crate) struct Exporter {
     streams: Streams,
     interfaces: Interfaces,
     state: Arc<SharedState>,
+    /// In a round, if flows are exported with NAT.
+    conntrack: Option<Conntrack>,
+    /// What of NAT the streams have templates for.
+    nat_records: NatRecords,
+    /// What Collectors are told of the exporter.
+    process: Process,
     /// Flows that are exported together.
     batch_flows: usize,
     /// Whether the round is the last one.
@@ -129,6 +142,12 @@ impl Streams {
         if ipfix.format_mut().set_domain(settings.domain_id) {
             ipfix.restart();
         }
+        if v9.format_mut().set_nat(settings.nat_records) {
+            v9.restart();
+        }
+        if ipfix.format_mut().set_nat(settings.nat_records) {
+            ipfix.restart();
+        }
         v9.set_intervals(settings.intervals);
         ipfix.set_intervals(settings.intervals);
         v9.set_process(process);
@@ -191,7 +210,12 @@ impl Streams {
         }
     }
 
-    fn export(&mut self, in_use: InUse, batch: &mut [Entry], now: impl Fn() -> ExportTime) {
+    fn export<E: Exportable>(
+        &mut self,
+        in_use: InUse,
+        batch: &mut [E],
+        now: impl Fn() -> ExportTime,
+    ) {
         if in_use.v5 {
             self.v5.export(batch, &now);
         }
@@ -223,14 +247,23 @@ impl Exporter {
             streams: Streams::new(&state)?,
             interfaces: Interfaces::new(),
             state,
+            conntrack: None,
+            nat_records: NatRecords::default(),
+            process: Process::default(),
             batch_flows: BATCH_FLOWS,
             is_last: false,
         })
     }
 
-    /// Begins a round of exports. `is_last` is whether none comes after it. `ignored` is what was
-    /// not accounted so far, for Collectors to know.
-    pub(crate) fn begin_round(&mut self, patience: Patience, is_last: bool, ignored: Totals) {
+    /// Begins a round of exports, of flows of `netns`. `is_last` is whether none comes after it.
+    /// `ignored` is what was not accounted so far, for Collectors to know.
+    pub(crate) fn begin_round(
+        &mut self,
+        netns: &Netns,
+        patience: Patience,
+        is_last: bool,
+        ignored: Totals,
+    ) {
         self.is_last = is_last;
         let mut state = self.state.lock();
         state.begin_round(patience);
@@ -239,7 +272,7 @@ impl Exporter {
         let (lost, lost_flows) = state.accounts.lost();
         drop(state);
         let clock = self.clock;
-        let process = Process {
+        self.process = Process {
             ignored_packets: ignored.packets,
             ignored_bytes: ignored.bytes,
             not_sent_flows: lost_flows,
@@ -250,7 +283,12 @@ impl Exporter {
             inactive_timeout: settings.inactive_timeout,
             ..Process::default()
         };
-        self.streams.set(&settings, process);
+        self.set(&settings);
+        // Not for longer than the round: it keeps the namespace, and nf_conntrack.
+        self.conntrack = match settings.nat_records.flows {
+            true => Conntrack::get(netns),
+            false => None,
+        };
         // So many flows that they fill whole datagrams, of one stream.
         let incomplete = BATCH_FLOWS.checked_rem(self.streams.records_max(in_use));
         self.batch_flows = BATCH_FLOWS.saturating_sub(incomplete.unwrap_or(0));
@@ -258,6 +296,12 @@ impl Exporter {
             self.streams.announce(in_use, || clock.export_time());
             self.state.lock().sequences = self.streams.sequences();
         }
+    }
+
+    /// Puts settings in force.
+    fn set(&mut self, settings: &Settings) {
+        self.streams.set(settings, self.process);
+        self.nat_records = settings.nat_records;
     }
 
     /// Tells Collectors of the interfaces of `netns`, after the flows of a round: it takes time in
@@ -299,6 +343,7 @@ impl Exporter {
     /// Ends a round: on return all flows that were pushed are in an account.
     pub(crate) fn end_round(&mut self) {
         self.export_batch();
+        self.conntrack = None;
     }
 
     /// Sends what is in the batch, and settles it.
@@ -310,12 +355,55 @@ impl Exporter {
         self.batch.take(&mut state.accounts);
         let in_use = InUse::by(&state.collectors);
         drop(state);
+        if self.nat_records.flows && (in_use.v9 || in_use.ipfix) {
+            self.translate();
+        }
         let clock = self.clock;
         // Read later than the last packet of each flow, which was accounted before it was taken.
         self.streams
             .export(in_use, self.batch.entries_mut(), || clock.export_time());
         let mut state = self.state.lock();
         self.batch.settle(&mut state.accounts);
+        state.sequences = self.streams.sequences();
+    }
+
+    /// Finds out what NAT makes of the flows in the batch.
+    fn translate(&mut self) {
+        let mut untracked = 0u64;
+        for entry in self.batch.entries_mut() {
+            entry.after = (self.conntrack.as_ref())
+                .and_then(|conntrack| translation::post_nat(conntrack, &entry.flow));
+            if entry.after.is_none() {
+                untracked = untracked.wrapping_add(1);
+            }
+            cond_resched();
+        }
+        let mut state = self.state.lock();
+        state.untracked_flows = state.untracked_flows.wrapping_add(untracked);
+    }
+
+    /// Begins to export NAT events, between two rounds. Returns whether they are to be exported, as
+    /// the settings say now.
+    pub(crate) fn begin_events(&mut self) -> bool {
+        self.is_last = false;
+        let mut state = self.state.lock();
+        state.begin_round(Patience::OfTheSecond);
+        let settings = state.settings;
+        let is_over = state.is_over(false);
+        drop(state);
+        self.set(&settings);
+        self.nat_records.events && !is_over
+    }
+
+    /// Sends events, and settles them.
+    pub(crate) fn export_events(&mut self, events: &mut [EventEntry]) {
+        let mut in_use = InUse::by(&self.state.lock().collectors);
+        // It has no record for them, which matters only if no other has.
+        in_use.v5 &= !(in_use.v9 || in_use.ipfix);
+        let clock = self.clock;
+        self.streams.export(in_use, events, || clock.export_time());
+        let mut state = self.state.lock();
+        state.nat_events.settle(events);
         state.sequences = self.streams.sequences();
     }
 }

@@ -21,7 +21,11 @@ use crate::flow::{
         Flow, //
     },
     expiry::Reason,
-    key::Address, //
+    key::Address,
+    nat::{
+        AnyEndpoints,
+        Endpoints, //
+    },
 };
 
 /// What a field of a flow record holds.
@@ -52,6 +56,11 @@ enum Value {
     EndReason,
     IpVersion,
     FlowLabel,
+    /// Behind NAT.
+    PostSrcAddr,
+    PostDstAddr,
+    PostSrcPort,
+    PostDstPort,
 }
 
 /// A field of flow records: what of it differs between IPv4 and IPv6 is in pairs, and a length of 0
@@ -77,7 +86,10 @@ const fn same(value: Value, id: u16, len: u16) -> Row {
     row(value, [id; 2], [len; 2], [len; 2])
 }
 
-const FIELDS: usize = 23;
+const FIELDS: usize = 27;
+
+/// How many of these only records with NAT have: the last ones.
+const NAT_FIELDS: usize = 4;
 
 /// All fields, in their order: what they hold, their numbers, and their lengths in v9 and in IPFIX.
 const TABLE: [Row; FIELDS] = [
@@ -104,6 +116,10 @@ const TABLE: [Row; FIELDS] = [
     same(Value::EndReason, 136, 1),
     same(Value::IpVersion, 60, 1),
     row(Value::FlowLabel, [31; 2], [0, 3], [0, 4]),
+    row(Value::PostSrcAddr, [225, 281], [4, 16], [4, 16]),
+    row(Value::PostDstAddr, [226, 282], [4, 16], [4, 16]),
+    same(Value::PostSrcPort, 227, 2),
+    same(Value::PostDstPort, 228, 2),
 ];
 
 /// What differs between the formats in the layout of flow records.
@@ -136,9 +152,9 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// Evaluated by the compiler, as all uses are in constants.
+    /// That of the first `rows` fields. Evaluated by the compiler, as all uses are in constants.
     #[inline]
-    const fn new(id: u16, version: usize, layout: Layout) -> Self {
+    const fn new(id: u16, version: usize, layout: Layout, rows: usize) -> Self {
         let absent = Field {
             value: Value::SrcAddr,
             id: 0,
@@ -151,7 +167,7 @@ impl Template {
             count: 0,
         };
         let mut at = 0;
-        while at < FIELDS {
+        while at < rows {
             let row = &TABLE[at];
             let len = match layout {
                 Layout::V9 => row.v9[version],
@@ -172,7 +188,7 @@ impl Template {
     }
 
     /// The fields, as their numbers and lengths.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = (u16, u16)> + '_ {
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (u16, u16)> + Clone + '_ {
         self.fields
             .iter()
             .take(self.count)
@@ -182,6 +198,7 @@ impl Template {
     fn write<A: Version>(
         &self,
         flow: &Flow<A>,
+        after: Option<&Endpoints<A>>,
         reason: Reason,
         now: ExportTime,
         to: &mut Writer<'_>,
@@ -198,6 +215,14 @@ impl Template {
                 }
                 Value::NextHop => {
                     flow.route.next_hop.write(to);
+                    continue;
+                }
+                Value::PostSrcAddr => {
+                    after.map_or(flow.key.src(), |after| after.src).write(to);
+                    continue;
+                }
+                Value::PostDstAddr => {
+                    after.map_or(flow.key.dst(), |after| after.dst).write(to);
                     continue;
                 }
                 Value::Input => flow.key.input().into(),
@@ -221,66 +246,91 @@ impl Template {
                 Value::EndReason => end_reason(reason).into(),
                 Value::IpVersion => A::VERSION.into(),
                 Value::FlowLabel => flow.label().bits().into(),
+                Value::PostSrcPort => after.map_or(0, |after| after.src_port).into(),
+                Value::PostDstPort => after.map_or(0, |after| after.dst_port).into(),
             };
             to.number(number, field.len);
         }
     }
 }
 
-/// The templates of a format.
+/// The templates of a format: a pair for all flows, and one for those whose NAT is told.
 pub(crate) struct Templates {
     ipv4: Template,
     ipv6: Template,
+    nat_ipv4: Template,
+    nat_ipv6: Template,
 }
 
 impl Templates {
     #[inline]
     pub(crate) const fn new(layout: Layout) -> Self {
         Self {
-            ipv4: Template::new(256, 0, layout),
-            ipv6: Template::new(257, 1, layout),
+            ipv4: Template::new(256, 0, layout, FIELDS - NAT_FIELDS),
+            ipv6: Template::new(257, 1, layout, FIELDS - NAT_FIELDS),
+            nat_ipv4: Template::new(258, 0, layout, FIELDS),
+            nat_ipv6: Template::new(259, 1, layout, FIELDS),
         }
     }
 
-    /// Bytes of the shortest record.
-    pub(crate) fn shortest(&self) -> usize {
-        self.ipv4.len
+    /// Bytes of the shortest record, of those with NAT or without.
+    pub(crate) fn shortest(&self, nat: bool) -> usize {
+        match nat {
+            true => self.nat_ipv4.len,
+            false => self.ipv4.len,
+        }
     }
 
-    /// Each of them.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Template> {
-        [&self.ipv4, &self.ipv6].into_iter()
+    /// The pair for all flows.
+    pub(crate) fn plain(&self) -> [&Template; 2] {
+        [&self.ipv4, &self.ipv6]
     }
 
-    /// That of a flow.
+    /// The pair for those whose NAT is told.
+    pub(crate) fn translated(&self) -> [&Template; 2] {
+        [&self.nat_ipv4, &self.nat_ipv6]
+    }
+
+    /// That of a flow, with or without NAT.
     #[inline]
-    pub(crate) fn of(&self, flow: &AnyFlow) -> &Template {
-        match flow {
-            AnyFlow::V4(_) => &self.ipv4,
-            AnyFlow::V6(_) => &self.ipv6,
+    pub(crate) fn of(&self, flow: &AnyFlow, nat: bool) -> &Template {
+        match (flow, nat) {
+            (AnyFlow::V4(_), false) => &self.ipv4,
+            (AnyFlow::V6(_), false) => &self.ipv6,
+            (AnyFlow::V4(_), true) => &self.nat_ipv4,
+            (AnyFlow::V6(_), true) => &self.nat_ipv6,
         }
     }
 
-    /// Writes the record of a flow that left the cache for `reason`.
+    /// Writes the record of a flow that left the cache for `reason`; with NAT if it is known what
+    /// its packets are like `after` that, which is of its family.
     ///
     /// `now` is not before its last packet.
     #[inline]
     pub(crate) fn write(
         &self,
         flow: &AnyFlow,
+        after: Option<&AnyEndpoints>,
         reason: Reason,
         now: ExportTime,
         to: &mut Writer<'_>,
     ) {
-        match flow {
-            AnyFlow::V4(flow) => self.ipv4.write(flow, reason, now, to),
-            AnyFlow::V6(flow) => self.ipv6.write(flow, reason, now, to),
+        let template = self.of(flow, after.is_some());
+        match (flow, after) {
+            (AnyFlow::V4(flow), Some(AnyEndpoints::V4(after))) => {
+                template.write(flow, Some(after), reason, now, to)
+            }
+            (AnyFlow::V6(flow), Some(AnyEndpoints::V6(after))) => {
+                template.write(flow, Some(after), reason, now, to)
+            }
+            (AnyFlow::V4(flow), _) => template.write(flow, None, reason, now, to),
+            (AnyFlow::V6(flow), _) => template.write(flow, None, reason, now, to),
         }
     }
 }
 
 /// What an IP version has of its own in flow records.
-trait Version: Address {
+pub(super) trait Version: Address {
     /// Its number.
     const VERSION: u8;
 
@@ -422,5 +472,33 @@ mod tests {
                 ])
             )
         );
+    }
+
+    /// The others, with the fields of NAT at the end.
+    #[test]
+    fn nor_do_those_with_nat() {
+        for templates in [Templates::new(Layout::V9), Templates::new(Layout::Ipfix)] {
+            for (plain, nat, id, more, addresses) in [
+                (
+                    &templates.ipv4,
+                    &templates.nat_ipv4,
+                    258,
+                    12,
+                    [(225, 4), (226, 4)],
+                ),
+                (
+                    &templates.ipv6,
+                    &templates.nat_ipv6,
+                    259,
+                    36,
+                    [(281, 16), (282, 16)],
+                ),
+            ] {
+                let (_, len, mut fields) = layout(plain);
+                fields.extend(addresses);
+                fields.extend([(227, 2), (228, 2)]);
+                assert_eq!(layout(nat), (id, len + more, fields));
+            }
+        }
     }
 }

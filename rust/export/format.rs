@@ -6,6 +6,10 @@ use super::options::Options;
 use crate::flow::{
     entry::AnyFlow,
     expiry::Reason,
+    nat::{
+        AnyEndpoints,
+        NatEvent, //
+    },
     uptime::Uptime, //
 };
 
@@ -59,6 +63,8 @@ pub(crate) enum Appended {
 pub(crate) enum Announcement<'a> {
     /// How flow records are laid out.
     Templates,
+    /// The same of those with NAT and of NAT events, if these are told.
+    NatTemplates,
     /// How records of options are laid out.
     OptionsTemplates,
     /// A record of options.
@@ -88,11 +94,28 @@ pub(crate) trait Format {
     /// those that it takes.
     fn append(&mut self, flow: &AnyFlow, reason: Reason, index: u64) -> Appended;
 
+    /// The same of a flow whose packets leave this host with the addresses and ports `after`, which
+    /// not all formats have fields for.
+    fn append_translated(
+        &mut self,
+        flow: &AnyFlow,
+        _after: &AnyEndpoints,
+        reason: Reason,
+        index: u64,
+    ) -> Appended {
+        self.append(flow, reason, index)
+    }
+
+    /// Appends the record of an event.
+    fn append_event(&mut self, _event: &NatEvent) -> Appended {
+        Appended::Unsupported
+    }
+
     /// Appends an announcement. Returns whether there was room; any has, in an empty datagram. If
     /// not, what fitted of it is not to be sent.
     fn announce(&mut self, what: Announcement<'_>) -> bool;
 
-    /// Data Records of flows in it.
+    /// Data Records of flows and of events in it.
     fn records(&self) -> u32;
 
     /// Whether nothing has been appended.

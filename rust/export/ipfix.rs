@@ -28,6 +28,8 @@ impl Protocol for Ipfix {
     const HEADER: usize = 16;
     const LAYOUT: Layout = Layout::Ipfix;
     const TEMPLATES: &'static Templates = &const { Templates::new(Layout::Ipfix) };
+    /// NAT44 session create and delete (RFC 8158, section 4.3).
+    const NAT44_SESSION: [u8; 2] = [4, 5];
     const TEMPLATE_SET: u16 = 2;
     const OPTIONS_TEMPLATE_SET: u16 = 3;
     /// observationDomainId.

@@ -19,7 +19,10 @@ use kernel::{
 };
 
 use super::{
-    batch::Accounts,
+    batch::{
+        Accounts,
+        EventAccounts, //
+    },
     collector::{
         Collector,
         CollectorTable,
@@ -35,7 +38,10 @@ use super::{
     v5,
 };
 use crate::{
-    flow::sampling::Method,
+    flow::{
+        nat::NatRecords,
+        sampling::Method, //
+    },
     linux::{
         clock::Deadline,
         netdevice::DeviceName,
@@ -54,6 +60,12 @@ pub(crate) struct SharedState {
 pub(crate) struct ExportState {
     /// What became of the flows that left the cache.
     pub(crate) accounts: Accounts,
+    /// What became of NAT events.
+    pub(crate) nat_events: EventAccounts,
+    /// Why NAT events cannot be exported, if they cannot.
+    pub(crate) nat_error: Option<Error>,
+    /// Flows that were to be exported with NAT, but that conntrack knew nothing of.
+    pub(crate) untracked_flows: u64,
     /// The sequence numbers of the next datagrams.
     pub(super) sequences: Sequences,
     /// What streams are made by.
@@ -90,6 +102,8 @@ pub(crate) struct Settings {
     pub(crate) inactive_timeout: u32,
     /// How packets are selected.
     pub(crate) sampling: Method,
+    /// What is told of NAT.
+    pub(crate) nat_records: NatRecords,
 }
 
 impl Settings {
@@ -106,6 +120,10 @@ impl Settings {
         active_timeout: 0,
         inactive_timeout: 0,
         sampling: Method::ALL,
+        nat_records: NatRecords {
+            flows: false,
+            events: false,
+        },
     };
 }
 
@@ -167,6 +185,9 @@ impl SharedState {
     pub(crate) fn new() -> Result<Arc<Self>> {
         let state = ExportState {
             accounts: Accounts::default(),
+            nat_events: EventAccounts::default(),
+            nat_error: None,
+            untracked_flows: 0,
             sequences: Sequences::default(),
             settings: Settings::NONE,
             waiting: Waiting::new(),
@@ -191,6 +212,9 @@ impl SharedState {
 impl ExportState {
     /// Sets what streams are made by; in force from the next sweep on, at the latest.
     pub(crate) fn set(&mut self, settings: Settings) {
+        if !settings.nat_records.events {
+            self.nat_error = None;
+        }
         self.settings = settings;
     }
 

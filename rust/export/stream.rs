@@ -16,7 +16,7 @@ use core::ops::DerefMut;
 
 use super::{
     batch::{
-        Entry,
+        Exportable,
         Outcome, //
     },
     collector::Collectors,
@@ -139,35 +139,36 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
         &self.collectors
     }
 
-    /// Exports all flows of a batch and notes what became of each. No datagram is left incomplete.
+    /// Exports all of a batch, flows or events, and notes what became of each. No datagram is left
+    /// incomplete.
     ///
     /// `now` reads the clock: each datagram has the time at which it is sent. Process context.
-    pub(crate) fn export(&mut self, batch: &mut [Entry], now: impl Fn() -> ExportTime) {
+    pub(crate) fn export<E: Exportable>(&mut self, batch: &mut [E], now: impl Fn() -> ExportTime) {
         if F::ANNOUNCES {
             self.announce(&now);
             self.datagram.begin(now());
         } else {
             self.fit();
         }
-        // The first flow with a record in the datagram.
+        // The first one with a record in the datagram.
         let mut first = 0usize;
         for at in 0..batch.len() {
             let mut index = 0;
             while let Some(entry) = batch.get_mut(at) {
-                match self.datagram.append(&entry.flow, entry.reason, index) {
+                match entry.append_to(&mut *self.datagram, index) {
                     Appended::Last => break,
                     Appended::Unsupported => {
-                        entry.note_datagram(self.collectors.unsupported());
+                        entry.fate().note_datagram(self.collectors.unsupported());
                         break;
                     }
                     Appended::More => index = index.saturating_add(1),
                     Appended::Full if self.datagram.records() == 0 => {
-                        // Never, says `Format`; if it were, the flow would not be exported.
-                        entry.note_datagram(Outcome::SendFailed);
+                        // Never, says `Format`; if it were, it would not be exported.
+                        entry.fate().note_datagram(Outcome::SendFailed);
                         break;
                     }
                     Appended::Full => {
-                        // The datagram may already hold records of flow `at`.
+                        // The datagram may already hold records of number `at`.
                         let end = at.saturating_add((index != 0).into());
                         self.send(batch.get_mut(first..end).unwrap_or_default(), now());
                         first = at;
@@ -178,17 +179,17 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
         if self.datagram.records() != 0 {
             self.send(batch.get_mut(first..).unwrap_or_default(), now());
         }
-        batch.iter_mut().for_each(Entry::note_told);
+        batch.iter_mut().for_each(|entry| entry.fate().note_told());
     }
 
-    /// Sends the datagram, which has records of all of `flows` and of no others.
-    fn send(&mut self, flows: &mut [Entry], time: ExportTime) {
+    /// Sends the datagram, which has records of all of `entries` and of no others.
+    fn send<E: Exportable>(&mut self, entries: &mut [E], time: ExportTime) {
         let records = self.datagram.records();
         let payload = self.datagram.finish(time, self.sequence);
         let outcome = self.collectors.send(payload, records);
-        flows
+        entries
             .iter_mut()
-            .for_each(|flow| flow.note_datagram(outcome));
+            .for_each(|entry| entry.fate().note_datagram(outcome));
         if outcome == Outcome::Exported {
             self.process.count_message(payload.len(), records);
         }
@@ -214,6 +215,10 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
         self.refresh.told(due, time);
         self.tell(Announcement::Templates, &now);
         self.send_announcement(now());
+        self.tell(Announcement::NatTemplates, &now);
+        if !self.datagram.is_empty() {
+            self.send_announcement(now());
+        }
         self.tell(Announcement::OptionsTemplates, &now);
         let (sampling, process) = (self.sampling, self.process);
         for options in [Options::Sampling(sampling), Options::Process(process)] {

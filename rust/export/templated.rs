@@ -16,6 +16,7 @@ use core::{
 use super::{
     field::{
         Layout,
+        Template,
         Templates, //
     },
     format::{
@@ -24,13 +25,19 @@ use super::{
         ExportTime,
         Format, //
     },
+    nat_event,
     options::Options,
     sets::Sets,
     writer::Writer,
 };
 use crate::flow::{
     entry::AnyFlow,
-    expiry::Reason, //
+    expiry::Reason,
+    nat::{
+        AnyEndpoints,
+        NatEvent,
+        NatRecords, //
+    },
 };
 
 /// What is counted in a header.
@@ -38,7 +45,7 @@ use crate::flow::{
 pub(crate) struct Counts {
     /// Template and Options Template Records.
     pub(crate) templates: u32,
-    /// Data Records of flows.
+    /// Data Records of flows and of events.
     pub(crate) flows: u32,
     /// Data Records of options.
     pub(crate) options: u32,
@@ -62,6 +69,8 @@ pub(crate) trait Protocol {
     const LAYOUT: Layout;
     /// Of flow records.
     const TEMPLATES: &'static Templates;
+    /// What natEvent says when a session of IPv4 has begun, and when it has ended.
+    const NAT44_SESSION: [u8; 2];
     /// Ids of the Sets of templates.
     const TEMPLATE_SET: u16;
     const OPTIONS_TEMPLATE_SET: u16;
@@ -84,6 +93,8 @@ pub(crate) struct Datagram<P, B> {
     sets: Sets<B>,
     counts: Counts,
     domain: u32,
+    /// What of NAT there are templates for.
+    nat_records: NatRecords,
     /// When the flows were taken over that are being appended.
     now: ExportTime,
     protocol: PhantomData<P>,
@@ -96,6 +107,7 @@ impl<P: Protocol, B: DerefMut<Target = [u8]>> Datagram<P, B> {
             sets: Sets::new(buffer, P::HEADER),
             counts: Counts::default(),
             domain: 0,
+            nat_records: NatRecords::default(),
             now: ExportTime::default(),
             protocol: PhantomData,
         }
@@ -106,23 +118,67 @@ impl<P: Protocol, B: DerefMut<Target = [u8]>> Datagram<P, B> {
         core::mem::replace(&mut self.domain, domain) != domain
     }
 
-    /// Appends the templates of flow records, each in a Set of its own: not all collectors take
-    /// several in one.
-    fn append_templates(&mut self) -> Option<()> {
-        for template in P::TEMPLATES.iter() {
-            let fields = template.fields().count();
-            let len = 4usize.saturating_add(fields.saturating_mul(4));
-            self.sets.close();
-            let mut to = self.sets.record(P::TEMPLATE_SET, len)?;
-            to.number(template.id.into(), 2);
-            to.number(u64::try_from(fields).unwrap_or(0), 2);
-            for (id, len) in template.fields() {
-                to.number(id.into(), 2);
-                to.number(len.into(), 2);
+    /// Sets what is told of NAT. Returns whether it was something else.
+    pub(crate) fn set_nat(&mut self, nat: NatRecords) -> bool {
+        core::mem::replace(&mut self.nat_records, nat) != nat
+    }
+
+    /// Appends templates of flow records.
+    fn append_templates(&mut self, templates: [&Template; 2]) -> Option<()> {
+        templates
+            .into_iter()
+            .try_for_each(|template| self.append_template(template.id, template.fields()))
+    }
+
+    /// Appends those that NAT is told with.
+    fn append_nat_templates(&mut self) -> Option<()> {
+        if self.nat_records.flows {
+            self.append_templates(P::TEMPLATES.translated())?;
+        }
+        if self.nat_records.events {
+            for (id, fields) in &nat_event::TEMPLATES {
+                self.append_template(*id, fields.iter().copied())?;
             }
-            self.counts.templates = self.counts.templates.saturating_add(1);
         }
         Some(())
+    }
+
+    /// Appends a template, in a Set of its own: not all collectors take several in one.
+    fn append_template(
+        &mut self,
+        id: u16,
+        fields: impl Iterator<Item = (u16, u16)> + Clone,
+    ) -> Option<()> {
+        let count = fields.clone().count();
+        let len = 4usize.saturating_add(count.saturating_mul(4));
+        self.sets.close();
+        let mut to = self.sets.record(P::TEMPLATE_SET, len)?;
+        to.number(id.into(), 2);
+        to.number(u64::try_from(count).unwrap_or(0), 2);
+        for (id, len) in fields {
+            to.number(id.into(), 2);
+            to.number(len.into(), 2);
+        }
+        self.counts.templates = self.counts.templates.saturating_add(1);
+        Some(())
+    }
+
+    /// Appends the record of a flow, with NAT if it is known what its packets are like `after`
+    /// that.
+    #[inline(always)]
+    fn append_flow(
+        &mut self,
+        flow: &AnyFlow,
+        after: Option<&AnyEndpoints>,
+        reason: Reason,
+    ) -> Appended {
+        let template = P::TEMPLATES.of(flow, after.is_some());
+        let Some(mut to) = self.sets.record(template.id, template.len) else {
+            return Appended::Full;
+        };
+        P::TEMPLATES.write(flow, after, reason, self.now, &mut to);
+        self.counts.flows = self.counts.flows.saturating_add(1);
+        Appended::Last
     }
 
     /// The same for the templates of options.
@@ -170,7 +226,8 @@ impl<P: Protocol, B: DerefMut<Target = [u8]>> Format for Datagram<P, B> {
 
     /// IPv4's records are the shortest.
     fn records_max(&self) -> usize {
-        self.sets.records_max(P::TEMPLATES.shortest()).max(1)
+        let shortest = P::TEMPLATES.shortest(self.nat_records.flows);
+        self.sets.records_max(shortest).max(1)
     }
 
     fn begin(&mut self, now: ExportTime) {
@@ -179,18 +236,33 @@ impl<P: Protocol, B: DerefMut<Target = [u8]>> Format for Datagram<P, B> {
 
     #[inline]
     fn append(&mut self, flow: &AnyFlow, reason: Reason, _index: u64) -> Appended {
-        let template = P::TEMPLATES.of(flow);
-        let Some(mut to) = self.sets.record(template.id, template.len) else {
+        self.append_flow(flow, None, reason)
+    }
+
+    fn append_translated(
+        &mut self,
+        flow: &AnyFlow,
+        after: &AnyEndpoints,
+        reason: Reason,
+        _index: u64,
+    ) -> Appended {
+        self.append_flow(flow, Some(after), reason)
+    }
+
+    fn append_event(&mut self, event: &NatEvent) -> Appended {
+        let (id, len) = nat_event::layout(event);
+        let Some(mut to) = self.sets.record(id, len) else {
             return Appended::Full;
         };
-        P::TEMPLATES.write(flow, reason, self.now, &mut to);
+        nat_event::write(event, P::NAT44_SESSION, self.now, &mut to);
         self.counts.flows = self.counts.flows.saturating_add(1);
         Appended::Last
     }
 
     fn announce(&mut self, what: Announcement<'_>) -> bool {
         match what {
-            Announcement::Templates => self.append_templates(),
+            Announcement::Templates => self.append_templates(P::TEMPLATES.plain()),
+            Announcement::NatTemplates => self.append_nat_templates(),
             Announcement::OptionsTemplates => self.append_options_templates(),
             Announcement::Options(options) => self.append_options(&options),
         }

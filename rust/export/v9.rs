@@ -28,6 +28,8 @@ impl Protocol for V9 {
     const HEADER: usize = 20;
     const LAYOUT: Layout = Layout::V9;
     const TEMPLATES: &'static Templates = &const { Templates::new(Layout::V9) };
+    /// NAT translation create and delete, as Cisco's NAT Event Logging has them.
+    const NAT44_SESSION: [u8; 2] = [1, 2];
     const TEMPLATE_SET: u16 = 0;
     const OPTIONS_TEMPLATE_SET: u16 = 1;
     /// System.

@@ -8,6 +8,7 @@ pub(crate) mod domain;
 pub(crate) mod family;
 pub(crate) mod hooks;
 pub(crate) mod interfaces;
+pub(crate) mod nat_events;
 pub(crate) mod path_config;
 pub(crate) mod route;
 pub(crate) mod sampler;

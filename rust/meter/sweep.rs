@@ -82,7 +82,7 @@ impl Meter {
         };
         let mut exporter = self.domain.exporter.lock();
         let ignored = self.domain.ignored();
-        exporter.begin_round(sweep.patience(), sweep == Sweep::Last, ignored);
+        exporter.begin_round(netns, sweep.patience(), sweep == Sweep::Last, ignored);
         let ipv4 = self.sweep_family::<Ipv4Addr>(sweep, &mut exporter);
         let ipv6 = self.sweep_family::<Ipv6Addr>(sweep, &mut exporter);
         exporter.end_round();

@@ -31,6 +31,7 @@ use crate::{
     },
     meter::{
         batch::wait_until_drained,
+        nat_events::NatEventsAtWork,
         Meter,
         Sweep, //
     },
@@ -58,11 +59,16 @@ enum Job {
     Disable(Running),
     Flush { requested: u64 },
     Recheck,
+    Retire(NatEventsAtWork),
 }
 
 impl Inner {
     /// Takes what is to be done first.
     fn next_job(&mut self) -> Option<Job> {
+        if let Some(nat_events) = self.retired.take() {
+            self.is_retiring = true;
+            return Some(Job::Retire(nat_events));
+        }
         let recheck = replace(&mut self.recheck, false);
         match &mut self.exporting {
             Exporting::Disabled | Exporting::Enabling(_) => None,
@@ -90,6 +96,10 @@ impl OnDemandTask for Shared {
             .map(|running| (running.observations.pending(), running.meter.clone()));
         drop(inner);
         match (job, enabled) {
+            (Job::Retire(nat_events), _) => {
+                drop(nat_events);
+                self.inner.lock().is_retiring = false;
+            }
             (Job::Disable(running), _) => self.finish(running),
             (Job::Flush { requested }, Some((pending, meter))) => {
                 wait_until_drained(pending);
@@ -113,9 +123,11 @@ impl Running {
             observations,
             _work,
             meter,
+            nat_events,
         } = self;
         drop(observations);
         drop(_work);
+        drop(nat_events);
         meter
     }
 }
@@ -210,7 +222,9 @@ impl Shared {
         };
         let exporting = replace(&mut inner.exporting, Exporting::Disabled);
         let notifier = inner.notifier.take();
+        let retired = inner.retired.take();
         drop(inner);
+        drop(retired);
         // It takes RTNL.
         drop(notifier);
         let meter = match exporting {

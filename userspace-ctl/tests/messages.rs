@@ -82,7 +82,11 @@ fn every_attribute_of_the_state_has_its_field() {
          \"ignored_by\":{\"truncated\":2000007,\"malformed\":2000008,\"own\":2000009,\
          \"not_sampled\":2000014},\
          \"lost_by\":{\"cache_full\":2000010,\"no_collector\":2000011,\
-         \"send_failed\":2000012,\"unsupported\":2000013}}}}"
+         \"send_failed\":2000012,\"unsupported\":2000013}}},\
+         \"nat_state\":{\"untracked_flows\":401,\
+         \"events\":{\"exported\":402,\"no_collector\":403,\"unsupported\":404,\
+         \"send_failed\":405,\"overrun\":406,\"malformed\":407},\
+         \"error\":\"Protocol not supported\"}}"
     );
 }
 

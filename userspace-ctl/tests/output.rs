@@ -100,6 +100,16 @@ overflow     304
 displaced    305
 flushed      306
 
+NAT                         COUNT
+flows without a connection    401
+events exported               402
+events lost: no collector     403
+events lost: unsupported      404
+events lost: send failed      405
+events lost: overrun          406
+events malformed              407
+no events can be told: Protocol not supported
+
 COLLECTOR        PROTOCOL  SOURCE        DEVICE  DATAGRAMS  RECORDS  ERRORS  LAST ERROR
 192.0.2.10:2055  ipfix     198.51.100.1  mgmt           41     1230       2  No such device
 

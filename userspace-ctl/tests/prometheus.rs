@@ -176,6 +176,28 @@ fn every_value_has_its_metric() {
         ("created_flows_total{family=\"ipv6\"}", 5_000_000_002.0),
         ("uptime_seconds", 123.456),
         ("flow_sequence", 991.0),
+        ("untracked_flows_total", 401.0),
+        ("nat_events_total{account=\"exported\"}", 402.0),
+        (
+            "nat_events_total{account=\"lost\",reason=\"no_collector\"}",
+            403.0,
+        ),
+        (
+            "nat_events_total{account=\"lost\",reason=\"unsupported\"}",
+            404.0,
+        ),
+        (
+            "nat_events_total{account=\"lost\",reason=\"send_failed\"}",
+            405.0,
+        ),
+        (
+            "nat_events_total{account=\"lost\",reason=\"overrun\"}",
+            406.0,
+        ),
+        (
+            "nat_events_total{account=\"ignored\",reason=\"malformed\"}",
+            407.0,
+        ),
         ("max_flows", 65536.0),
         ("active_timeout_seconds", 1800.0),
         ("inactive_timeout_seconds", 15.0),
@@ -253,8 +275,8 @@ fn every_value_has_its_metric() {
         let series = format!("expired_flows_total{{reason=\"{reason}\"}}");
         assert_eq!(value(&series), f64::from(number), "{series}");
     }
-    // 17 above, 12 for packets and as many for bytes of each family, 6 reasons.
-    assert_eq!(samples.len(), 17 + 48 + 6);
+    // 24 above, 12 for packets and as many for bytes of each family, 6 reasons.
+    assert_eq!(samples.len(), 24 + 48 + 6);
 }
 
 #[test]

@@ -18,7 +18,8 @@ use crate::{
     export::{
         batch::{
             Accounts,
-            Batch, //
+            Batch,
+            Entry, //
         },
         collector::Schedule,
         format::Announcement,

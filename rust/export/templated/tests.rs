@@ -33,6 +33,12 @@ use crate::{
             Address,
             Key, //
         },
+        nat::{
+            AnySession,
+            Endpoints,
+            Session,
+            SessionChange, //
+        },
         sampling::Method,
         uptime::Uptime,
     },
@@ -409,7 +415,16 @@ fn check<P: Decoder>(steps: &[Step], limit: usize, mut sequence: u32) {
         datagram.clear();
         assert!(payload.len() <= limit);
         let record_lens = |id| match id {
-            256 | 257 => P::TEMPLATES.iter().find(|t| t.id == id).map(|t| t.len),
+            256 | 257 => P::TEMPLATES
+                .plain()
+                .into_iter()
+                .find(|t| t.id == id)
+                .map(|t| t.len),
+            258 | 259 => P::TEMPLATES
+                .translated()
+                .into_iter()
+                .find(|t| t.id == id)
+                .map(|t| t.len),
             _ => None,
         };
         check_sets(&payload, P::HEADER, &record_lens);
@@ -541,4 +556,140 @@ fn names_of_any_bytes_arrive() {
     assert_eq!(names[..16], *b"\xff\xfe\x01name\0\0\0\0\0\0\0\0\0");
     assert_eq!(names[16..79], [0x80; 63]);
     assert_eq!(names[79], 0);
+}
+
+fn endpoints(last: u8) -> AnyEndpoints {
+    AnyEndpoints::V4(Endpoints {
+        src: Ipv4Addr::new(203, 0, 113, last),
+        dst: Ipv4Addr::new(192, 0, 2, 9),
+        src_port: 1024,
+        dst_port: 443,
+    })
+}
+
+/// The addresses behind NAT are in records of other templates, beside those of flows of which none
+/// are known.
+fn tells_nat_of_flows<P: Decoder>() {
+    let mut datagram = Datagram::<P, Vec<u8>>::new(vec![0; 1400]);
+    datagram.set_nat(NatRecords {
+        flows: true,
+        events: false,
+    });
+    let mut known = P::Known::default();
+    assert!(datagram.announce(Announcement::Templates));
+    assert!(datagram.announce(Announcement::NatTemplates));
+    assert_eq!(P::decode(datagram.finish(TIME, 1), &mut known).templates, 4);
+    datagram.clear();
+    datagram.begin(TIME);
+    let (flow, after) = (ipv4_flow(), endpoints(7));
+    let reason = Reason::Inactive;
+    assert_eq!(
+        datagram.append_translated(&flow, &after, reason, 0),
+        Appended::Last
+    );
+    assert_eq!(datagram.append(&flow, reason, 0), Appended::Last);
+    let message = P::decode(datagram.finish(TIME, 2), &mut known);
+    let [(258, translated), (256, plain)] = &message.records[..] else {
+        panic!("{:?}", message.records);
+    };
+    // All that the other has, and then:
+    assert_eq!(translated[..plain.len()], plain[..]);
+    assert_eq!(
+        translated[plain.len()..],
+        [
+            Field::postNATSourceIPv4Address(Ipv4Addr::new(203, 0, 113, 7)),
+            Field::postNATDestinationIPv4Address(Ipv4Addr::new(192, 0, 2, 9)),
+            Field::postNAPTSourceTransportPort(1024),
+            Field::postNAPTDestinationTransportPort(443),
+        ]
+    );
+}
+
+#[test]
+fn nat_of_flows_is_told() {
+    tells_nat_of_flows::<V9>();
+    tells_nat_of_flows::<Ipfix>();
+}
+
+/// Beginnings and ends of sessions, as a foreign decoder reads them.
+fn tells_events<P: Decoder>(numbers: [u8; 2]) {
+    let mut datagram = Datagram::<P, Vec<u8>>::new(vec![0; 1400]);
+    datagram.set_nat(NatRecords {
+        flows: false,
+        events: true,
+    });
+    let mut known = P::Known::default();
+    assert!(datagram.announce(Announcement::NatTemplates));
+    assert_eq!(P::decode(datagram.finish(TIME, 1), &mut known).templates, 2);
+    datagram.clear();
+    datagram.begin(TIME);
+    let (AnyEndpoints::V4(before), AnyEndpoints::V4(after)) = (endpoints(1), endpoints(2)) else {
+        panic!("of IPv6");
+    };
+    let session = AnySession::V4(Session {
+        proto: 6,
+        before,
+        after,
+    });
+    for (change, milliseconds) in [
+        (SessionChange::Created, Some(1_600_000_000_123)),
+        (SessionChange::Deleted, None),
+    ] {
+        let event = NatEvent {
+            change,
+            milliseconds,
+            session,
+        };
+        assert_eq!(datagram.append_event(&event), Appended::Last);
+    }
+    let message = P::decode(datagram.finish(TIME, 2), &mut known);
+    assert_eq!(message.records.len(), 2);
+    let times = [1_600_000_000_123, TIME.milliseconds() as i64];
+    for (((id, fields), number), time) in message.records.iter().zip(numbers).zip(times) {
+        assert_eq!(*id, 310);
+        let at = fields.iter().find_map(|field| match field {
+            Field::observationTimeMilliseconds(at) => Some(at.timestamp_millis()),
+            _ => None,
+        });
+        assert_eq!(at, Some(time));
+        for field in [
+            Field::natEvent(number.into()),
+            Field::protocolIdentifier(6.into()),
+            Field::sourceIPv4Address(before.src),
+            Field::destinationIPv4Address(before.dst),
+            Field::postNATSourceIPv4Address(after.src),
+            Field::postNATDestinationIPv4Address(after.dst),
+            Field::sourceTransportPort(1024),
+            Field::destinationTransportPort(443),
+            Field::postNAPTSourceTransportPort(1024),
+            Field::postNAPTDestinationTransportPort(443),
+        ] {
+            assert!(fields.contains(&field), "{field:?} {fields:?}");
+        }
+    }
+}
+
+#[test]
+fn nat_events_are_told() {
+    tells_events::<V9>([1, 2]);
+    tells_events::<Ipfix>([4, 5]);
+}
+
+/// All that is announced at a time, in the smallest datagram that there is.
+#[test]
+fn templates_of_nat_fit_any_datagram() {
+    fn fits<P: Protocol>() {
+        let mut datagram = Datagram::<P, Vec<u8>>::new(vec![0; 512]);
+        datagram.set_nat(NatRecords {
+            flows: true,
+            events: true,
+        });
+        for what in [Announcement::Templates, Announcement::NatTemplates] {
+            assert!(datagram.announce(what));
+            datagram.finish(TIME, 1);
+            datagram.clear();
+        }
+    }
+    fits::<V9>();
+    fits::<Ipfix>();
 }

@@ -15,6 +15,7 @@ mod export {
     pub(crate) mod field;
     pub(crate) mod format;
     pub(crate) mod ipfix;
+    pub(crate) mod nat_event;
     pub(crate) mod options;
     pub(crate) mod refresh;
     pub(crate) mod sets;

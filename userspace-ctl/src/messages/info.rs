@@ -25,6 +25,7 @@ use crate::{
         family,
         iface,
         info,
+        nat_state,
         SETTINGS, //
     }, //
 };
@@ -74,6 +75,8 @@ pub struct Info {
     pub ipv4: Family,
     /// What of it is of IPv6.
     pub ipv6: Family,
+    /// What became of what there was to tell of NAT.
+    pub nat_state: Nat,
     /// Flushes that were asked for.
     #[serde(skip)]
     pub flushes_requested: u64,
@@ -102,6 +105,34 @@ pub struct Family {
     pub packets: Account,
     /// Where the bytes of layer 3 of every packet ended.
     pub bytes: Account,
+}
+
+/// What became of what there was to tell of NAT.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Nat {
+    /// Flows that were exported without it, as conntrack knew no connection of theirs.
+    pub untracked_flows: u64,
+    /// Where the beginnings and ends of sessions ended.
+    pub events: NatEvents,
+    /// Why no events can be told.
+    pub error: Option<String>,
+}
+
+/// Where the beginnings and ends of sessions ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NatEvents {
+    /// Sent.
+    pub exported: u64,
+    /// There was nobody to send them to.
+    pub no_collector: u64,
+    /// No collector gets a format that has a record for them.
+    pub unsupported: u64,
+    /// Nobody's socket took the datagram.
+    pub send_failed: u64,
+    /// They came faster than they were read.
+    pub overrun: u64,
+    /// They were not understood.
+    pub malformed: u64,
 }
 
 /// A destination of flow records.
@@ -181,6 +212,7 @@ impl Info {
                 info::ENABLE_ERROR_TEXT => enable_text = attribute.text(),
                 info::IPV4 => state.ipv4 = Family::decode(attribute.value)?,
                 info::IPV6 => state.ipv6 = Family::decode(attribute.value)?,
+                info::NAT_STATE => state.nat_state = Nat::decode(attribute.value)?,
                 _ => {}
             }
         }
@@ -205,6 +237,36 @@ impl Family {
                 family::BYTES => state.bytes = Account::decode(attribute.value)?,
                 _ => {}
             }
+        }
+        Ok(state)
+    }
+}
+
+impl Nat {
+    /// Whether there is anything to tell.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn decode(nest: &[u8]) -> Result<Self, Error> {
+        let mut state = Self::default();
+        for attribute in attributes(nest) {
+            let attribute = attribute?;
+            let field = match attribute.kind {
+                nat_state::UNTRACKED_FLOWS => &mut state.untracked_flows,
+                nat_state::EVENTS_EXPORTED => &mut state.events.exported,
+                nat_state::EVENTS_NO_COLLECTOR => &mut state.events.no_collector,
+                nat_state::EVENTS_UNSUPPORTED => &mut state.events.unsupported,
+                nat_state::EVENTS_SEND_FAILED => &mut state.events.send_failed,
+                nat_state::EVENTS_OVERRUN => &mut state.events.overrun,
+                nat_state::EVENTS_MALFORMED => &mut state.events.malformed,
+                nat_state::ERROR => {
+                    state.error = Some(errno(attribute.u32()?));
+                    continue;
+                }
+                _ => continue,
+            };
+            *field = attribute.uint()?;
         }
         Ok(state)
     }

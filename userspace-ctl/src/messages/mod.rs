@@ -18,7 +18,9 @@ pub use info::{
     Family,
     FlowCounts,
     Iface,
-    Info, //
+    Info,
+    Nat,
+    NatEvents, //
 };
 pub use ledger::{
     Account,

@@ -16,15 +16,16 @@ use super::{
 };
 use crate::messages::{
     Account,
-    Info, //
+    Info,
+    Nat, //
 };
 use std::io::{
     self,
     Write, //
 };
 
-/// Writes everything: state, settings, ledger, reasons of expiry, collectors, and if there are any,
-/// interfaces that are reported by a number of their own.
+/// Writes everything: state, settings, ledger, reasons of expiry, what there was to tell of NAT,
+/// collectors, and if there are any, interfaces that are reported by a number of their own.
 pub fn print(out: &mut impl Write, info: &Info) -> io::Result<()> {
     summary(out, info)?;
     writeln!(out)?;
@@ -34,6 +35,10 @@ pub fn print(out: &mut impl Write, info: &Info) -> io::Result<()> {
     writeln!(out)?;
     expired(out, info)?;
     writeln!(out)?;
+    if !info.nat_state.is_empty() {
+        nat(out, &info.nat_state)?;
+        writeln!(out)?;
+    }
     match info.collectors.is_empty() {
         true => writeln!(out, "no collectors")?,
         false => collectors::print(out, &info.collectors)?,
@@ -133,4 +138,27 @@ fn expired(out: &mut impl Write, info: &Info) -> io::Result<()> {
         })?;
     }
     table.end()
+}
+
+fn nat(out: &mut impl Write, nat: &Nat) -> io::Result<()> {
+    let rows = [
+        ("flows without a connection", nat.untracked_flows),
+        ("events exported", nat.events.exported),
+        ("events lost: no collector", nat.events.no_collector),
+        ("events lost: unsupported", nat.events.unsupported),
+        ("events lost: send failed", nat.events.send_failed),
+        ("events lost: overrun", nat.events.overrun),
+        ("events malformed", nat.events.malformed),
+    ];
+    let mut table = Table::new(&mut *out, &[("NAT", Left), ("COUNT", Right)]);
+    for (what, count) in rows {
+        table.row(|row| {
+            row.word(what).cell(count);
+        })?;
+    }
+    table.end()?;
+    match &nat.error {
+        Some(error) => writeln!(out, "no events can be told: {error}"),
+        None => Ok(()),
+    }
 }

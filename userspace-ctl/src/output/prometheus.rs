@@ -12,7 +12,8 @@ use crate::{
         Collector,
         Expired,
         Family,
-        Info, //
+        Info,
+        NatEvents, //
     },
     settings::{
         Kind,
@@ -49,6 +50,7 @@ pub fn print(out: &mut impl Write, states: &States) -> io::Result<()> {
         &family.bytes
     })?;
     expired(&mut page)?;
+    nat(&mut page)?;
     collectors(&mut page)
 }
 
@@ -176,6 +178,36 @@ fn expired(page: &mut Page<'_, impl Write>) -> io::Result<()> {
     page.counter(name, "Flows that left the cache, by reason.")?;
     for (reason, count) in reasons {
         page.samples(name, &[("reason", reason)], |info| count(&info.expired))?;
+    }
+    Ok(())
+}
+
+fn nat(page: &mut Page<'_, impl Write>) -> io::Result<()> {
+    type Count = fn(&NatEvents) -> u64;
+    let name = "untracked_flows_total";
+    page.counter(
+        name,
+        "Flows exported without NAT, as conntrack knew no connection of theirs.",
+    )?;
+    page.samples(name, &[], |info| info.nat_state.untracked_flows)?;
+    let name = "nat_events_total";
+    page.counter(
+        name,
+        "Beginnings and ends of NAT sessions, by how it ended for them.",
+    )?;
+    page.samples(name, &[("account", "exported")], |info| {
+        info.nat_state.events.exported
+    })?;
+    let reasons: [(&str, &str, Count); 5] = [
+        ("lost", "no_collector", |events| events.no_collector),
+        ("lost", "unsupported", |events| events.unsupported),
+        ("lost", "send_failed", |events| events.send_failed),
+        ("lost", "overrun", |events| events.overrun),
+        ("ignored", "malformed", |events| events.malformed),
+    ];
+    for (account, reason, count) in reasons {
+        let labels = [("account", account), ("reason", reason)];
+        page.samples(name, &labels, |info| count(&info.nat_state.events))?;
     }
     Ok(())
 }

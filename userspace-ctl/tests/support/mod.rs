@@ -280,6 +280,8 @@ pub fn info_attributes() -> Vec<u8> {
         nla_u32(10, 4_000_000_001),
         nla_uint(11, 6),
     ];
+    let nat_counts = (1..=7).map(|n| nla_uint(n, 400 + u64::from(n)));
+    let nat: Vec<_> = nat_counts.chain([nla_u32(8, 93)]).collect();
     [
         nla_u8(1, 1),
         nest(2, &config),
@@ -313,6 +315,7 @@ pub fn info_attributes() -> Vec<u8> {
                 account(3, 2_000_000),
             ],
         ),
+        nest(19, &nat),
     ]
     .concat()
 }

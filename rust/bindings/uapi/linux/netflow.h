@@ -86,6 +86,23 @@ enum netflow_sampling_mode {
 };
 
 /**
+ * enum netflow_nat - What is told of network address translation, in NetFlow
+ *   v9 and IPFIX.
+ * @NETFLOW_NAT_OFF: Nothing.
+ * @NETFLOW_NAT_FLOWS: Records of flows have the addresses and ports with which
+ *   their packets leave this host, if conntrack knows.
+ * @NETFLOW_NAT_EVENTS: The beginning and the end of each session whose
+ *   addresses or ports are translated, in records of their own.
+ * @NETFLOW_NAT_ALL: Both.
+ */
+enum netflow_nat {
+	NETFLOW_NAT_OFF,
+	NETFLOW_NAT_FLOWS,
+	NETFLOW_NAT_EVENTS,
+	NETFLOW_NAT_ALL,
+};
+
+/**
  * enum netflow_families - Address families.
  * @NETFLOW_FAMILIES_IPV4: Internet Protocol, version 4.
  * @NETFLOW_FAMILIES_IPV6: Internet Protocol, version 6.
@@ -132,6 +149,7 @@ enum {
 	NETFLOW_A_CONFIG_SAMPLING,
 	NETFLOW_A_CONFIG_SAMPLING_MODE,
 	NETFLOW_A_CONFIG_MAX_PAYLOAD,
+	NETFLOW_A_CONFIG_NAT,
 
 	__NETFLOW_A_CONFIG_MAX,
 	NETFLOW_A_CONFIG_MAX = (__NETFLOW_A_CONFIG_MAX - 1)
@@ -156,6 +174,7 @@ enum {
 	NETFLOW_A_INFO_ENABLE_ERROR_TEXT,
 	NETFLOW_A_INFO_IPV4,
 	NETFLOW_A_INFO_IPV6,
+	NETFLOW_A_INFO_NAT_STATE,
 
 	__NETFLOW_A_INFO_MAX,
 	NETFLOW_A_INFO_MAX = (__NETFLOW_A_INFO_MAX - 1)
@@ -188,6 +207,20 @@ enum {
 
 	__NETFLOW_A_LEDGER_MAX,
 	NETFLOW_A_LEDGER_MAX = (__NETFLOW_A_LEDGER_MAX - 1)
+};
+
+enum {
+	NETFLOW_A_NAT_STATE_UNTRACKED_FLOWS = 1,
+	NETFLOW_A_NAT_STATE_EVENTS_EXPORTED,
+	NETFLOW_A_NAT_STATE_EVENTS_NO_COLLECTOR,
+	NETFLOW_A_NAT_STATE_EVENTS_UNSUPPORTED,
+	NETFLOW_A_NAT_STATE_EVENTS_SEND_FAILED,
+	NETFLOW_A_NAT_STATE_EVENTS_OVERRUN,
+	NETFLOW_A_NAT_STATE_EVENTS_MALFORMED,
+	NETFLOW_A_NAT_STATE_ERROR,
+
+	__NETFLOW_A_NAT_STATE_MAX,
+	NETFLOW_A_NAT_STATE_MAX = (__NETFLOW_A_NAT_STATE_MAX - 1)
 };
 
 enum {
