@@ -91,7 +91,7 @@ def reply_is_complete(control):
         nests = info.get(name, [])
         for nest in nests if isinstance(nests, list) else [nests]:
             specified = set(control.attr_sets[attribute["nested-attributes"]])
-            ksft_eq(set(nest), specified - {"last-error"}, name)
+            ksft_eq(set(nest), specified - {"error", "last-error"}, name)
     control.collector_del({"collector": {"address": HOST}})
 
 

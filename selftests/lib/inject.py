@@ -16,6 +16,7 @@ named, with its default:
     len=64       total length of the packet, its IP header included
     tos=0  ttl=64  id=0
     flags=       TCP flags, of FSRPAUEC
+    udplen=0     what the UDP header claims; with 0 conntrack takes it for invalid
     type=8 code=0                   of ICMP
     frag=0 more=0                   fragment offset in bytes, more fragments
     options=     IPv4 options in hexadecimal, a multiple of 4 bytes
@@ -84,7 +85,8 @@ def transport(protocol, source_port, destination_port, options):
             "!HHIIBBHHH", source_port, destination_port, 1, 1, 5 << 4, flags, 8192, 0, 0
         )
     if protocol == 17:
-        return struct.pack("!HHHH", source_port, destination_port, 0, 0)
+        length = int(options.get("udplen", 0))
+        return struct.pack("!HHHH", source_port, destination_port, length, 0)
     if protocol not in PROTOCOLS.values():
         # Where a transport protocol has its ports, if that is one.
         return struct.pack("!HH", source_port, destination_port)
