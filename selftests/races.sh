@@ -61,8 +61,10 @@ check "the ledger is exact" ledger_holds
 need nf flush
 check "all packets were seen" info_is packets.seen=$((2 * FLOWS * ROUNDS))
 check "all packets were exported" info_is packets.exported=$((2 * FLOWS * ROUNDS))
+# A slow kernel comes to fewer of both.
+some=$((FLOWS / ${TIMEOUT_FACTOR:-1}))
 check "flows were flushed meanwhile, and others expired at ticks" \
-	info_is "expired.flushed>$FLOWS" "expired | .active + .inactive>$FLOWS"
+	info_is "expired.flushed>$some" "expired | .active + .inactive>$some"
 check "each flow that was created has expired once" \
 	info_is "expired | add=$(info flows.created)"
 check "the ledger is exact in the end" ledger_holds
