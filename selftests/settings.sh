@@ -15,7 +15,8 @@ config() {
 	nf --json show config | jq -c '[.max_flows, .active_timeout, .inactive_timeout, .expiry,
 		(.observe | join(",")), .engine_type, .engine_id, .icmp_ports, .count_own,
 		.observation_domain_id, .template_refresh, .template_refresh_datagrams,
-		.transport_ports, (.families | join(",")), .sampling, .sampling_mode, .max_payload]'
+		.transport_ports, (.families | join(",")), .sampling, .sampling_mode, .max_payload,
+		.max_packet_size, .nat]'
 }
 
 config_is() { equal "settings" "$1" "$(config)"; }
@@ -74,16 +75,16 @@ need start_nfcapd nfcapd
 need start_capture "$TMP/link.pcap" collector -i c0 udp
 
 DEFAULTS='[65536,1800,15,"lazy","prerouting",0,0,"type-code",false,0,60,500,"all","ipv4,ipv6"'
-DEFAULTS+=',1,"random",1400]'
+DEFAULTS+=',1,"random",1400,1500,"off"]'
 ALL='[4096,600,30,"strict","prerouting,input,forward,output,postrouting",255,7,"zero",true'
-ALL+=',4294967295,86400,1000000,"tcp-udp","ipv4",16383,"deterministic",8972]'
+ALL+=',4294967295,86400,1000000,"tcp-udp","ipv4",16383,"deterministic",8972,576,"flows"]'
 check "the settings at first" config_is "$DEFAULTS"
 check "all can be set at once, before the exporter is enabled" \
 	nf set max-flows 4096 active-timeout 600 inactive-timeout 30 expiry strict \
 	observe postrouting,output,forward,input,prerouting engine-type 255 engine-id 7 \
 	icmp-ports zero count-own on transport-ports tcp-udp families ipv4 \
 	observation-domain-id 4294967295 template-refresh 86400 template-refresh-datagrams 1000000 \
-	sampling 16383 sampling-mode deterministic max-payload 8972
+	sampling 16383 sampling-mode deterministic max-payload 8972 max-packet-size 576 nat flows
 check "all settings are shown" config_is "$ALL"
 check "the exporter can be enabled with them" nf enable
 check "enable without options leaves them as they are" config_is "$ALL"
@@ -118,6 +119,9 @@ sampling sampling 16384
 sampling.mode sampling-mode always
 max.payload max-payload 511
 max.payload max-payload 8973
+max.packet.size max-packet-size 575
+max.packet.size max-packet-size 9001
+nat nat maybe
 colour colour blue
 END
 check "an empty families is refused" refused "value|families" nf set families ""
@@ -131,9 +135,9 @@ check "options of enable are settings" nf enable --max-flows 65536 --active-time
 	--inactive-timeout 300 --expiry lazy --observe prerouting --engine-type 0 --engine-id 0 \
 	--icmp-ports type-code --count-own off --observation-domain-id 1 --template-refresh 1 \
 	--template-refresh-datagrams 1 --transport-ports all --families ipv4,ipv6 \
-	--sampling 1 --sampling-mode random --max-payload 512
+	--sampling 1 --sampling-mode random --max-payload 512 --max-packet-size 1500 --nat off
 CHANGED='[65536,600,300,"lazy","prerouting",0,0,"type-code",false,1,1,1,"all","ipv4,ipv6"'
-CHANGED+=',1,"random",512]'
+CHANGED+=',1,"random",512,1500,"off"]'
 check "options of enable are shown as settings" config_is "$CHANGED"
 need nf collector add 10.3.0.2
 
