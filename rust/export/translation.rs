@@ -3,8 +3,9 @@
 //! What conntrack says of the NAT of flows.
 //!
 //! It is asked when a flow is exported: so the packet path costs nothing more, nor does a flow take
-//! more memory. Most connections are still there by then, as conntrack's timeouts are longer; not
-//! those that were reset. A flow whose connection is gone is exported without NAT, and counted.
+//! more memory. A connection is still there by then if conntrack's timeout is longer than that of
+//! the flow: not if it was reset, and not of UDP where `expiry lazy` keeps a flow that is inactive.
+//! A flow whose connection is gone is exported without NAT, and counted.
 
 use core::net::{
     Ipv4Addr,

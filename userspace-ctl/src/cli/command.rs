@@ -44,14 +44,15 @@ pub enum Command {
 
     /// Export all flows, then stop accounting packets
     ///
-    /// Returns when the flows have been sent. Collectors, settings and counters stay.
+    /// Returns when each flow was sent, or lost for want of a collector that takes it. Collectors,
+    /// settings and counters stay.
     Disable,
 
     /// Change settings
     ///
     /// All that are given change at once, or if one of them is refused none does. They are in force
-    /// from then on, enabled or not; only max-flows, families and sampling have to wait until the
-    /// exporter is disabled.
+    /// from then on, enabled or not; only max-flows, families, sampling and its mode have to wait
+    /// until the exporter is disabled.
     ///
     /// Example: netflowctl set active-timeout 60 observe prerouting,output
     Set(Set),
@@ -107,8 +108,8 @@ pub enum Command {
     /// and these numbers of interfaces and no others. Settings that the file does not have stay as
     /// they are. Only what differs is changed, and printed as the commands that do it; nothing is
     /// printed if nothing differs. If the kernel refuses one of the changes, those before it are
-    /// undone. To change max-flows, families or sampling, the exporter is disabled and enabled
-    /// again.
+    /// undone. To change max-flows, families, sampling or its mode, the exporter is disabled and
+    /// enabled again.
     ///
     /// See CONFIGURATION FILE in netflowctl(8).
     Apply {

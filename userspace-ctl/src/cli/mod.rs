@@ -41,7 +41,7 @@ CAP_NET_ADMIN in the network namespace.";
 /// Examples, for the help as for the manual.
 pub const EXAMPLES: &str = "\
 modprobe netflow
-netflowctl collector add 192.0.2.10
+netflowctl collector add 192.0.2.10 --protocol v9
 netflowctl enable --max-flows 262144 --active-timeout 300
 netflowctl info
 netflowctl set active-timeout 60 expiry strict
