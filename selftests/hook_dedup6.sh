@@ -9,7 +9,7 @@
 #
 #    netns left                netns router                            netns right
 #    10.1.0.11-14 -- to-left         |  to-right 10.2.0.1 ------------ r0 10.2.0.2
-#    10.30.0.15-16 - vport (VRF blue)|                                    10.61.0.11-16
+#    10.30.0.15-17 - vport (VRF blue)|                                    10.61.0.11-17
 #                                    | 10.72.0.11-16: segments            10.71.0.11-14: segments
 
 # shellcheck source=selftests/lib/hook_dedup.sh
@@ -30,7 +30,7 @@ requests_of[link_local]="left fe80::30:2 fe80::30:1 -I v"
 injected_of[link_local]="icmp6 fe80::30:3 fe80::30:1 type=135 ttl=255 len=104
 	icmp6 fe80::30:3 ff02::1:ff30:1 type=135 ttl=255 len=104"
 
-# Each way has a number, 11 to 16: that of its hosts and of its segments.
+# Each way has a number, 11 to 17: that of its hosts and of its segments.
 srv6() {
 	local ns n
 	for ns in left router right; do
@@ -44,7 +44,7 @@ srv6() {
 			net.ipv6.conf.to-right.seg6_enabled=1 &&
 		ip -n router sr tunsrc set "$(at 10.2.0.1)" &&
 		ip -n right sr tunsrc set "$(at 10.2.0.2)" || return
-	for n in {11..16}; do echo "addr add 10.61.0.$n/32 dev lo"; done | ip_batch right || return
+	for n in {11..17}; do echo "addr add 10.61.0.$n/32 dev lo"; done | ip_batch right || return
 	for n in {11..13}; do echo "addr add 10.1.0.$n/24 dev l0"; done | ip_batch left || return
 	ip_batch router <<-'END' || return
 		addr add 10.2.0.14/24 dev to-right
@@ -128,13 +128,32 @@ way srv6_vrf "10.30.0.16 10.61.0.16" "$THROUGH"
 way srv6_vrf "10.2.0.2 10.72.0.15 > 10.61.0.15 10.30.0.15" "prerouting > $THROUGH"
 way srv6_vrf "10.2.0.2 10.72.0.16 > 10.61.0.16 10.30.0.16" "prerouting > forward output postrouting"
 
+# A segment that is an address of this host in the VRF.
+srv6_vrf_address() {
+	[ -n "$(ip -6 -n router route show vrf blue "$(at 10.61.0.0/16)")" ] || return
+	on router sysctl -qw net.ipv6.conf.vport.seg6_enabled=1 net.ipv6.conf.blue.seg6_enabled=1 ||
+		return
+	ip_batch left <<-'END' || return
+		addr add 10.30.0.17/24 dev v
+		route add 10.61.0.17/32 encap seg6 mode inline segs 10.30.0.1 dev v
+	END
+	ip_batch right <<-'END'
+		route add 10.30.0.17/32 via 10.2.0.1 dev r0
+	END
+}
+requests_of[srv6_vrf_address]="left 10.30.0.17 10.61.0.17"
+way srv6_vrf_address "10.30.0.17 10.30.0.1 > 10.30.0.17 10.61.0.17" \
+	"prerouting input > forward postrouting"
+way srv6_vrf_address "10.61.0.17 10.30.0.17" "$THROUGH"
+
 # A routing header of one segment and an IPv6 header; or a routing header of two.
 for ends in "10.2.0.1 10.71.0.11" "10.2.0.1 10.71.0.14" "10.2.0.2 10.72.0.11" \
 	"10.2.0.2 10.72.0.14" "10.2.0.2 10.72.0.15" "10.2.0.2 10.72.0.16"; do
 	length_of[$(at "$ends")]=$((LENGTH + 64))
 done
 for ends in "10.1.0.12 10.71.0.12" "10.61.0.12 10.72.0.12" "10.61.0.12 10.1.0.12" \
-	"10.1.0.13 10.1.0.1" "10.1.0.13 10.61.0.13"; do
+	"10.1.0.13 10.1.0.1" "10.1.0.13 10.61.0.13" \
+	"10.30.0.17 10.30.0.1" "10.30.0.17 10.61.0.17"; do
 	length_of[$(at "$ends")]=$((LENGTH + 40))
 done
 
@@ -172,7 +191,7 @@ for kind in vrf copies bridge; do try $kind; done
 if [ -e /sys/module/vrf ]; then
 	need start_injector left v "$(on router cat /sys/class/net/vport/address)"
 fi
-for kind in link_local srv6 srv6_address srv6_vrf; do try $kind; done
+for kind in link_local srv6 srv6_address srv6_vrf srv6_vrf_address; do try $kind; done
 need report_fast
 need start_joiner
 try_group MLD

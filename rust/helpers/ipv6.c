@@ -37,13 +37,19 @@ static bool is_address_of(struct net *net, const struct net_device *dev,
  */
 static bool is_past_local_in(const struct sk_buff *skb, const struct nf_hook_state *state)
 {
+	const struct ipv6_devconf *all = state->net->ipv6.devconf_all;
 	struct ipv6_sr_hdr buffer;
 	const struct ipv6_sr_hdr *header;
 	const struct in6_addr *segment;
+	const struct inet6_dev *idev;
 	struct in6_addr address;
 	unsigned int offset = 0;
 
-	if (likely(!READ_ONCE(state->net->ipv6.devconf_all->seg6_enabled)) ||
+	if (likely(!all || !READ_ONCE(all->seg6_enabled)))
+		return false;
+	/* As ipv6_srh_rcv() asks, of the device that received it, or of the VRF of that. */
+	idev = state->in ? __in6_dev_get(state->in) : NULL;
+	if (!idev || !READ_ONCE(idev->cnf.seg6_enabled) ||
 	    !ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr) ||
 	    ipv6_find_hdr(skb, &offset, NEXTHDR_ROUTING, NULL, NULL) < 0)
 		return false;
@@ -53,7 +59,7 @@ static bool is_past_local_in(const struct sk_buff *skb, const struct nf_hook_sta
 		return false;
 	offset += sizeof(*header) + (header->segments_left + 1) * sizeof(address);
 	segment = skb_header_pointer(skb, offset, sizeof(address), &address);
-	return segment && is_address_of(state->net, NULL, segment);
+	return segment && is_address_of(state->net, state->in, segment);
 }
 #else
 static bool is_address_of(struct net *net, const struct net_device *dev,
