@@ -313,7 +313,8 @@ impl Config {
         Policy {
             active: self.active_timeout.saturating_mul(MSEC_PER_SEC),
             inactive: self.inactive_timeout.saturating_mul(MSEC_PER_SEC),
-            strict: self.expiry == Expiry::Strict,
+            // conntrack forgets a connection that pauses, and another one may get its ports.
+            strict: self.expiry == Expiry::Strict || self.nat_records().flows,
             linger: LINGER,
             max_bytes,
         }

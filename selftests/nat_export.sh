@@ -275,6 +275,11 @@ forwarded() {
 check "at forward nfcapd has how packets leave" forwarded
 check "what conntrack does not know is counted" info_is "nat_state.untracked_flows>=1"
 check "no more events were told" events_told $((2 * sessions))
+# By the lazy expiry, which is the default, it would stay.
+need nf set inactive-timeout 1
+need inject <<<"udp 10.1.0.2:5001 10.9.2.1:53 count=9 udplen=44"
+check "a flow does not outlast its connection" eventually 8 info_is expired.inactive=1
+need nf set inactive-timeout 600
 
 need on router sysctl -qw net.netfilter.nf_conntrack_max=262144
 need nf set nat events observe prerouting
@@ -292,6 +297,14 @@ burst() {
 check "many connections end at once" burst
 check "each event is exported or counted as lost" \
 	eventually 20 burst_ended $((before + 2 * BURST))
+for collector in 10.3.0.2:2056 10.3.0.2:4739 10.3.0.2:2058; do
+	need nf collector del "$collector"
+done
+V5_UNSUPPORTED='collectors[0].unsupported'
+before=$(info "$V5_UNSUPPORTED")
+need inject <<<"udp 10.1.0.2:6000 10.9.2.1:53 udplen=44"
+check "v5 has no record of an event" eventually 10 info_is "nat_state.events.unsupported>=1"
+check "which is no flow that it has no record of" info_is "$V5_UNSUPPORTED=$before"
 check "NAT is told no more" nf set nat off
 check "the ledger is exact at the end" ledger_holds
 check "the module can be unloaded" unload

@@ -4,8 +4,8 @@
 //!
 //! It is asked when a flow is exported: so the packet path costs nothing more, nor does a flow take
 //! more memory. A connection is still there by then if conntrack's timeout is longer than that of
-//! the flow: not if it was reset, and not of UDP where `expiry lazy` keeps a flow that is inactive.
-//! A flow whose connection is gone is exported without NAT, and counted.
+//! the flow, for which reason all inactive flows are exported (`Config::policy`). A flow whose
+//! connection is gone is exported without NAT, and counted.
 
 use core::net::{
     Ipv4Addr,
