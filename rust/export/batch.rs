@@ -124,6 +124,9 @@ impl FamilyAccounts {
 
 /// What streams export: a flow or an event, in Data Records of its own.
 pub(crate) trait Exportable {
+    /// Whether it is a flow.
+    const IS_FLOW: bool;
+
     /// Appends its record number `index`, from 0.
     fn append_to(&self, format: &mut impl Format, index: u64) -> Appended;
 
@@ -185,6 +188,8 @@ impl Entry {
 }
 
 impl Exportable for Entry {
+    const IS_FLOW: bool = true;
+
     #[inline]
     fn append_to(&self, format: &mut impl Format, index: u64) -> Appended {
         match &self.after {
@@ -218,6 +223,8 @@ impl EventEntry {
 }
 
 impl Exportable for EventEntry {
+    const IS_FLOW: bool = false;
+
     fn append_to(&self, format: &mut impl Format, _index: u64) -> Appended {
         format.append_event(&self.event)
     }

@@ -47,6 +47,9 @@ const PACKET_SIZE_MIN: usize = bindings::NETFLOW_PACKET_SIZE_MIN as usize;
 /// but for a flush.
 const WAIT_PER_SECOND: Msecs = 200;
 
+/// The same, of datagrams of NAT events.
+const EVENTS_WAIT_PER_SECOND: Msecs = 50;
+
 /// Milliseconds that a flush may wait: who waits for it does not wait for ever.
 const FLUSH_WAIT: Msecs = 2000;
 
@@ -280,14 +283,19 @@ impl CollectorTable {
 #[derive(Clone, Copy)]
 pub(crate) enum Patience {
     /// As long as is left of what may be waited in each second.
-    OfTheSecond,
+    PerSecond,
+    /// The same, of what NAT events may wait.
+    Events,
     /// As long as a flush may.
-    OfAFlush,
+    Flush,
 }
 
 /// The time that sending may wait, for all Collectors together.
 pub(super) struct Waiting {
     of_the_second: TimeBudget,
+    /// Of NAT events, which come more often: they are to leave the next sweep its time.
+    of_events: TimeBudget,
+    are_events: bool,
     /// Until when a flush waits, if this is one.
     flush: Option<Deadline>,
 }
@@ -296,23 +304,34 @@ impl Waiting {
     pub(super) fn new() -> Self {
         Self {
             of_the_second: TimeBudget::new(WAIT_PER_SECOND),
+            of_events: TimeBudget::new(EVENTS_WAIT_PER_SECOND),
+            are_events: false,
             flush: None,
         }
     }
 
     /// Begins a round of exports.
     pub(super) fn set_patience(&mut self, patience: Patience) {
+        self.are_events = matches!(patience, Patience::Events);
         self.flush = match patience {
-            Patience::OfTheSecond => None,
-            Patience::OfAFlush => Some(Deadline::after(FLUSH_WAIT)),
+            Patience::PerSecond | Patience::Events => None,
+            Patience::Flush => Some(Deadline::after(FLUSH_WAIT)),
         };
+    }
+
+    /// What a wait is taken from.
+    fn budget(&mut self) -> &mut TimeBudget {
+        match self.are_events {
+            true => &mut self.of_events,
+            false => &mut self.of_the_second,
+        }
     }
 
     /// Whether there is time left.
     fn has_some(&mut self) -> bool {
         match self.flush {
             Some(deadline) => !deadline.has_passed(),
-            None => self.of_the_second.has_some(),
+            None => self.budget().has_some(),
         }
     }
 }
@@ -337,11 +356,12 @@ impl Collectors {
         state.collectors.fit(self.protocol, packet_size)
     }
 
-    /// A flow is not sent to any of them, as the format has no record for it.
-    pub(super) fn unsupported(&mut self) -> Outcome {
+    /// Something is not sent to any of them, as the format has no record for it: they count it if
+    /// it is a flow.
+    pub(super) fn unsupported(&mut self, is_flow: bool) -> Outcome {
         let mut outcome = Outcome::NoCollector;
         for collector in self.state.lock().collectors.of(self.protocol) {
-            collector.unsupported = collector.unsupported.wrapping_add(1);
+            collector.unsupported = collector.unsupported.wrapping_add(is_flow.into());
             outcome = Outcome::Unsupported;
         }
         outcome
@@ -440,10 +460,10 @@ impl Collectors {
 
     /// Waits before another attempt.
     fn wait(&mut self) {
-        let deadline = self.state.lock().waiting.of_the_second.take();
+        let deadline = self.state.lock().waiting.budget().take();
         fsleep(Delta::from_millis(1));
         if let Some(deadline) = deadline {
-            self.state.lock().waiting.of_the_second.give_back(deadline);
+            self.state.lock().waiting.budget().give_back(deadline);
         }
     }
 }

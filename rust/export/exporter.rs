@@ -387,10 +387,14 @@ impl Exporter {
     pub(crate) fn begin_events(&mut self) -> bool {
         self.is_last = false;
         let mut state = self.state.lock();
-        state.begin_round(Patience::OfTheSecond);
+        state.begin_round(Patience::Events);
         let settings = state.settings;
         let is_over = state.is_over(false);
         drop(state);
+        // The rest as of the last round; before the first, there is nothing to tell.
+        self.process.init_time = self.clock.init_time();
+        self.process.active_timeout = settings.active_timeout;
+        self.process.inactive_timeout = settings.inactive_timeout;
         self.set(&settings);
         self.nat_records.events && !is_over
     }

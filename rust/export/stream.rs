@@ -158,7 +158,8 @@ impl<F: Format, D: DerefMut<Target = F>> Stream<D> {
                 match entry.append_to(&mut *self.datagram, index) {
                     Appended::Last => break,
                     Appended::Unsupported => {
-                        entry.fate().note_datagram(self.collectors.unsupported());
+                        let outcome = self.collectors.unsupported(E::IS_FLOW);
+                        entry.fate().note_datagram(outcome);
                         break;
                     }
                     Appended::More => index = index.saturating_add(1),

@@ -59,7 +59,8 @@ impl Conntrack {
     /// and before the other. Any context.
     pub(crate) fn post_nat(&self, mut ends: Ends) -> Option<Ends> {
         // SAFETY: `find` is that by the type invariant; the namespace is valid by the invariant of
-        // `Netns`, and `ends` is ours.
+        // `Netns`, whose operations are those of a device: its exit comes before that of conntrack.
+        // `ends` is ours.
         let is_known = unsafe {
             bindings::netflow_conntrack_post_nat(self.find.as_ptr(), self.netns.as_ptr(), &mut ends)
         };

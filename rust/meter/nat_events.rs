@@ -42,6 +42,9 @@ const BATCH: usize = 120;
 /// Batches that are read at a time, so that a flood holds up no sweep.
 const BATCHES_MAX: usize = 512;
 
+/// Messages that are counted at most which nobody will read: more than the queue holds.
+const LEFT_MAX: u64 = 1 << 16;
+
 /// Bytes of the receive queue, as the kernel accounts them: some 24,000 messages, each of which
 /// takes more than a KiB. They are charged to nobody, so a namespace that any user can make has
 /// what such a user could give a socket of his own (net.core.rmem_default).
@@ -176,10 +179,29 @@ impl NatEvents {
         let mut source = self.source.lock();
         for _ in 0..BATCHES_MAX {
             if !self.export_batch(&mut source, is_last) {
-                break;
+                return;
             }
             cond_resched();
         }
+        if is_last {
+            self.abandon(&mut source);
+        }
+    }
+
+    /// Events come faster than they are exported: what is left in the queue is lost.
+    fn abandon(&self, source: &mut Source) {
+        let Some(listener) = &source.listener else {
+            return;
+        };
+        let mut left = 0u64;
+        while left < LEFT_MAX && listener.receive(&mut source.message).is_some() {
+            left = left.wrapping_add(1);
+            cond_resched();
+        }
+        let missed = listener.missed().wrapping_sub(source.missed);
+        let lost = left.wrapping_add(missed.into());
+        let accounts = &mut self.domain.export.lock().nat_events;
+        accounts.overrun = accounts.overrun.wrapping_add(lost);
     }
 }
 

@@ -54,8 +54,8 @@ impl Sweep {
     /// How long sending may wait for room in send buffers.
     const fn patience(self) -> Patience {
         match self {
-            Self::Periodic | Self::Reclaim | Self::Recheck | Self::Last => Patience::OfTheSecond,
-            Self::Flush => Patience::OfAFlush,
+            Self::Periodic | Self::Reclaim | Self::Recheck | Self::Last => Patience::PerSecond,
+            Self::Flush => Patience::Flush,
         }
     }
 

@@ -63,7 +63,7 @@ impl Collectors {
         Outcome::Exported
     }
 
-    pub(crate) fn unsupported(&mut self) -> Outcome {
+    pub(crate) fn unsupported(&mut self, _is_flow: bool) -> Outcome {
         match self.schedules.is_empty() {
             true => Outcome::NoCollector,
             false => Outcome::Unsupported,
