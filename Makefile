@@ -21,6 +21,8 @@ INSTALL_MOD_PATH ?= $(DESTDIR)
 BINDIR = $(DESTDIR)$(PREFIX)/bin
 MANDIR = $(DESTDIR)$(PREFIX)/share/man/man8
 SHAREDIR = $(DESTDIR)$(PREFIX)/share
+LIBDIR = $(DESTDIR)$(PREFIX)/lib
+UNITS = netflow.service netflow-flush.service netflow@.service
 RELEASE = $(shell cat $(or $(KDIR:%=%/include/config/kernel.release),/proc/sys/kernel/osrelease))
 MODDIR = $(INSTALL_MOD_PATH)/lib/modules/$(RELEASE)/updates
 # Where no kernel is installed, as in a staging folder, there is nothing to index.
@@ -29,7 +31,8 @@ depmod = test ! -e $(MODDIR)/../modules.order || depmod -b "$(INSTALL_MOD_PATH)/
 # What is in the way of a silent `make vm`: shown only if it fails.
 quiet_build = mkdir -p build && { $(MAKE) -s all >build/build.log 2>&1 || { cat build/build.log >&2; false; }; }
 
-.PHONY: all setup kernel module ctl run check lint host-test bench vm versions install uninstall clean distclean help
+.PHONY: all setup kernel module ctl run check lint host-test bench vm versions \
+	install install-module install-ctl uninstall clean distclean help
 
 all: module ctl ## Build the module and netflowctl (the default)
 
@@ -82,22 +85,32 @@ versions: ## Show which kernel and tools are in use
 	@scripts/setup
 	@scripts/versions
 
-install: ## Install for the running kernel (or KDIR's) [PREFIX DESTDIR INSTALL_MOD_PATH]
+install: install-module install-ctl ## Install for the running kernel (or KDIR's) [PREFIX DESTDIR INSTALL_MOD_PATH]
+
+install-module: ## The module of `make install` alone
 	@test -e build/$(RELEASE)/netflow.ko || { \
 		echo "There is no module for kernel $(RELEASE). Build one with 'make' (for Debian's newest stock" \
 		"kernel) or 'make KDIR=/lib/modules/$(RELEASE)/build'." >&2; false; }
 	install -D -m 644 -t $(MODDIR) build/$(RELEASE)/netflow.ko
 	$(depmod)
+
+install-ctl: ## What else `make install` installs: netflowctl and the services
 	install -D -t $(BINDIR) build/bin/netflowctl
 	install -D -m 644 -t $(MANDIR) build/share/netflowctl.8
 	install -D -m 644 build/share/completion.bash $(SHAREDIR)/bash-completion/completions/netflowctl
 	install -D -m 644 build/share/completion.zsh $(SHAREDIR)/zsh/site-functions/_netflowctl
 	install -D -m 644 build/share/completion.fish $(SHAREDIR)/fish/vendor_completions.d/netflowctl.fish
+	install -D -t $(LIBDIR)/netflow userspace-ctl/systemd/load-module
+	install -D -m 644 -t $(LIBDIR)/systemd/system $(UNITS:%=userspace-ctl/systemd/%)
+	sed -i 's|=\(-\?\)/usr/|=\1$(PREFIX)/|' $(UNITS:%=$(LIBDIR)/systemd/system/%)
+	install -d $(DESTDIR)/etc/netflow/netns
 
 uninstall: ## Remove what install has put there
 	rm -f $(MODDIR)/netflow.ko $(BINDIR)/netflowctl $(MANDIR)/netflowctl.8 \
 		$(SHAREDIR)/bash-completion/completions/netflowctl \
-		$(SHAREDIR)/zsh/site-functions/_netflowctl $(SHAREDIR)/fish/vendor_completions.d/netflowctl.fish
+		$(SHAREDIR)/zsh/site-functions/_netflowctl $(SHAREDIR)/fish/vendor_completions.d/netflowctl.fish \
+		$(LIBDIR)/netflow/load-module $(UNITS:%=$(LIBDIR)/systemd/system/%)
+	-rmdir --ignore-fail-on-non-empty $(DESTDIR)/etc/netflow/netns $(DESTDIR)/etc/netflow
 	$(depmod)
 
 clean: ## Remove what was built
@@ -107,4 +120,4 @@ distclean: clean ## Remove the set-up too: the cache that all checkouts share
 	scripts/clean-cache
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s  %s\n", $$1, $$2 }' Makefile

@@ -52,6 +52,10 @@ modprobe_finds() {
 cat >"$TMP/expected" <<END
 644 lib/modules/$RELEASE/updates/netflow.ko
 755 usr/local/bin/netflowctl
+755 usr/local/lib/netflow/load-module
+644 usr/local/lib/systemd/system/netflow-flush.service
+644 usr/local/lib/systemd/system/netflow.service
+644 usr/local/lib/systemd/system/netflow@.service
 644 usr/local/share/bash-completion/completions/netflowctl
 644 usr/local/share/fish/vendor_completions.d/netflowctl.fish
 644 usr/local/share/man/man8/netflowctl.8
@@ -85,7 +89,8 @@ with_kdir() {
 }
 check "make KDIR=TREE builds the same module with the machine's own tools" with_kdir
 
-sed -n 's/^\.PHONY: //p' Makefile | tr ' ' '\n' | sort >"$TMP/targets"
+sed -n '/^\.PHONY: /,/[^\]$/ { s/^\.PHONY: //; s/\\$//; p }' Makefile | xargs -n 1 |
+	sort >"$TMP/targets"
 make -s help | sed -nE 's/^ +([a-z-]+) .*/\1/p' | sort >"$TMP/help"
 check "make help lists every target" same "$TMP/targets" "$TMP/help"
 grep -oE '(`|^    )make [a-z-]+' README.md | sed 's/.*make //' | sort -u >"$TMP/readme"
