@@ -72,17 +72,16 @@ no_remarks() {
 	without . "$TMP/remarks"
 }
 
-# nfacctd_has_all: the sums for each destination. Where it is slow it counts some twice.
+# nfacctd_has_all: the sums for each destination.
 nfacctd_has_all() {
 	sed 1d "$TMP/nfacctd.csv"
 	awk -F, -v ports="$PORTS" '
 		NR > 1 { packets[$1] += $2; bytes[$1] += $3 }
-		function is(sum, sent) { return sum >= sent && sum < sent * 1.01 }
 		END {
 			v4 = "10.9.0.1"
 			v6 = "2001:db8:9::1"
-			exit !(is(packets[v4], ports) && is(bytes[v4], ports * 100) &&
-				is(packets[v6], ports) && is(bytes[v6], ports * 120))
+			exit !(packets[v4] == ports && bytes[v4] == ports * 100 &&
+				packets[v6] == ports && bytes[v6] == ports * 120)
 		}' "$TMP/nfacctd.csv"
 }
 

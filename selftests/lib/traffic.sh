@@ -180,7 +180,8 @@ stop_nfcapd() {
 
 # start_nfacctd PORT [PRIMITIVE]: in the namespace `collector`. Its log is $TMP/nfacctd.log. With a
 # further primitive, its flows are for those who read $TMP/nfacctd.csv themselves; so they are if
-# NFACCTD_KEY has other primitives. Of more than some thousand flows it writes some early or twice.
+# NFACCTD_KEY has other primitives. Records go to the plugin by ZeroMQ: of nfacctd's own ring, a
+# plugin that is slow may read a slot twice, which it says only when it happens often.
 start_nfacctd() {
 	nfacctd_port=${1:-2056}
 	cat >"$TMP/nfacctd.conf" <<-END
@@ -190,8 +191,8 @@ start_nfacctd() {
 		nfacctd_disable_checks: false
 		nfacctd_pipe_size: 4000000
 		plugins: print[x]
+		plugin_pipe_zmq: true
 		plugin_buffer_size: 10240
-		plugin_pipe_size: 1024000
 		aggregate[x]: ${NFACCTD_KEY:-src_host,dst_host,src_port,dst_port,proto,tos}${2:+,$2}
 		print_output[x]: csv
 		print_output_file[x]: $TMP/nfacctd.csv
