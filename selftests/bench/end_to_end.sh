@@ -77,14 +77,25 @@ time.sleep(1000)' &
 sink=$!
 sleep 0.2
 netflowctl flush
-netflowctl collector add 127.0.0.1
-for _ in 1 2 3; do
-	push hit 1000000 1000000 1 0
-	start=$(now)
-	netflowctl flush
-	end=$(now)
-	figure export_records_a_second "1e6 * 1e9 / ($end - $start)"
-done
+
+# export_by PROTOCOL PATTERN NAME
+export_by() {
+	local start end
+	netflowctl collector add 127.0.0.1:2055 --protocol "$1" 2>/dev/null
+	for _ in 1 2 3; do
+		push "$2" 1000000 1000000 1 0
+		start=$(now)
+		netflowctl flush
+		end=$(now)
+		figure "$3" "1e6 * 1e9 / ($end - $start)"
+	done
+	netflowctl collector del 127.0.0.1:2055
+}
+export_by v5 hit export_records_a_second
+export_by v9 hit export_v9
+export_by ipfix hit export_ipfix
+export_by v9 hit6 export_v9_ipv6
+export_by ipfix hit6 export_ipfix_ipv6
 kill $sink
 netflowctl disable
 rmmod netflow netflow_bench

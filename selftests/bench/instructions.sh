@@ -14,6 +14,9 @@ ip addr add 10.0.0.1/8 dev d0
 ip link set d0 up
 ip route add default via 10.0.0.2
 ip route add 192.168.0.0/16 via 10.0.0.3
+ip addr add 2001:db8::1/32 dev d0 nodad
+ip route add default via 2001:db8::2
+ip route add 2001:db8:ffff::/48 via 2001:db8::3
 
 # measure WHO WHAT FLOWS PATTERN: the first round makes the flows, and warms up what is new.
 measure() {
@@ -32,12 +35,17 @@ measure empty hit 1000 hit
 rmmod netflow_bench
 
 insmod "$BENCH/netflow_bench.ko" device=d0
-# The new flows of three rounds, and no expiry meanwhile.
+# The new flows of two rounds, and no expiry meanwhile.
 insmod "$NETFLOW_KO"
 netflowctl enable --max-flows 131072
 measure ours hit 1000 hit
 measure ours new 1000 new
+measure ours hit6 1000 hit6
+measure ours new6 1000 new6
 netflowctl --json info | jq -e '.packets.lost == 0 and .packets.ignored == 0' >/dev/null
+netflowctl disable
+netflowctl enable --sampling 16383
+measure ours not_sampled 1000 hit
 rmmod netflow
 
 [ "${1:-}" = peer ] || exit 0

@@ -13,11 +13,13 @@
 #include <linux/debugfs.h>
 #include <linux/gcd.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
 #include <linux/skbuff.h>
 #include <linux/tcp.h>
 #include <linux/uaccess.h>
@@ -34,11 +36,18 @@ enum pattern {
 	SWEEP,		/* the same, as one source that scans all addresses makes them */
 	COLLIDE,	/* the same, with equal hashes in FreeBSD's ng_netflow of 2005 */
 	MIX,		/* 5 % new, of the rest 90 % in a tenth of the known flows */
+	HIT6, NEW6,	/* the first two, of IPv6 */
 };
 
 static const char * const patterns[] = {
 	[HIT] = "hit", [NEW] = "new", [SWEEP] = "sweep", [COLLIDE] = "collide", [MIX] = "mix",
+	[HIT6] = "hit6", [NEW6] = "new6",
 };
+
+static bool is_ipv6(enum pattern pattern)
+{
+	return pattern == HIT6 || pattern == NEW6;
+}
 
 struct job {
 	struct task_struct *task;
@@ -74,11 +83,19 @@ static unsigned int count(void *priv, struct sk_buff *skb, const struct nf_hook_
 	return NF_ACCEPT;
 }
 
-static const struct nf_hook_ops empty_hook = {
-	.hook = count,
-	.pf = NFPROTO_IPV4,
-	.hooknum = NF_INET_PRE_ROUTING,
-	.priority = NF_IP_PRI_CONNTRACK_DEFRAG - 1,
+static const struct nf_hook_ops empty_hooks[] = {
+	{
+		.hook = count,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_PRE_ROUTING,
+		.priority = NF_IP_PRI_CONNTRACK_DEFRAG - 1,
+	},
+	{
+		.hook = count,
+		.pf = NFPROTO_IPV6,
+		.hooknum = NF_INET_PRE_ROUTING,
+		.priority = NF_IP6_PRI_CONNTRACK_DEFRAG - 1,
+	},
 };
 
 /* A packet of known flow n, all of 10/8 to one server. */
@@ -116,6 +133,25 @@ static void new(struct iphdr *ip, enum pattern pattern, u32 n)
 	}
 }
 
+/* The same of IPv6: all of 2001:db8::/32, and both addresses end in other bytes than they begin. */
+static void known6(struct ipv6hdr *ip, u32 n)
+{
+	struct tcphdr *tcp = (struct tcphdr *)(ip + 1);
+
+	ip->saddr.s6_addr32[3] = htonl(n);
+	ip->daddr.s6_addr32[3] = htonl(1);
+	tcp->source = htons(40000);
+}
+
+static void new6(struct ipv6hdr *ip, u32 n)
+{
+	struct tcphdr *tcp = (struct tcphdr *)(ip + 1);
+
+	ip->saddr.s6_addr32[3] = htonl(n);
+	ip->daddr.s6_addr32[3] = htonl(n * 2654435761U >> 24 | 0x100);
+	tcp->source = htons(1024 + (n >> 24));
+}
+
 static u32 next_known(struct job *job, u32 n)
 {
 	n += job->step;
@@ -131,6 +167,8 @@ static int push(void *data)
 {
 	struct job *job = data;
 	struct sk_buff *skb = job->skb;
+	u8 pf = is_ipv6(job->pattern) ? NFPROTO_IPV6 : NFPROTO_IPV4;
+	struct ipv6hdr *ip6 = ipv6_hdr(skb);
 	struct iphdr *ip = ip_hdr(skb);
 	u32 left = job->packets, n = 0, i;
 	u64 random = 88172645463325252ULL;
@@ -148,6 +186,13 @@ static int push(void *data)
 			case HIT:
 				known(ip, job->first + n);
 				n = next_known(job, n);
+				break;
+			case HIT6:
+				known6(ip6, job->first + n);
+				n = next_known(job, n);
+				break;
+			case NEW6:
+				new6(ip6, job->fresh++);
 				break;
 			case MIX:
 				/* xorshift (Marsaglia, 2003) */
@@ -167,8 +212,8 @@ static int push(void *data)
 			default:
 				new(ip, job->pattern, job->fresh++);
 			}
-			if (nf_hook(NFPROTO_IPV4, NF_INET_PRE_ROUTING, &init_net, NULL, skb,
-				    skb->dev, NULL, okfn) != 1) {
+			if (nf_hook(pf, NF_INET_PRE_ROUTING, &init_net, NULL, skb, skb->dev, NULL,
+				    okfn) != 1) {
 				/* Somebody else owns it now. */
 				pr_err("a hook did not let a packet through\n");
 				job->skb = NULL;
@@ -188,29 +233,53 @@ out:
 	return 0;
 }
 
-static struct sk_buff *prepare(struct net_device *dev)
+static void put_ipv4(struct sk_buff *skb)
+{
+	struct iphdr *ip = skb_put_zero(skb, sizeof(*ip));
+
+	ip->version = 4;
+	ip->ihl = 5;
+	ip->ttl = 64;
+	ip->protocol = IPPROTO_TCP;
+	skb->protocol = htons(ETH_P_IP);
+}
+
+static void put_ipv6(struct sk_buff *skb)
+{
+	struct ipv6hdr *ip = skb_put_zero(skb, sizeof(*ip));
+
+	ip->version = 6;
+	ip->hop_limit = 64;
+	ip->nexthdr = IPPROTO_TCP;
+	ip->saddr.s6_addr32[0] = htonl(0x20010db8);
+	ip->daddr.s6_addr32[0] = htonl(0x20010db8);
+	ip->daddr.s6_addr32[1] = htonl(0xffff0000);
+	skb->protocol = htons(ETH_P_IPV6);
+}
+
+static struct sk_buff *prepare(struct net_device *dev, enum pattern pattern)
 {
 	struct sk_buff *skb = alloc_skb(256, GFP_KERNEL);
 	struct tcphdr *tcp;
-	struct iphdr *ip;
 
 	if (!skb)
 		return NULL;
 	skb_reserve(skb, 64);
 	skb_reset_network_header(skb);
-	ip = skb_put_zero(skb, sizeof(*ip));
-	skb_set_transport_header(skb, sizeof(*ip));
+	if (is_ipv6(pattern))
+		put_ipv6(skb);
+	else
+		put_ipv4(skb);
+	skb_set_transport_header(skb, skb->len);
 	tcp = skb_put_zero(skb, sizeof(*tcp) + 20);
-	ip->version = 4;
-	ip->ihl = 5;
-	ip->ttl = 64;
-	ip->protocol = IPPROTO_TCP;
-	ip->tot_len = htons(skb->len);
 	tcp->doff = 5;
 	tcp->dest = htons(80);
 	tcp->ack = 1;
-	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
-	skb->protocol = htons(ETH_P_IP);
+	if (is_ipv6(pattern))
+		ipv6_hdr(skb)->payload_len = htons(skb->len - sizeof(struct ipv6hdr));
+	else
+		ip_hdr(skb)->tot_len = htons(skb->len);
+	memset(skb->cb, 0, sizeof(skb->cb));
 	skb->pkt_type = PACKET_HOST;
 	skb->dev = dev;
 	return skb;
@@ -240,7 +309,7 @@ static int run(enum pattern pattern, u32 flows, u32 packets, u32 cpus, bool disj
 		for (job->step = part * 5 / 8; gcd(job->step, part) != 1; job->step++)
 			;
 		job->fresh = fresh + (disjoint ? i * job->packets : 0);
-		job->skb = prepare(dev);
+		job->skb = prepare(dev, pattern);
 		job->task = kthread_create_on_cpu(push, job, i, "netflow_bench/%u");
 		if (!job->skb || IS_ERR(job->task)) {
 			err = -ENOMEM;
@@ -305,8 +374,10 @@ static const struct file_operations run_ops = {
 
 static int __init bench_init(void)
 {
-	int err = empty ? nf_register_net_hook(&init_net, &empty_hook) : 0;
+	int err = 0;
 
+	if (empty)
+		err = nf_register_net_hooks(&init_net, empty_hooks, ARRAY_SIZE(empty_hooks));
 	if (err)
 		return err;
 	folder = debugfs_create_dir("netflow_bench", NULL);
@@ -318,7 +389,7 @@ static void __exit bench_exit(void)
 {
 	debugfs_remove(folder);
 	if (empty)
-		nf_unregister_net_hook(&init_net, &empty_hook);
+		nf_unregister_net_hooks(&init_net, empty_hooks, ARRAY_SIZE(empty_hooks));
 }
 
 module_init(bench_init);

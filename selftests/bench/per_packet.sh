@@ -17,6 +17,9 @@ ip addr add 10.0.0.1/8 dev d0
 ip link set d0 up
 ip route add default via 10.0.0.2
 ip route add 192.168.0.0/16 via 10.0.0.3
+ip addr add 2001:db8::1/32 dev d0 nodad
+ip route add default via 2001:db8::2
+ip route add 2001:db8:ffff::/48 via 2001:db8::3
 insmod "$BENCH/netflow_bench.ko" device=d0 empty="$([ "$LANE" = empty ] && echo 1 || echo 0)"
 
 # start FLOWS [NAME VALUE]...: with room for as many, and settings of ours.
@@ -28,9 +31,10 @@ start() {
 			netflowctl enable
 			;;
 		peer)
-			insmod "$BENCH/ipt_NETFLOW.ko" destination=127.0.0.1:2055 \
+			insmod "$BENCH/ipt_NETFLOW.ko" destination=127.0.0.1:2055 protocol=10 \
 				maxflows="$1" hashsize="$1"
 			iptables-legacy -t raw -A PREROUTING -j NETFLOW
+			ip6tables-legacy -t raw -A PREROUTING -j NETFLOW
 			;;
 	esac
 }
@@ -40,6 +44,7 @@ stop() {
 		ours) rmmod netflow ;;
 		peer)
 			iptables-legacy -t raw -F
+			ip6tables-legacy -t raw -F
 			rmmod ipt_NETFLOW
 			;;
 	esac
@@ -57,7 +62,7 @@ measure() {
 known() {
 	start "$5"
 	# All flows of one CPU, and one more where each of two has its own.
-	push hit "$(($2 + 1))" "$(($2 + 1))" 1 0
+	push "${4/mix/hit}" "$(($2 + 1))" "$(($2 + 1))" 1 0
 	measure "$1" "$4" "$2" "$3" 1 0
 	if [ "$CPUS" -gt 1 ]; then
 		measure "$1_2cpu_same" "$4" "$2" "$3" 2 0
@@ -102,7 +107,10 @@ known hit_1 1 2000000 hit 65536
 known hit_1k 1000 2000000 hit 65536
 known hit_400k 400000 1600000 hit 524288
 known hit_1m 1000000 2000000 hit 1048576
+known hit6_1k 1000 2000000 hit6 65536
+known hit6_400k 400000 1600000 hit6 524288
 unknown new 400000 new 524288
+unknown new6 400000 new6 524288
 unknown sweep 400000 sweep 524288
 unknown seed_collide 400000 collide 524288
 refused
