@@ -94,6 +94,10 @@ export_by() {
 export_by v5 hit export_records_a_second
 export_by v9 hit export_v9
 export_by ipfix hit export_ipfix
+# conntrack is asked for each flow, and knows none.
+netflowctl set nat flows
+export_by ipfix hit export_ipfix_nat
+netflowctl set nat off
 export_by v9 hit6 export_v9_ipv6
 export_by ipfix hit6 export_ipfix_ipv6
 kill $sink
