@@ -16,6 +16,8 @@
 
 # shellcheck source=selftests/lib/netflow.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/netflow.sh"
+# shellcheck source=selftests/lib/times.sh
+. "$SELFTESTS/lib/times.sh"
 begin nfcapd nfdump tcpdump tshark
 
 uptime_ms() {
@@ -38,15 +40,6 @@ load_before_wrap() { load uptime_offset=$((2 ** 32 - $(uptime_ms) - AHEAD * 1000
 
 wrapped() { info_is 'sys_uptime<2147483648'; }
 
-# What tcpdump saw: lines "PORT FIRST LAST", in seconds.
-seen() {
-	tshark -n -r "$TMP/link.pcap" -Y 'udp.dstport == 53' -T fields -e udp.srcport \
-		-e frame.time_epoch 2>/dev/null | awk '
-		!($1 in first) { first[$1] = $2 }
-		{ last[$1] = $2 }
-		END { for (port in first) print port, first[port], last[port] }' | sort
-}
-
 # What tshark reads in our datagrams: lines "PORT FIRST LAST", and "late ..." for any flow
 # that ends after the uptime of its datagram. Ages are less than half the clock's range.
 decoded() {
@@ -58,26 +51,6 @@ decoded() {
 				now = $5 + $6 / 1e9
 				printf "%d %.3f %.3f\n", $1, now - age($2), now - age($3)
 			}' | sort
-}
-
-# collected_times: the same by nfdump.
-collected_times() {
-	local port first last
-	while read -r port first last; do
-		printf '%d %d.%03d %d.%03d\n' "$port" $((first / 1000)) $((first % 1000)) \
-			$((last / 1000)) $((last % 1000))
-	done < <(show_exported_flows nfcapd '*' source-port first last)
-}
-
-# agree FILE: ports, and times within a tenth of a second.
-agree() {
-	cut -d ' ' -f 1 "$TMP/seen" >"$TMP/ports.seen"
-	cut -d ' ' -f 1 "$1" >"$TMP/ports"
-	same "$TMP/ports.seen" "$TMP/ports" || return
-	paste -d ' ' "$TMP/seen" "$1" | awk '
-		function off(a, b) { return a - b > 0.1 || b - a > 0.1 }
-		off($2, $5) || off($3, $6) { print "port, tcpdump, collected: " $0; bad = 1 }
-		END { exit bad }'
 }
 
 # header_wraps: SysUptime of the datagrams is near its end at first, and near 0 in the end.
@@ -121,7 +94,7 @@ need stop_nfcapd
 need stop_capture "$TMP/link.pcap"
 seen >"$TMP/seen"
 decoded >"$TMP/decoded"
-collected_times >"$TMP/collected"
+collected_times nfcapd >"$TMP/collected"
 check "the clock of the datagrams wraps" header_wraps
 check "by tshark, first and last are the times that tcpdump saw" agree "$TMP/decoded"
 check "no flow ends after the uptime of its datagram" without late "$TMP/decoded"
