@@ -21,9 +21,29 @@ ignored_is() {
 		bytes.ignored_by.not_sampled="$2" bytes.ignored="$2"
 }
 
-# Collectors multiply what they get by the rate that they are told: so many packets and bytes were
-# sent.
-scaled_up() { equal "packets and bytes" "1000 100000" "$(collected "nfcapd.$1" | total | xargs)"; }
+# scaled_up PROTOCOL PACKETS BYTES: collectors multiply what they get by the rate that they are
+# told, which gives what was sent.
+scaled_up() { equal "packets and bytes" "$2 $3" "$(collected "nfcapd.$1" | total | xargs)"; }
+
+start_collectors() {
+	rm -rf "$TMP"/nfcapd.* "$TMP/nfacctd.csv"
+	start_all && start_nfacctd 2058 sampling_rate && nf collector add 10.3.0.2 &&
+		nf collector add 10.3.0.2:2056 --protocol v9 &&
+		nf collector add 10.3.0.2 --protocol ipfix &&
+		nf collector add 10.3.0.2:2058 --protocol v9
+}
+
+# Their ports are closed then: answers would be packets, too.
+stop_collectors() {
+	local port
+	stop_all && stop_nfacctd || return
+	for port in 2055 2056 2058 4739; do
+		nf collector del "10.3.0.2:$port" || return
+	done
+}
+
+# rates_of_nfacctd: of all that it has.
+rates_of_nfacctd() { awk -F, 'NR > 1 { print $(NF - 2) }' "$TMP/nfacctd.csv" | sort -u | xargs; }
 
 # told PORT FIELD...: what tshark reads there, each combination once.
 told() {
@@ -79,52 +99,42 @@ need load
 need start_injector left l0 02:00:00:00:01:01
 # Each CPU selects among the packets that it sees.
 need taskset -p 1 "$INJECTOR_PID"
-need start_all
-need start_nfacctd 2058 sampling_rate
 need start_capture "$TMP/link.pcap" collector -i c0 udp
-need nf collector add 10.3.0.2
-need nf collector add 10.3.0.2:2056 --protocol v9
-need nf collector add 10.3.0.2 --protocol ipfix
-need nf collector add 10.3.0.2:2058 --protocol v9
-check "one of ten packets is to be accounted" nf enable --inactive-timeout 600 --sampling 10 \
-	--sampling-mode deterministic
+need start_collectors
+check "one of a hundred packets is to be accounted" \
+	nf enable --inactive-timeout 600 --sampling 100 --sampling-mode deterministic
 inject <<'END'
 	udp 10.1.0.2:1000 10.9.0.1:53 count=400 len=100
 	udp 10.1.0.2:1001 10.9.0.1:53 count=600 len=100
 END
-check "of 400 and 600 packets, 40 and 60 are" flows_are <<'END'
-	udp 10.1.0.2:1000 10.9.0.1:53 packets=40 bytes=4000
-	udp 10.1.0.2:1001 10.9.0.1:53 packets=60 bytes=6000
+check "of 400 and 600 packets, 4 and 6 are" flows_are <<'END'
+	udp 10.1.0.2:1000 10.9.0.1:53 packets=4 bytes=400
+	udp 10.1.0.2:1001 10.9.0.1:53 packets=6 bytes=600
 END
-check "the others are in an account of their own" ignored_is 900 90000
+check "the others are in an account of their own" ignored_is 990 99000
 check "every packet was seen" info_is packets.seen=1000 bytes.seen=100000
 check "the ledger is exact" ledger_holds
 check "what was accounted is exported" nf flush
-check "as it was counted" info_is packets.exported=100 bytes.exported=10000
+check "as it was counted" info_is packets.exported=10 bytes.exported=1000
 sleep 2.5
-need stop_all
-need stop_nfacctd
+need stop_collectors
 need stop_capture "$TMP/link.pcap"
 for protocol in v5 v9 ipfix; do
-	check "$protocol: nfcapd scales it up to what was sent" scaled_up "$protocol"
+	check "$protocol: nfcapd scales it up to what was sent" scaled_up "$protocol" 1000 100000
 done
-check "nfacctd reads the rate" equal "sampling_rate" 10 \
-	"$(awk -F, 'NR > 1 { print $(NF - 2) }' "$TMP/nfacctd.csv" | sort -u | xargs)"
-check "v5: the header states rate and mode" equal "mode and rate" "1 10" \
+check "nfacctd reads the rate" equal "sampling_rate" 100 "$(rates_of_nfacctd)"
+check "v5: the header states rate and mode" equal "mode and rate" "1 100" \
 	"$(told 2055 samplingmode samplerate)"
-check "v9: options state them" equal "interval and algorithm" "10 1" \
+check "v9: options state them" equal "interval and algorithm" "100 1" \
 	"$(told 2056 sampling_interval sampling_algorithm)"
-check "ipfix: options state them" equal "interval and algorithm" "10 1" \
+check "ipfix: options state them" equal "interval and algorithm" "100 1" \
 	"$(told 4739 sampling_interval sampling_algorithm)"
-check "ipfix: no datagram states anything else" equal "interval of samplers" 10 \
+check "ipfix: no datagram states anything else" equal "interval of samplers" 100 \
 	"$(told 4739 sampler_random_interval)"
 
-# Whose ports are closed now: the answers would be packets, too.
-for port in 2055 2056 2058 4739; do
-	need nf collector del "10.3.0.2:$port"
-done
-
 # Flows that alternate: a fixed interval sees one of them only.
+need nf disable
+need nf enable --sampling 10
 inject <<'END'
 	udp 10.1.0.2:1-2 10.9.0.1:53 count=1000 len=100
 END
@@ -147,11 +157,19 @@ inject <<'END'
 END
 check "of a few packets, at most one is accounted at the greatest one" left_out_since "$before" 199
 need nf disable
+need start_collectors
 check "all packets can be accounted again" nf enable --sampling 1
 inject <<'END'
 	udp 10.1.0.2:4 10.9.0.1:53 count=123 len=100
 END
 check "all are, at once" flow_is "udp 10.1.0.2:4 10.9.0.1:53" packets=123 bytes=12300
+need nf flush
+sleep 2.5
+need stop_collectors
+for protocol in v5 v9 ipfix; do
+	check "$protocol: nfcapd takes it for what was sent" scaled_up "$protocol" 123 12300
+done
+check "nfacctd reads a rate of 1" equal "sampling_rate" 1 "$(rates_of_nfacctd)"
 check "the ledger is exact after all" ledger_holds
 
 # What stands for several packets is accounted or left out as a whole.
