@@ -76,6 +76,44 @@ named() {
 	return 1
 }
 
+# nfcapd_keeps PROTOCOL NAME: as that of an interface, beside the flows. nfdump 1.7.5 does not show
+# it.
+nfcapd_keeps() { grep -aqF "$2" "$TMP/nfcapd.$1"/nfcapd.*; }
+
+# name_options: has nfacctd account the records of options that tell interfaces.
+name_options() {
+	echo "name=if_name field_type=82 len=16 semantics=str" >"$TMP/primitives"
+	NFACCTD_KEY=in_iface,if_name
+	NFACCTD_MORE="nfacctd_account_options: true
+		nfacctd_disable_opt_scope_check: true
+		aggregate_primitives: $TMP/primitives"
+	start_nfacctd 2058
+}
+
+nfacctd_names() {
+	cat "$TMP/nfacctd.csv"
+	grep -q "^$(index_of router "$1"),$1\(,\|$\)" "$TMP/nfacctd.csv"
+}
+
+# fields PORT: number and length of the fields of all templates that were told there.
+fields() {
+	decode -Y "udp.dstport == $1" -T pdml | sed -nE '
+		s/.*name="cflow\.template_(ipfix_)?field_type".*show="([0-9]+)".*/type \2/p
+		s/.*name="cflow\.template_field_length".*show="([0-9]+)".*/length \1/p' |
+		awk '$1 == "type" { type = $2 } $1 == "length" { print type, $2 }' | sort -u
+}
+
+# as_goflow2_asks PORT: counters, interfaces and the rate of sampling as it and Akvorado read them.
+as_goflow2_asks() {
+	local field
+	fields "$1" >"$TMP/fields"
+	cat "$TMP/fields"
+	for field in "10 4" "14 4" "34 4" "50 4" "1 8" "2 8"; do
+		grep -qx "$field" "$TMP/fields" || { echo "no field $field"; return 1; }
+	done
+	! grep -E '^2[34] ' "$TMP/fields"
+}
+
 # first_sets PORT: the ids of the first Sets of the first datagrams that went to a port.
 first_sets() {
 	local header=$((2 * $2))
@@ -129,6 +167,14 @@ check "ipfix: nfcapd missed nothing but records of options" errors_of_options \
 for port in 2056 4739 4740; do
 	check "tshark knows all templates and misses no datagram to port $port" understood "$port"
 done
+for protocol in v9 ipfix; do
+	check "$protocol: nfcapd keeps the names of interfaces" \
+		nfcapd_keeps "$protocol" "to the left"
+done
+for port in 2056 4739; do
+	check "port $port: fields are those that goflow2 and Akvorado ask for" \
+		as_goflow2_asks "$port"
+done
 check "v9: first comes a template, then its options" \
 	equal "FlowSets" "0000 0001" "$(first_sets 2056 20 | cut -d ' ' -f 1,2)"
 check "ipfix: first comes a template, then its options" \
@@ -141,6 +187,13 @@ for port in 2056 4739 4740; do
 	check "port $port is told of an alias that is set later" \
 		named "$port" to-right "to the right"
 	check "port $port is told of an interface that is made later" named "$port" later later
+done
+need nf set template-refresh 1
+check "nfacctd takes options" name_options
+sleep 3
+need stop_nfacctd
+for interface in to-left later; do
+	check "nfacctd knows the name of interface $interface" nfacctd_names "$interface"
 done
 check "the module can be unloaded" unload
 done_testing

@@ -178,10 +178,11 @@ stop_nfcapd() {
 	return 0
 }
 
-# start_nfacctd PORT [PRIMITIVE]: in the namespace `collector`. Its log is $TMP/nfacctd.log. With a
-# further primitive, its flows are for those who read $TMP/nfacctd.csv themselves; so they are if
-# NFACCTD_KEY has other primitives. Records go to the plugin by ZeroMQ: of nfacctd's own ring, a
-# plugin that is slow may read a slot twice, which it says only when it happens often.
+# start_nfacctd PORT [PRIMITIVE]: in the namespace `collector`. Its log is $TMP/nfacctd.log. With
+# a further primitive, its flows are for those who read $TMP/nfacctd.csv themselves; so they are
+# if NFACCTD_KEY has other primitives. NFACCTD_MORE is more of its configuration. Records go to
+# the plugin by ZeroMQ: of nfacctd's own ring, a plugin that is slow may read a slot twice, which
+# it says only when it happens often.
 start_nfacctd() {
 	nfacctd_port=${1:-2056}
 	cat >"$TMP/nfacctd.conf" <<-END
@@ -198,6 +199,7 @@ start_nfacctd() {
 		print_output_file[x]: $TMP/nfacctd.csv
 		print_refresh_time[x]: 86400
 		print_cache_entries[x]: 16411
+		${NFACCTD_MORE:-}
 	END
 	ip netns exec collector nfacctd -f "$TMP/nfacctd.conf" >"$TMP/nfacctd.log" 2>&1 &
 	nfacctd_pid=$!
