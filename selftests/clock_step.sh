@@ -47,7 +47,7 @@ need nf collector add 10.3.0.2 --protocol ipfix
 need nf enable --families ipv4 --inactive-timeout 600 --template-refresh 86400 \
 	--template-refresh-datagrams 1000000
 # Three copies of what is told at first.
-sleep 4
+sleep $((3 + ${TIMEOUT_FACTOR:-1}))
 need send_over_a_second 1001
 need nf flush
 stepped=$(date +%s.%N)

@@ -190,7 +190,7 @@ for port in 2056 4739 4740; do
 done
 need nf set template-refresh 1
 check "nfacctd takes options" name_options
-sleep 3
+sleep $((2 + ${TIMEOUT_FACTOR:-1}))
 need stop_nfacctd
 for interface in to-left later; do
 	check "nfacctd knows the name of interface $interface" nfacctd_names "$interface"
